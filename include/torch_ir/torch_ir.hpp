@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// Includes the whole library.
+#pragma once
+
+#include "torch_ir/argument.hpp"
+#include "torch_ir/dtype.hpp"
+#include "torch_ir/error.hpp"
+#include "torch_ir/ir.hpp"
+#include "torch_ir/schema.hpp"
+#include "torch_ir/symbolic.hpp"
+#include "torch_ir/version.hpp"
+#include "torch_ir/weights.hpp"
