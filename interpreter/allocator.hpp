@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Memory for activations: freed blocks are kept for the next tensor of about that size, since fresh pages cost more
+// than the arithmetic of a small op.
+#pragma once
+
+#include <cstddef>
+
+namespace torch_ir {
+
+/// 64-byte aligned memory of at least `bytes`, uninitialised. Thread-safe. Throws std::bad_alloc.
+std::byte* allocate(std::size_t bytes);
+
+/// Gives back what allocate returned; `bytes` must be the same.
+void deallocate(std::byte* data, std::size_t bytes) noexcept;
+
+/// Bytes in live blocks now, and the most there ever were.
+std::size_t allocated_bytes();
+std::size_t peak_allocated_bytes();
+
+}  // namespace torch_ir

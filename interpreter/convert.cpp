@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "convert.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "half.hpp"
+
+namespace torch_ir {
+namespace {
+
+template <class T>
+inline constexpr bool is_complex_type = false;
+template <class T>
+inline constexpr bool is_complex_type<std::complex<T>> = true;
+
+/// Float to integer as cvttsd2si does: truncation, and the lowest integer for everything out of range and NaN.
+template <class I, class F>
+I truncate(F value) {
+    constexpr F limit = static_cast<F>(std::is_same_v<I, std::int64_t> ? 9223372036854775808.0 : 2147483648.0);
+    return value >= -limit && value < limit ? static_cast<I>(value) : std::numeric_limits<I>::min();
+}
+
+template <class To, class From>
+To convert_one(From value) {
+    if constexpr (is_complex_type<To>) {
+        using Part = typename To::value_type;
+        if constexpr (is_complex_type<From>)
+            return To(static_cast<Part>(static_cast<double>(value.real())),
+                      static_cast<Part>(static_cast<double>(value.imag())));
+        else
+            return To(convert_one<Part>(value), Part(0));
+    } else if constexpr (is_complex_type<From>) {
+        if constexpr (std::is_same_v<To, bool>)
+            return value != From{};
+        else
+            return convert_one<To>(value.real());
+    } else if constexpr (std::is_same_v<To, bool>) {
+        if constexpr (std::is_arithmetic_v<From> || std::is_same_v<From, Float16>)
+            return value != From(0);
+        else
+            return static_cast<float>(value) != 0.0F;
+    } else if constexpr (std::is_integral_v<To> && !std::is_integral_v<From>) {
+        if constexpr (!std::is_same_v<From, float> && !std::is_same_v<From, double>)
+            return convert_one<To>(static_cast<float>(value));
+        else if constexpr (sizeof(To) == 8 || std::is_same_v<To, std::uint32_t>)
+            return static_cast<To>(truncate<std::int64_t>(value));
+        else
+            return static_cast<To>(truncate<std::int32_t>(value));
+    } else if constexpr (std::is_arithmetic_v<To> && (std::is_arithmetic_v<From> || std::is_same_v<From, Float16>)) {
+        return static_cast<To>(value);
+    } else if constexpr (std::is_same_v<To, Float16> && std::is_arithmetic_v<From>) {
+        return static_cast<To>(value);
+    } else {
+        return static_cast<To>(static_cast<float>(value));  // a class type on one side: through float
+    }
+}
+
+template <class To, class From>
+void convert_loop(To* dst, std::int64_t dst_stride, const From* src, std::int64_t src_stride, std::int64_t n) {
+    if (dst_stride == 1 && src_stride == 1) {
+        if constexpr (std::is_same_v<To, From>)
+            std::memcpy(dst, src, static_cast<std::size_t>(n) * sizeof(To));
+        else
+            for (std::int64_t i = 0; i < n; ++i) dst[i] = convert_one<To>(src[i]);
+    } else {
+        for (std::int64_t i = 0; i < n; ++i) dst[i * dst_stride] = convert_one<To>(src[i * src_stride]);
+    }
+}
+
+[[noreturn]] void throw_opaque(DType dtype) {
+    throw UnsupportedError("dtype '" + std::string(name(dtype)) + "' cannot be converted");
+}
+
+template <class F>
+void visit_compute_type(Compute compute, F&& f) {
+    switch (compute) {
+        case Compute::Int64:
+            return f(std::int64_t{});
+        case Compute::Float:
+            return f(float{});
+        case Compute::Double:
+            return f(double{});
+        case Compute::Complex:
+            return f(std::complex<double>{});
+    }
+}
+
+template <class Word>
+void copy_words(std::byte* dst, std::int64_t dst_stride, const std::byte* src, std::int64_t src_stride,
+                std::int64_t n) {
+    convert_loop(reinterpret_cast<Word*>(dst), dst_stride, reinterpret_cast<const Word*>(src), src_stride, n);
+}
+
+}  // namespace
+
+void load(Compute compute, void* dst, DType dtype, const std::byte* src, std::int64_t stride, std::int64_t n) {
+    visit_compute_type(compute, [&]<class C>(C) {
+        if (!visit_stored(dtype, [&]<class T>(T) {
+                convert_loop(static_cast<C*>(dst), 1, reinterpret_cast<const T*>(src), stride, n);
+            }))
+            throw_opaque(dtype);
+    });
+}
+
+void store(DType dtype, std::byte* dst, std::int64_t stride, Compute compute, const void* src, std::int64_t n) {
+    visit_compute_type(compute, [&]<class C>(C) {
+        if (!visit_stored(dtype, [&]<class T>(T) {
+                convert_loop(reinterpret_cast<T*>(dst), stride, static_cast<const C*>(src), 1, n);
+            }))
+            throw_opaque(dtype);
+    });
+}
+
+void convert(DType dst_dtype, std::byte* dst, std::int64_t dst_stride, DType src_dtype, const std::byte* src,
+             std::int64_t src_stride, std::int64_t n) {
+    if (dst_dtype == src_dtype) {
+        switch (item_size(dst_dtype)) {
+            case 1:
+                return copy_words<std::uint8_t>(dst, dst_stride, src, src_stride, n);
+            case 2:
+                return copy_words<std::uint16_t>(dst, dst_stride, src, src_stride, n);
+            case 4:
+                return copy_words<std::uint32_t>(dst, dst_stride, src, src_stride, n);
+            case 8:
+                return copy_words<std::uint64_t>(dst, dst_stride, src, src_stride, n);
+            default:
+                return copy_words<std::complex<double>>(dst, dst_stride, src, src_stride, n);
+        }
+    }
+    const Compute compute = compute_for(src_dtype);
+    constexpr std::int64_t block = 1024;
+    alignas(64) std::byte scratch[block * sizeof(std::complex<double>)];
+    const auto dst_item = static_cast<std::int64_t>(item_size(dst_dtype));
+    const auto src_item = static_cast<std::int64_t>(item_size(src_dtype));
+    for (std::int64_t i = 0; i < n; i += block) {
+        const std::int64_t m = std::min(block, n - i);
+        load(compute, scratch, src_dtype, src + i * src_stride * src_item, src_stride, m);
+        store(dst_dtype, dst + i * dst_stride * dst_item, dst_stride, compute, scratch, m);
+    }
+}
+
+}  // namespace torch_ir

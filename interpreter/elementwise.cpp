@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+#include "elementwise.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <numeric>
+
+#include "parallel.hpp"
+
+namespace torch_ir {
+namespace {
+
+constexpr std::int64_t block_size = 1024;
+constexpr std::size_t max_operands = 8;
+constexpr std::size_t max_compute_size = sizeof(std::complex<double>);
+/// Rows shorter than this are gathered, several to a block.
+constexpr std::int64_t short_row = 64;
+
+/// The iteration space: sizes outermost first, and for every operand a stride (in elements) per dimension.
+struct Loops {
+    Ints sizes;
+    std::vector<Ints> strides;  // [operand][dimension]
+
+    std::int64_t count() const { return numel_of(sizes); }
+};
+
+/// Strides of `tensor` broadcast to `shape`.
+Ints broadcast_strides(const Tensor& tensor, const Ints& shape) {
+    Ints strides(shape.size(), 0);
+    const std::size_t added = shape.size() - tensor.shape().size();
+    for (std::size_t i = added; i < shape.size(); ++i)
+        if (tensor.shape()[i - added] != 1) strides[i] = tensor.strides()[i - added];
+    return strides;
+}
+
+/// Puts the dimensions in the order in which the first operand lies in memory, drops those of size 1 and merges
+/// neighbours that all operands walk as one.
+void simplify(Loops& loops) {
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < loops.sizes.size(); ++i)
+        if (loops.sizes[i] != 1) order.push_back(i);
+    const Ints& lead = loops.strides.front();
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return lead[a] > lead[b]; });
+
+    Loops merged;
+    merged.strides.resize(loops.strides.size());
+    for (const std::size_t i : order) {
+        bool mergeable = !merged.sizes.empty();
+        for (std::size_t k = 0; mergeable && k < loops.strides.size(); ++k)
+            mergeable = merged.strides[k].back() == loops.strides[k][i] * loops.sizes[i];
+        if (mergeable) {
+            merged.sizes.back() *= loops.sizes[i];
+            for (std::size_t k = 0; k < loops.strides.size(); ++k) merged.strides[k].back() = loops.strides[k][i];
+        } else {
+            merged.sizes.push_back(loops.sizes[i]);
+            for (std::size_t k = 0; k < loops.strides.size(); ++k) merged.strides[k].push_back(loops.strides[k][i]);
+        }
+    }
+    if (merged.sizes.empty()) {
+        merged.sizes.push_back(1);
+        for (Ints& strides : merged.strides) strides.push_back(1);
+    }
+    loops = std::move(merged);
+}
+
+/// A position in the iteration space with every operand's element offset there.
+class Cursor {
+  public:
+    Cursor(const Loops& loops, std::int64_t position)
+        : loops_(&loops), index_(loops.sizes.size()), offsets_(loops.strides.size(), 0) {
+        for (std::size_t d = loops.sizes.size(); d-- > 0;) {
+            index_[d] = position % loops.sizes[d];
+            position /= loops.sizes[d];
+            for (std::size_t k = 0; k < offsets_.size(); ++k) offsets_[k] += index_[d] * loops.strides[k][d];
+        }
+    }
+
+    std::int64_t offset(std::size_t operand) const { return offsets_[operand]; }
+    /// Elements left in the innermost row.
+    std::int64_t row_left() const { return loops_->sizes.back() - index_.back(); }
+
+    /// Moves on by `n` elements, at most to the end of the row.
+    void advance(std::int64_t n) {
+        std::size_t d = index_.size() - 1;
+        index_[d] += n;
+        for (std::size_t k = 0; k < offsets_.size(); ++k) offsets_[k] += n * loops_->strides[k][d];
+        while (d > 0 && index_[d] == loops_->sizes[d]) {
+            for (std::size_t k = 0; k < offsets_.size(); ++k)
+                offsets_[k] += loops_->strides[k][d - 1] - loops_->sizes[d] * loops_->strides[k][d];
+            index_[d] = 0;
+            ++index_[--d];
+        }
+    }
+
+  private:
+    const Loops* loops_;
+    Ints index_;
+    Ints offsets_;
+};
+
+Loops make_loops(const Ints& shape, std::span<const detail::Operand> outputs, std::span<const detail::Operand> inputs) {
+    Loops loops{shape, {}};
+    for (const auto operands : {outputs, inputs})
+        for (const detail::Operand& operand : operands)
+            loops.strides.push_back(broadcast_strides(*operand.tensor, shape));
+    simplify(loops);
+    return loops;
+}
+
+/// One thread's part of a walk.
+class BlockRunner {
+  public:
+    BlockRunner(const Loops& loops, std::span<const detail::Operand> outputs, std::span<const detail::Operand> inputs)
+        : loops_(loops), outputs_(outputs), inputs_(inputs), scratch_(outputs.size() + inputs.size()) {}
+
+    void run(std::int64_t begin, std::int64_t end, detail::BlockFn block, const void* f) {
+        const bool short_rows = loops_.sizes.back() < short_row && loops_.sizes.size() > 1;
+        Cursor cursor(loops_, begin);
+        std::array<std::byte*, max_operands> out{};
+        std::array<const std::byte*, max_operands> in{};
+        for (std::int64_t position = begin; position < end;) {
+            std::int64_t n = std::min(block_size, end - position);
+            if (!short_rows) n = std::min(n, cursor.row_left());
+            const Cursor start = cursor;
+            for (std::size_t k = 0; k < inputs_.size(); ++k)
+                in[k] = short_rows ? gather(k, start, n) : row_input(k, start.offset(outputs_.size() + k), n);
+            for (std::size_t k = 0; k < outputs_.size(); ++k)
+                out[k] = short_rows ? scratch(k) : row_output(k, start.offset(k));
+            block(f, out.data(), in.data(), n);
+            for (std::size_t k = 0; k < outputs_.size(); ++k) {
+                if (short_rows)
+                    scatter(k, start, n);
+                else if (out[k] == scratch(k))
+                    store_output(k, start.offset(k), loops_.strides[k].back(), out[k], n);
+            }
+            position += n;
+            for (std::int64_t left = n; left > 0;) {
+                const std::int64_t step = std::min(left, cursor.row_left());
+                cursor.advance(step);
+                left -= step;
+            }
+        }
+    }
+
+  private:
+    struct Scratch {
+        std::unique_ptr<std::byte[]> memory;
+        std::byte* aligned = nullptr;
+        const std::byte* constant = nullptr;  // the element that fills the whole block, when one does
+    };
+
+    std::byte* scratch(std::size_t slot) {
+        Scratch& s = scratch_[slot];
+        if (!s.memory) {
+            s.memory = std::make_unique_for_overwrite<std::byte[]>(block_size * max_compute_size + 64);
+            const auto address = reinterpret_cast<std::uintptr_t>(s.memory.get());
+            s.aligned = s.memory.get() + (64 - address % 64) % 64;
+        }
+        return s.aligned;
+    }
+
+    static std::byte* element(const Tensor& tensor, std::int64_t offset) {
+        return tensor.raw() + offset * static_cast<std::int64_t>(item_size(tensor.dtype()));
+    }
+
+    /// A whole row: the tensor's own memory when it is already a contiguous array of the compute type.
+    const std::byte* row_input(std::size_t k, std::int64_t offset, std::int64_t n) {
+        const detail::Operand& operand = inputs_[k];
+        const Tensor& tensor = *operand.tensor;
+        const std::int64_t stride = loops_.strides[outputs_.size() + k].back();
+        const std::byte* source = element(tensor, offset);
+        if (stride == 1 && tensor.dtype() == dtype_of(operand.compute)) return source;
+        Scratch& s = scratch_[outputs_.size() + k];
+        std::byte* memory = scratch(outputs_.size() + k);
+        if (stride == 0) {
+            if (s.constant == source) return memory;
+            load(operand.compute, memory, tensor.dtype(), source, 0, block_size);
+            s.constant = source;
+            return memory;
+        }
+        s.constant = nullptr;
+        load(operand.compute, memory, tensor.dtype(), source, stride, n);
+        return memory;
+    }
+
+    std::byte* row_output(std::size_t k, std::int64_t offset) {
+        const detail::Operand& operand = outputs_[k];
+        const DType block_dtype = operand.as_bool ? DType::Bool : dtype_of(operand.compute);
+        if (loops_.strides[k].back() == 1 && operand.tensor->dtype() == block_dtype)
+            return element(*operand.tensor, offset);
+        return scratch(k);
+    }
+
+    void store_output(std::size_t k, std::int64_t offset, std::int64_t stride, const std::byte* block,
+                      std::int64_t n) const {
+        const detail::Operand& operand = outputs_[k];
+        std::byte* destination = element(*operand.tensor, offset);
+        if (operand.as_bool)
+            convert(operand.tensor->dtype(), destination, stride, DType::Bool, block, 1, n);
+        else
+            store(operand.tensor->dtype(), destination, stride, operand.compute, block, n);
+    }
+
+    /// Calls `f(done, offset, stride, n)` for the pieces of rows that make up the next `total` elements.
+    template <class F>
+    void for_rows(std::size_t slot, Cursor cursor, std::int64_t total, F&& f) const {
+        for (std::int64_t done = 0; done < total;) {
+            const std::int64_t n = std::min(total - done, cursor.row_left());
+            f(done, cursor.offset(slot), loops_.strides[slot].back(), n);
+            done += n;
+            if (done < total) cursor.advance(n);
+        }
+    }
+
+    const std::byte* gather(std::size_t k, const Cursor& cursor, std::int64_t total) {
+        const detail::Operand& operand = inputs_[k];
+        const auto size = static_cast<std::int64_t>(item_size(dtype_of(operand.compute)));
+        std::byte* memory = scratch(outputs_.size() + k);
+        for_rows(outputs_.size() + k, cursor, total,
+                 [&](std::int64_t done, std::int64_t offset, std::int64_t stride, std::int64_t n) {
+                     load(operand.compute, memory + done * size, operand.tensor->dtype(),
+                          element(*operand.tensor, offset), stride, n);
+                 });
+        return memory;
+    }
+
+    void scatter(std::size_t k, const Cursor& cursor, std::int64_t total) {
+        const detail::Operand& operand = outputs_[k];
+        const auto size =
+            operand.as_bool ? std::int64_t{1} : static_cast<std::int64_t>(item_size(dtype_of(operand.compute)));
+        for_rows(k, cursor, total, [&](std::int64_t done, std::int64_t offset, std::int64_t stride, std::int64_t n) {
+            store_output(k, offset, stride, scratch(k) + done * size, n);
+        });
+    }
+
+    const Loops& loops_;
+    std::span<const detail::Operand> outputs_;
+    std::span<const detail::Operand> inputs_;
+    std::vector<Scratch> scratch_;
+};
+
+/// Calls `f(destination, source, n)` with pointers and strides of every row, rows in parallel.
+template <class F>
+void for_each_row(const Loops& loops, F&& f) {
+    const std::int64_t row = loops.sizes.back();
+    if (loops.sizes.size() == 1) {
+        parallel_for(row, parallel_grain, [&](std::int64_t begin, std::int64_t end) {
+            Cursor cursor(loops, begin);
+            f(cursor, end - begin);
+        });
+        return;
+    }
+    const std::int64_t rows = loops.count() / row;
+    parallel_for(rows, std::max<std::int64_t>(1, parallel_grain / row), [&](std::int64_t begin, std::int64_t end) {
+        Cursor cursor(loops, begin * row);
+        for (std::int64_t i = begin; i < end; ++i) {
+            f(cursor, row);
+            if (i + 1 < end) cursor.advance(row);
+        }
+    });
+}
+
+}  // namespace
+
+namespace detail {
+
+void walk(std::span<const Operand> outputs, std::span<const Operand> inputs, BlockFn block, const void* f) {
+    const Ints& shape = outputs.front().tensor->shape();
+    if (outputs.front().tensor->numel() == 0) return;
+    const Loops loops = make_loops(shape, outputs, inputs);
+    parallel_for(loops.count(), parallel_grain, [&](std::int64_t begin, std::int64_t end) {
+        BlockRunner(loops, outputs, inputs).run(begin, end, block, f);
+    });
+}
+
+}  // namespace detail
+
+Tensor elementwise_output(DType dtype, std::span<const Tensor* const> inputs) {
+    Ints shape = inputs.front()->shape();
+    bool same_shape = true;
+    for (const Tensor* input : inputs.subspan(1)) {
+        same_shape = same_shape && input->shape() == shape;
+        if (!same_shape) shape = broadcast_shapes(shape, input->shape());
+    }
+    const bool contiguous = std::all_of(inputs.begin(), inputs.end(), [&](const Tensor* t) {
+        return t->is_contiguous() && (t->numel() == 1 || t->shape() == shape);
+    });
+    if (contiguous) return Tensor::empty(std::move(shape), dtype);
+    // All inputs of the full shape agree on a dense layout: the output has it too.
+    if (same_shape && inputs.front()->is_dense() && std::all_of(inputs.begin(), inputs.end(), [&](const Tensor* t) {
+            return t->strides() == inputs.front()->strides();
+        }))
+        return Tensor::empty_strided(std::move(shape), inputs.front()->strides(), dtype);
+
+    // TensorIteratorBase::reorder_dimensions: dimensions are sorted by the inputs' strides, ambiguous ones keep their
+    // order.
+    std::vector<Ints> strides;
+    for (const Tensor* input : inputs) strides.push_back(broadcast_strides(*input, shape));
+    std::vector<std::size_t> perm(shape.size());  // innermost first
+    std::iota(perm.rbegin(), perm.rend(), std::size_t{0});
+    const auto should_swap = [&](std::size_t a, std::size_t b) {  // 1: a is outer of b, -1: inner, 0: cannot tell
+        for (const Ints& s : strides) {
+            if (s[a] == 0 || s[b] == 0) continue;
+            if (s[a] != s[b]) return s[a] < s[b] ? -1 : 1;
+            if (shape[a] > shape[b]) return 1;
+        }
+        return 0;
+    };
+    for (std::size_t i = 1; i < perm.size(); ++i) {
+        std::size_t dim1 = i;
+        for (std::size_t dim0 = i; dim0-- > 0;) {
+            const int comparison = should_swap(perm[dim0], perm[dim1]);
+            if (comparison > 0) {
+                std::swap(perm[dim0], perm[dim1]);
+                dim1 = dim0;
+            } else if (comparison < 0) {
+                break;
+            }
+        }
+    }
+    Ints out(shape.size());
+    std::int64_t stride = 1;
+    for (const std::size_t d : perm) {
+        out[d] = stride;
+        stride *= std::max<std::int64_t>(shape[d], 1);
+    }
+    return Tensor::empty_strided(std::move(shape), std::move(out), dtype);
+}
+
+void copy_elements(const Tensor& destination, const Tensor& source) {
+    if (destination.dim() < source.dim() ||
+        broadcast_shapes(destination.shape(), source.shape()) != destination.shape())
+        throw ArgumentError("a tensor of shape " + to_string(source.shape()) + " cannot be copied into one of shape " +
+                            to_string(destination.shape()));
+    if (destination.numel() == 0) return;
+    const detail::Operand outs[] = {{&destination, Compute::Int64}};
+    const detail::Operand ins[] = {{&source, Compute::Int64}};
+    const Loops loops = make_loops(destination.shape(), outs, ins);
+    const auto d_size = static_cast<std::int64_t>(item_size(destination.dtype()));
+    const auto s_size = static_cast<std::int64_t>(item_size(source.dtype()));
+    for_each_row(loops, [&](const Cursor& cursor, std::int64_t n) {
+        convert(destination.dtype(), destination.raw() + cursor.offset(0) * d_size, loops.strides[0].back(),
+                source.dtype(), source.raw() + cursor.offset(1) * s_size, loops.strides[1].back(), n);
+    });
+}
+
+void fill_elements(const Tensor& destination, const std::byte* element) {
+    if (destination.numel() == 0) return;
+    const detail::Operand outs[] = {{&destination, Compute::Int64}};
+    const Loops loops = make_loops(destination.shape(), outs, {});
+    const DType dtype = destination.dtype();
+    const auto size = static_cast<std::int64_t>(item_size(dtype));
+    for_each_row(loops, [&](const Cursor& cursor, std::int64_t n) {
+        convert(dtype, destination.raw() + cursor.offset(0) * size, loops.strides[0].back(), dtype, element, 0, n);
+    });
+}
+
+}  // namespace torch_ir

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// One thread pool (OpenMP's). Work is cut by size, never by thread count, so that results do not depend on it.
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+
+namespace torch_ir {
+
+/// Threads that parallel_for may use from now on.
+inline void set_threads(int count) { omp_set_num_threads(std::max(1, count)); }
+inline int get_threads() { return omp_get_max_threads(); }
+
+/// Calls `f(begin, end)` over [0, count) in pieces of `grain`, in parallel when there is more than one piece.
+/// An exception in a piece is rethrown here; nested calls run serially.
+template <class F>
+void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
+    if (count <= 0) return;
+    grain = std::max<std::int64_t>(1, grain);
+    const std::int64_t pieces = (count + grain - 1) / grain;
+    if (pieces == 1 || get_threads() == 1 || omp_in_parallel()) {
+        for (std::int64_t i = 0; i < count; i += grain) f(i, std::min(count, i + grain));
+        return;
+    }
+    std::exception_ptr failure;
+    std::mutex mutex;
+#pragma omp parallel for schedule(static)
+    for (std::int64_t piece = 0; piece < pieces; ++piece) {
+        try {
+            f(piece * grain, std::min(count, (piece + 1) * grain));
+        } catch (...) {
+            const std::scoped_lock lock(mutex);
+            failure = std::current_exception();
+        }
+    }
+    if (failure) std::rethrow_exception(failure);
+}
+
+/// Elements below which a loop is not worth waking a second thread.
+inline constexpr std::int64_t parallel_grain = 32768;
+
+}  // namespace torch_ir

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: MIT
+#include "plan.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+namespace torch_ir {
+namespace {
+
+/// pytorch-ir writes the selection of one result of a node as a node of its own.
+constexpr std::string_view getitem_op = "<built-in function getitem>";
+
+/// Nodes that only state facts about shapes and devices; their results are never read.
+bool is_assertion(const std::string& op_type) {
+    static const std::set<std::string, std::less<>> names{
+        "aten._assert_scalar.default",      "aten._assert_tensor_metadata.default",
+        "aten._assert_async.default",       "aten._assert_async.msg",
+        "aten.sym_constrain_range.default", "aten.sym_constrain_range_for_size.default",
+        "aten._functional_assert_async.msg"};
+    return names.contains(op_type);
+}
+
+bool can_run(const Node& node, const Registry& registry) {
+    return node.op_type == getitem_op || registry.find(node.op_type) || registry.find_function(node.op_type);
+}
+
+void collect_missing(const Graph& graph, const Registry& registry, std::map<std::string, std::size_t>& counts) {
+    for (const Node& node : graph.nodes) {
+        if (!can_run(node, registry)) ++counts[node.op_type];
+        for (const NamedArgument& arg : node.args)
+            if (const auto* subgraph = arg.value.get_if<Subgraph>(); subgraph && subgraph->graph)
+                collect_missing(*subgraph->graph, registry, counts);
+    }
+}
+
+std::string describe_missing(const std::vector<MissingOp>& missing) {
+    std::string text =
+        std::to_string(missing.size()) + (missing.size() == 1 ? " op is" : " ops are") + " not supported: ";
+    for (std::size_t i = 0; i < missing.size(); ++i)
+        text += (i ? ", " : "") + missing[i].op_type + " (" + std::to_string(missing[i].count) + "x" +
+                (missing[i].reason.empty() ? "" : "; " + missing[i].reason) + ")";
+    return text;
+}
+
+/// Union of graph values that may share memory.
+class AliasSets {
+  public:
+    explicit AliasSets(std::size_t count) : parent_(count) { std::iota(parent_.begin(), parent_.end(), 0U); }
+    std::uint32_t find(std::uint32_t i) {
+        while (parent_[i] != i) i = parent_[i] = parent_[parent_[i]];
+        return i;
+    }
+    void join(std::uint32_t a, std::uint32_t b) { parent_[find(a)] = find(b); }
+
+  private:
+    std::vector<std::uint32_t> parent_;
+};
+
+/// Ops that may return their input although their schema does not say so.
+bool may_return_input(const std::string& op_type) {
+    return op_type == "aten.dropout.default" || op_type == "aten.feature_dropout.default" ||
+           op_type == "aten.alpha_dropout.default";
+}
+
+}  // namespace
+
+std::vector<MissingOp> missing_ops(const Graph& graph, const Registry& registry) {
+    std::map<std::string, std::size_t> counts;
+    collect_missing(graph, registry, counts);
+    std::vector<MissingOp> missing;
+    for (const auto& [op_type, count] : counts)
+        missing.push_back({op_type, count, find_schema(op_type) ? "" : "no such ATen op"});
+    std::stable_sort(missing.begin(), missing.end(),
+                     [](const MissingOp& a, const MissingOp& b) { return a.count > b.count; });
+    return missing;
+}
+
+std::vector<bool> find_written_inputs(const Graph& graph) {
+    AliasSets sets(graph.values.size());
+    std::vector<std::uint32_t> written;
+    for (const Node& node : graph.nodes) {
+        const Schema* schema = find_schema(node.op_type);
+        const bool passes_through = may_return_input(node.op_type) || node.op_type == getitem_op;
+        for (const NamedArgument& arg : node.args) {
+            const SchemaParameter* parameter = schema ? schema->find(arg.name) : nullptr;
+            const bool aliases = passes_through || (parameter && !parameter->alias.empty());
+            for_each_value(arg.value, [&](ValueRef ref) {
+                if (aliases)
+                    for (const ValueRef output : node.output_values()) sets.join(ref.id, output.id);
+                if (parameter && parameter->is_write) written.push_back(ref.id);
+            });
+        }
+        if (node.op_type.starts_with("higher_order."))  // a body may write to what it is given
+            for (const NamedArgument& arg : node.args)
+                if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph) {
+                    const std::vector<bool> inner = find_written_inputs(*body->graph);
+                    if (std::find(inner.begin(), inner.end(), true) != inner.end())
+                        for (const ValueRef ref : node.input_values()) written.push_back(ref.id);
+                }
+    }
+    std::set<std::uint32_t> roots;
+    for (const std::uint32_t id : written) roots.insert(sets.find(id));
+    std::vector<bool> result;
+    for (const Argument& input : graph.inputs) {
+        const auto* ref = input.get_if<ValueRef>();
+        result.push_back(ref && roots.contains(sets.find(ref->id)));
+    }
+    return result;
+}
+
+/// Compiles one graph.
+class PlanBuilder {
+  public:
+    PlanBuilder(std::shared_ptr<const Graph> graph, const Registry& registry, const PlanOptions& options)
+        : plan_(std::make_shared<Plan>()), registry_(registry), options_(options), alias_(graph->values.size()) {
+        std::iota(alias_.begin(), alias_.end(), 0U);
+        plan_->graph_ = std::move(graph);
+    }
+
+    std::shared_ptr<const Plan> build() {
+        const Graph& graph = *plan_->graph_;
+        for (const Node& node : graph.nodes) {
+            if (is_assertion(node.op_type)) continue;
+            with_context([&] { return "node '" + node.name + "' (" + node.op_type + ")"; }, [&] { add_step(node); });
+        }
+        plan_->written_inputs_ = find_written_inputs(graph);
+        if (options_.fuse) fuse_steps(plan_->steps_, graph, count_uses());
+        find_last_uses();
+        return plan_;
+    }
+
+  private:
+    void add_step(const Node& node) {
+        if (node.op_type == getitem_op) return add_getitem(node);
+        Step step;
+        step.node = &node;
+        step.op = registry_.find(node.op_type);
+        if (step.op) {
+            bind_by_schema(node, step);
+        } else {
+            step.function = registry_.find_function(node.op_type);
+            for (const NamedArgument& arg : node.args) step.args.push_back(bind(arg.value, nullptr));
+        }
+        const bool one_list =
+            step.op && step.op->schema.returns_list() && node.outputs.size() > 1;  // a flat list in a seed file
+        for (const Argument& output : node.outputs) {
+            std::vector<std::uint32_t> slots;
+            for_each_value(output, [&](ValueRef ref) { slots.push_back(ref.id); });
+            if (one_list && !step.outputs.empty()) {
+                step.outputs[0].insert(step.outputs[0].end(), slots.begin(), slots.end());
+                continue;
+            }
+            step.output_is_list.push_back(one_list || output.is<ArgumentList>());
+            step.outputs.push_back(std::move(slots));
+        }
+        plan_->steps_.push_back(std::move(step));
+    }
+
+    /// The result that it selects is the same value under another name.
+    void add_getitem(const Node& node) {
+        const Argument* index = node.find("index");
+        const std::vector<ValueRef> inputs = node.input_values();
+        const std::vector<ValueRef> outputs = node.output_values();
+        const std::int64_t i = index ? index->to_int() : 0;
+        if (i < 0 || i >= static_cast<std::int64_t>(inputs.size()) || outputs.size() != 1)
+            throw SchemaError("index " + std::to_string(i) + " is outside the " + std::to_string(inputs.size()) +
+                              " results");
+        alias_[outputs[0].id] = alias_[inputs[static_cast<std::size_t>(i)].id];
+    }
+
+    void bind_by_schema(const Node& node, Step& step) {
+        const Schema& schema = step.op->schema;
+        for (const NamedArgument& arg : node.args)
+            if (!schema.find(arg.name)) throw SchemaError("argument '" + arg.name + "' is not in the schema of the op");
+        for (const SchemaParameter& parameter : schema.parameters) {
+            const Argument* written = node.find(parameter.name);
+            if (!written && !parameter.default_value) {
+                if (!parameter.type.optional) throw SchemaError("argument '" + parameter.name + "' is missing");
+                step.args.emplace_back();
+                continue;
+            }
+            with_context(
+                [&] { return "argument '" + parameter.name + "'"; },
+                [&] { step.args.push_back(bind(written ? *written : *parameter.default_value, &parameter.type)); });
+        }
+    }
+
+    BoundArgument bind(const Argument& argument, const SchemaType* type) {
+        BoundArgument bound;
+        bound.type = type;
+        if (const auto* ref = argument.get_if<ValueRef>()) {
+            bound.slot = alias_[ref->id];
+            return bound;
+        }
+        if (const auto* list = argument.get_if<ArgumentList>()) {
+            bool has_slot = false;
+            for (const Argument& element : *list) {
+                bound.elements.push_back(bind(element, nullptr));
+                has_slot = has_slot || bound.elements.back().slot != BoundArgument::no_slot;
+            }
+            if (has_slot) {
+                bound.is_list = true;
+                return bound;
+            }
+            std::vector<IValue> elements;
+            for (BoundArgument& element : bound.elements) elements.push_back(std::move(element.constant));
+            bound.elements.clear();
+            bound.constant = make_list(elements, type);
+        } else if (const auto* subgraph = argument.get_if<Subgraph>()) {
+            bound.constant = Plan::compile(subgraph->graph, registry_, options_);
+        } else {
+            bound.constant = constant(argument);
+        }
+        if (type && type->kind != SchemaKind::Generator && type->kind != SchemaKind::Other)
+            bound.constant = coerce(bound.constant, *type);
+        return bound;
+    }
+
+    static IValue constant(const Argument& argument) {
+        return std::visit(
+            []<class T>(const T& value) -> IValue {
+                if constexpr (std::is_constructible_v<IValue, T> && !std::is_same_v<T, ValueRef>)
+                    return value;
+                else
+                    return None{};  // dictionaries and operator names: only for functions that do not look at them
+            },
+            argument.variant());
+    }
+
+  public:
+    /// A list IValue from elements; without a schema the elements decide: tensors (numbers become 0-d tensors) or
+    /// numbers.
+    static IValue make_list(const std::vector<IValue>& elements, const SchemaType* type) {
+        const auto all = [&](auto predicate) { return std::all_of(elements.begin(), elements.end(), predicate); };
+        const bool tensors = type ? type->kind == SchemaKind::Tensor
+                                  : std::any_of(elements.begin(), elements.end(),
+                                                [](const IValue& v) { return std::holds_alternative<Tensor>(v); }) ||
+                                        elements.empty();
+        if (tensors) {
+            TensorList list;
+            for (const IValue& element : elements) {
+                if (std::holds_alternative<None>(element))
+                    list.emplace_back();
+                else if (const auto* tensor = std::get_if<Tensor>(&element))
+                    list.push_back(*tensor);
+                else
+                    list.push_back(Tensor::wrapped_number(to_scalar(element)));
+            }
+            return list;
+        }
+        const auto is_int = [](const IValue& v) { return std::holds_alternative<std::int64_t>(v); };
+        if (type ? type->kind == SchemaKind::Int : all(is_int)) {
+            Ints list;
+            for (const IValue& element : elements) list.push_back(std::get<std::int64_t>(coerce(element, int_type())));
+            return list;
+        }
+        if (type && type->kind == SchemaKind::Bool) {
+            Bools list;
+            for (const IValue& element : elements) list.push_back(to_scalar(element).to<bool>());
+            return list;
+        }
+        if (!all([](const IValue& v) { return v.index() >= 1 && v.index() <= 5; })) return None{};
+        ScalarList list;
+        for (const IValue& element : elements) list.push_back(to_scalar(element));
+        return list;
+    }
+
+  private:
+    static const SchemaType& int_type() {
+        static const SchemaType type{SchemaKind::Int, false, false, false, std::nullopt, "int"};
+        return type;
+    }
+
+    template <class F>
+    static void for_each_slot(const BoundArgument& argument, F&& f) {
+        if (argument.slot != BoundArgument::no_slot) f(argument.slot);
+        for (const BoundArgument& element : argument.elements) for_each_slot(element, f);
+    }
+
+    std::vector<std::uint32_t> count_uses() const {
+        std::vector<std::uint32_t> uses(plan_->graph_->values.size());
+        for (const Step& step : plan_->steps_)
+            for (const BoundArgument& arg : step.args) for_each_slot(arg, [&](std::uint32_t slot) { ++uses[slot]; });
+        for (const Argument& output : plan_->graph_->outputs)
+            for_each_value(output, [&](ValueRef ref) { ++uses[alias_[ref.id]]; });
+        return uses;
+    }
+
+    void find_last_uses() {
+        constexpr std::size_t never = SIZE_MAX;
+        const std::size_t count = plan_->graph_->values.size();
+        std::vector<std::size_t> last(count, never);
+        for (std::size_t i = 0; i < plan_->steps_.size(); ++i) {
+            const Step& step = plan_->steps_[i];
+            for (const auto& slots : step.outputs)
+                for (const std::uint32_t slot : slots) last[slot] = i;
+            for (const BoundArgument& arg : step.args) for_each_slot(arg, [&](std::uint32_t slot) { last[slot] = i; });
+        }
+        for (const Argument& output : plan_->graph_->outputs)
+            for_each_value(output, [&](ValueRef ref) { last[alias_[ref.id]] = never; });
+        for (std::uint32_t slot = 0; slot < count; ++slot)
+            if (last[slot] != never) plan_->steps_[last[slot]].released.push_back(slot);
+        plan_->alias_ = std::move(alias_);
+    }
+
+    std::shared_ptr<Plan> plan_;
+    const Registry& registry_;
+    PlanOptions options_;
+    std::vector<std::uint32_t> alias_;  // the slot that holds each value
+};
+
+std::shared_ptr<const Plan> Plan::compile(std::shared_ptr<const Graph> graph, const Registry& registry,
+                                          const PlanOptions& options) {
+    if (const auto missing = missing_ops(*graph, registry); !missing.empty())
+        throw UnsupportedError(describe_missing(missing));
+    return PlanBuilder(std::move(graph), registry, options).build();
+}
+
+namespace {
+
+/// The values of one run.
+class Frame {
+  public:
+    explicit Frame(std::size_t slots) : slots_(slots) {}
+
+    IValue& operator[](std::uint32_t slot) { return slots_[slot]; }
+
+    /// Pointers to the arguments of a step, made in `temporaries_` where they are not there yet.
+    std::span<const IValue* const> arguments(const Step& step) {
+        temporaries_.clear();
+        temporaries_.resize(step.args.size());
+        pointers_.clear();
+        for (std::size_t i = 0; i < step.args.size(); ++i) pointers_.push_back(argument(step, i));
+        return pointers_;
+    }
+
+    void release(const Step& step) {
+        temporaries_.clear();
+        for (const std::uint32_t slot : step.released) slots_[slot] = None{};
+    }
+
+  private:
+    const IValue* argument(const Step& step, std::size_t i) {
+        const BoundArgument& bound = step.args[i];
+        if (bound.slot == BoundArgument::no_slot && !bound.is_list) return &bound.constant;
+        const IValue* value = nullptr;
+        if (bound.is_list) {
+            std::vector<IValue> elements;
+            for (const BoundArgument& element : bound.elements)
+                elements.push_back(element.slot == BoundArgument::no_slot ? element.constant : slots_[element.slot]);
+            temporaries_[i] = PlanBuilder::make_list(elements, bound.type);
+            value = &temporaries_[i];
+        } else {
+            value = &slots_[bound.slot];
+        }
+        if (!bound.type || has_form(*value, *bound.type)) return value;
+        return with_context([&] { return "argument '" + step.op->schema.parameters[i].name + "'"; },
+                            [&]() -> const IValue* {
+                                temporaries_[i] = coerce(*value, *bound.type);
+                                return &temporaries_[i];
+                            });
+    }
+
+    std::vector<IValue> slots_;
+    std::vector<IValue> temporaries_;
+    std::vector<const IValue*> pointers_;
+};
+
+void store_results(Frame& frame, const Step& step, std::vector<IValue>& results) {
+    if (results.size() < step.outputs.size())
+        throw SchemaError("returned " + std::to_string(results.size()) + " values, the graph has " +
+                          std::to_string(step.outputs.size()));
+    for (std::size_t i = 0; i < step.outputs.size(); ++i) {
+        const auto& slots = step.outputs[i];
+        if (!step.output_is_list[i]) {
+            if (!slots.empty()) frame[slots[0]] = std::move(results[i]);
+            continue;
+        }
+        const auto* list = std::get_if<TensorList>(&results[i]);
+        if (!list || list->size() != slots.size())
+            throw SchemaError("returned " +
+                              (list ? std::to_string(list->size()) + " tensors" : std::string(kind(results[i]))) +
+                              ", the graph has a list of " + std::to_string(slots.size()));
+        for (std::size_t k = 0; k < slots.size(); ++k) frame[slots[k]] = (*list)[k];
+    }
+}
+
+/// A symbolic scalar that came in as a 0-d tensor becomes a number.
+IValue to_input(const Value& value, IValue input) {
+    if (value.kind == ValueKind::Tensor || value.kind == ValueKind::CustomObject ||
+        !std::holds_alternative<Tensor>(input))
+        return input;
+    return to_ivalue(std::get<Tensor>(input).item());
+}
+
+IValue output_value(Frame& frame, const std::vector<std::uint32_t>& alias, const Argument& output) {
+    if (const auto* ref = output.get_if<ValueRef>()) return frame[alias[ref->id]];
+    if (const auto* v = output.get_if<bool>()) return *v;
+    if (const auto* v = output.get_if<std::int64_t>()) return *v;
+    if (const auto* v = output.get_if<double>()) return *v;
+    if (const auto* v = output.get_if<std::string>()) return *v;
+    return None{};
+}
+
+}  // namespace
+
+std::vector<IValue> Plan::run(std::vector<IValue> inputs, const RunOptions& options) const {
+    Frame frame(graph_->values.size());
+    if (inputs.size() != graph_->inputs.size())
+        throw ArgumentError("expected " + std::to_string(graph_->inputs.size()) + " inputs, found " +
+                            std::to_string(inputs.size()));
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+        if (const auto* ref = graph_->inputs[i].get_if<ValueRef>())
+            frame[ref->id] = to_input(graph_->value(*ref), std::move(inputs[i]));
+    inputs.clear();
+
+    std::vector<IValue> results;
+    for (const Step& step : steps_) {
+        with_context([&] { return "node '" + step.node->name + "' (" + step.node->op_type + ")"; },
+                     [&] {
+                         Context context{step.state.get(), options.generator};
+                         const auto args = frame.arguments(step);
+                         results.clear();
+                         (step.op ? step.op->kernel : *step.function)(context, args, results);
+                         if (options.observer) options.observer->node_ran(*step.node, args, results);
+                         store_results(frame, step, results);
+                     });
+        frame.release(step);
+    }
+    std::vector<IValue> outputs;
+    for (const Argument& output : graph_->outputs) outputs.push_back(output_value(frame, alias_, output));
+    return outputs;
+}
+
+}  // namespace torch_ir

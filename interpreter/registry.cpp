@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include "registry.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "kernels/kernels.hpp"
+#include "torch_ir/error.hpp"
+
+namespace torch_ir {
+
+void Registry::add_kernel(std::string_view schema_line, const std::vector<detail::KernelParameter>& parameters,
+                          KernelFn kernel) {
+    Schema schema = parse_schema(schema_line);
+    if (schema.parameters.size() != parameters.size())
+        throw SchemaError("the kernel of '" + schema.op_type() + "' takes " + std::to_string(parameters.size()) +
+                          " parameters, its schema has " + std::to_string(schema.parameters.size()));
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+        SchemaType& type = schema.parameters[i].type;
+        if (!parameters[i].accepts(type))
+            throw SchemaError("the kernel of '" + schema.op_type() + "' does not take its parameter '" +
+                              schema.parameters[i].name + "' as " + type.text);
+        if (parameters[i].is_tensor) type.kind = SchemaKind::Tensor;
+    }
+    std::string op_type = schema.op_type();
+    if (!ops_.emplace(op_type, Op{std::move(schema), std::move(kernel)}).second)
+        throw SchemaError("op '" + op_type + "' is registered twice");
+}
+
+void Registry::add_function(std::string name, FunctionFn f) {
+    if (!functions_.emplace(name, std::move(f)).second)
+        throw SchemaError("function '" + name + "' is registered twice");
+}
+
+const FunctionFn* Registry::find_function(std::string_view name) const {
+    const auto found = functions_.find(name);
+    return found == functions_.end() ? nullptr : &found->second;
+}
+
+const Op* Registry::find(std::string_view op_type) const {
+    if (const auto found = ops_.find(op_type); found != ops_.end()) return &found->second;
+    const std::scoped_lock lock(derived_mutex_);
+    auto found = derived_.find(op_type);
+    if (found == derived_.end()) found = derived_.emplace(std::string(op_type), derive(op_type)).first;
+    return found->second ? &*found->second : nullptr;
+}
+
+std::vector<std::string> Registry::names() const {
+    std::vector<std::string> names;
+    for (const auto& [op_type, op] : ops_) names.push_back(op_type);
+    for (const auto& [name, f] : functions_) names.push_back(name);
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+namespace {
+
+/// In-place ops whose functional twin has another overload name.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> renamed_twins{{
+    {"aten.pow_.Tensor", "aten.pow.Tensor_Tensor"},
+    {"aten.pow_.Scalar", "aten.pow.Tensor_Scalar"},
+    {"aten.float_power_.Tensor", "aten.float_power.Tensor_Tensor"},
+    {"aten.float_power_.Scalar", "aten.float_power.Tensor_Scalar"},
+    {"aten.floor_divide_.Tensor", "aten.floor_divide.default"},
+    {"aten.bernoulli_.float", "aten.bernoulli.p"},
+    {"aten.ldexp_.default", "aten.ldexp.Tensor"},
+    {"aten.transpose_.default", "aten.transpose.int"},
+}};
+
+bool same_parameters(const Schema& twin, const Schema& schema, std::size_t count) {
+    if (twin.parameters.size() != count) return false;
+    for (std::size_t i = 0; i < count; ++i)
+        if (twin.parameters[i].type.text != schema.parameters[i].type.text) return false;
+    return true;
+}
+
+}  // namespace
+
+std::optional<Op> Registry::derive(std::string_view op_type) const {
+    const Schema* schema = find_schema(op_type);
+    if (!schema) return std::nullopt;
+    // The written parameters: `self` of an in-place op, the trailing out tensors of an out variant.
+    std::vector<std::size_t> written;
+    for (std::size_t i = 0; i < schema->parameters.size(); ++i)
+        if (schema->parameters[i].is_write) written.push_back(i);
+    if (written.empty() || schema->returns.size() > written.size()) return std::nullopt;
+    const bool in_place = schema->name.ends_with("_") && written == std::vector<std::size_t>{0};
+    const std::size_t count = in_place ? schema->parameters.size() : written.front();
+    if (!in_place && written.back() + 1 != schema->parameters.size()) return std::nullopt;
+
+    const std::string name = in_place ? schema->name.substr(0, schema->name.size() - 1) : schema->name;
+    std::vector<std::string> candidates;
+    for (const auto& [from, to] : renamed_twins)
+        if (from == op_type) candidates.emplace_back(to);
+    const std::string prefix = schema->name_space + "." + name + ".";
+    candidates.push_back(prefix + (schema->overload.empty() ? "default" : schema->overload));
+    if (!in_place)
+        for (auto it = ops_.lower_bound(prefix); it != ops_.end() && it->first.starts_with(prefix); ++it)
+            candidates.push_back(it->first);
+    for (const std::string& candidate : candidates) {
+        const auto twin = ops_.find(candidate);
+        if (twin == ops_.end() || !same_parameters(twin->second.schema, *schema, count)) continue;
+        if (twin->second.schema.returns.size() != written.size()) continue;
+        const KernelFn& kernel = twin->second.kernel;
+        const bool returns_self = !schema->returns.empty();
+        Schema derived = *schema;
+        for (std::size_t i = 0; i < count; ++i) derived.parameters[i].type = twin->second.schema.parameters[i].type;
+        return Op{std::move(derived),
+                  [kernel, written, count, in_place, returns_self](
+                      Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
+                      std::vector<IValue> values;
+                      kernel(context, args.first(count), values);
+                      for (std::size_t i = 0; i < written.size(); ++i) {
+                          const Tensor& target = std::get<Tensor>(*args[written[i]]);
+                          const Tensor& value = std::get<Tensor>(values[i]);
+                          if (target.shape() != value.shape())
+                              throw ArgumentError(std::string(in_place ? "in-place result" : "result") + " of shape " +
+                                                  to_string(value.shape()) + " does not fit the tensor of shape " +
+                                                  to_string(target.shape()) + " it is written to");
+                          target.copy_from(value);
+                          if (returns_self) results.emplace_back(target);
+                      }
+                  }};
+    }
+    return std::nullopt;
+}
+
+const Registry& builtin_registry() {
+    static const Registry& registry =
+        [] {
+            auto& made = *new Registry;  // never destroyed: plans in static storage may outlive it otherwise
+            register_kernels(made);
+            return std::ref(made);
+        }()
+            .get();
+    return registry;
+}
+
+}  // namespace torch_ir
