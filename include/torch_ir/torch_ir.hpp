@@ -6,6 +6,7 @@
 #include "torch_ir/dtype.hpp"
 #include "torch_ir/error.hpp"
 #include "torch_ir/ir.hpp"
+#include "torch_ir/pt2.hpp"
 #include "torch_ir/schema.hpp"
 #include "torch_ir/symbolic.hpp"
 #include "torch_ir/version.hpp"
