@@ -10,7 +10,7 @@
 #include "torch_ir/error.hpp"
 #include "torch_ir/zip.hpp"
 
-namespace torch_ir::detail {
+namespace torch_ir::detail::pt2 {
 
 inline std::string join(const std::vector<std::string>& names) {
     std::string text;
@@ -107,4 +107,4 @@ inline Pt2Container open_pt2(ZipArchive zip) {
     throw ParseError("the archive holds no model: expected an entry 'models/NAME.json'");
 }
 
-}  // namespace torch_ir::detail
+}  // namespace torch_ir::detail::pt2

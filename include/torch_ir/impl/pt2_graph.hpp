@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "torch_ir/error.hpp"
-#include "torch_ir/impl/json_access.hpp"
+#include "torch_ir/impl/pt2_json.hpp"
 #include "torch_ir/impl/pt2_metadata.hpp"
 #include "torch_ir/ir.hpp"
 
-namespace torch_ir::detail {
+namespace torch_ir::detail::pt2 {
 
 /// Expressions by their text: equal sizes share one tree.
 using ExprCache = std::unordered_map<std::string, ExprPtr>;
@@ -459,4 +459,4 @@ class Pt2GraphReader {
     std::string root_class_;
 };
 
-}  // namespace torch_ir::detail
+}  // namespace torch_ir::detail::pt2

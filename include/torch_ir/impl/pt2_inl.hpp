@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "torch_ir/file.hpp"
-#include "torch_ir/impl/json_access.hpp"
 #include "torch_ir/impl/pt2_container.hpp"
 #include "torch_ir/impl/pt2_graph.hpp"
+#include "torch_ir/impl/pt2_json.hpp"
 #include "torch_ir/pt2.hpp"
 
 namespace torch_ir {
-namespace detail {
+namespace detail::pt2 {
 
 /// Schema major versions: 7 is torch 2.5, 8 is torch 2.6 and later.
 inline void check_schema_version(std::int64_t major, const std::string& version) {
@@ -221,23 +221,23 @@ inline Model read_exported_program(std::string_view text) {
     }
 }
 
-}  // namespace detail
+}  // namespace detail::pt2
 
 TORCH_IR_INLINE Model read_pt2(const std::filesystem::path& path, const Pt2Options& options) {
     return with_context(path.string(), [&] {
-        const detail::Pt2Container pt2 = detail::open_pt2(ZipArchive::open(map_file(path)));
+        const detail::pt2::Pt2Container pt2 = detail::pt2::open_pt2(ZipArchive::open(map_file(path)));
         const std::string model_name = pt2.choose(options.model_name);
         const ZipData graph = pt2.zip.read(pt2.graph_entry(model_name));
         // Python writes bare `Infinity` and `NaN`; torch 2.7, the last flat one, quotes them already.
-        Model model = detail::read_exported_program(pt2.flat ? std::string_view(detail::quote_non_finite(graph.text()))
-                                                             : graph.text());
+        Model model = detail::pt2::read_exported_program(
+            pt2.flat ? std::string_view(detail::quote_non_finite(graph.text())) : graph.text());
         if (model_name != "model" || model.name.empty()) model.name = model_name;
         return model;
     });
 }
 
 TORCH_IR_INLINE std::vector<std::string> pt2_model_names(const std::filesystem::path& path) {
-    return with_context(path.string(), [&] { return detail::open_pt2(ZipArchive::open(map_file(path))).models; });
+    return with_context(path.string(), [&] { return detail::pt2::open_pt2(ZipArchive::open(map_file(path))).models; });
 }
 
 }  // namespace torch_ir

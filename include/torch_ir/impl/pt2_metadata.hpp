@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "torch_ir/impl/json_access.hpp"
+#include "torch_ir/impl/pt2_json.hpp"
 #include "torch_ir/ir.hpp"
 
-namespace torch_ir::detail {
+namespace torch_ir::detail::pt2 {
 
 inline std::string_view after_last(std::string_view text, std::string_view separators) {
     const std::size_t position = text.find_last_of(separators);
@@ -118,4 +118,4 @@ inline bool is_row_major(const Shape& shape, const Shape& strides) {
     }
 }
 
-}  // namespace torch_ir::detail
+}  // namespace torch_ir::detail::pt2

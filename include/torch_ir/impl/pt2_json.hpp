@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Typed access to JSON values with errors that say what was expected and found. Included by _inl files only.
+// Typed access to the JSON of torch.export: null counts as missing, unions are objects with one key. Included by _inl
+// files only.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@
 #include "torch_ir/error.hpp"
 #include "torch_ir/impl/json_stream.hpp"
 
-namespace torch_ir::detail {
+namespace torch_ir::detail::pt2 {
 
 [[noreturn]] inline void expected(const std::string& what, const Json& found) {
     throw ParseError("expected " + what + ", found " + found.type_name());
@@ -81,4 +82,4 @@ void for_each_element(const Json& array, F&& f) {
     }
 }
 
-}  // namespace torch_ir::detail
+}  // namespace torch_ir::detail::pt2
