@@ -26,7 +26,7 @@ struct Pt2Options {
 /// for files that hold no graph (TorchScript, checkpoints, AOTInductor packages) and unknown versions.
 Model read_pt2(const std::filesystem::path& path, const Pt2Options& options = {});
 
-/// The models in a `.pt2`, in the order of the file. Throws as read_pt2 does.
+/// The models in a `.pt2`, sorted. Throws as read_pt2 does.
 std::vector<std::string> pt2_model_names(const std::filesystem::path& path);
 
 }  // namespace torch_ir

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -17,29 +16,16 @@
 #include "torch_ir/impl/pt2_json.hpp"
 #include "torch_ir/impl/pt2_metadata.hpp"
 #include "torch_ir/ir.hpp"
+#include "torch_ir/weights.hpp"
 
 namespace torch_ir::detail::pt2 {
 
 /// Expressions by their text: equal sizes share one tree.
 using ExprCache = std::unordered_map<std::string, ExprPtr>;
 
-/// torch.export's ScalarType numbers, which are not those of c10.
 inline DType serialized_dtype(const Json& json) {
-    static constexpr std::array<std::pair<int, DType>, 21> table{
-        {{1, DType::UInt8},           {2, DType::Int8},
-         {3, DType::Int16},           {4, DType::Int32},
-         {5, DType::Int64},           {6, DType::Float16},
-         {7, DType::Float32},         {8, DType::Float64},
-         {9, DType::Complex32},       {10, DType::Complex64},
-         {11, DType::Complex128},     {12, DType::Bool},
-         {13, DType::BFloat16},       {28, DType::UInt16},
-         {29, DType::Float8E4M3FN},   {30, DType::Float8E5M2},
-         {31, DType::Float8E4M3FNUZ}, {32, DType::Float8E5M2FNUZ},
-         {33, DType::Float8E8M0FNU},  {34, DType::UInt32},
-         {35, DType::UInt64}}};
     const std::int64_t number = to_int(json);
-    for (const auto& [known, dtype] : table)
-        if (known == number) return dtype;
+    if (const auto dtype = export_dtype(number)) return *dtype;
     throw ParseError("unknown dtype number " + std::to_string(number));
 }
 

@@ -2,13 +2,15 @@
 // Bodies of pt2.hpp: the ExportedProgram object of torch/_export/serde/schema.py, read as a stream.
 #pragma once
 
+#include <algorithm>
 #include <utility>
 
+#include "torch_ir/archive.hpp"
 #include "torch_ir/file.hpp"
-#include "torch_ir/impl/pt2_container.hpp"
 #include "torch_ir/impl/pt2_graph.hpp"
 #include "torch_ir/impl/pt2_json.hpp"
 #include "torch_ir/pt2.hpp"
+#include "torch_ir/weights.hpp"
 
 namespace torch_ir {
 namespace detail::pt2 {
@@ -221,23 +223,80 @@ inline Model read_exported_program(std::string_view text) {
     }
 }
 
+/// Opens an archive that holds graphs; says of the other kinds what to do instead.
+inline Archive open_pt2(const std::filesystem::path& path) {
+    const auto file = map_file(path);
+    Archive archive = open_archive(file->bytes(), file);
+    const bool script = archive.kind == Archive::Kind::TorchScript;
+    if (script || archive.kind == Archive::Kind::Checkpoint)
+        throw UnsupportedError((script ? "a TorchScript archive has no exported graph" : "a checkpoint has no graph") +
+                               std::string("; export the model with torch.export.export and save it with "
+                                           "torch.export.save"));
+    return archive;
+}
+
+inline std::string graph_entry(const Archive& archive, const std::string& model_name) {
+    return archive.kind == Archive::Kind::FlatPt2 ? "serialized_exported_program.json"
+                                                  : "models/" + model_name + ".json";
+}
+
+/// `float32 [2, s0]`.
+inline std::string meta_text(const TensorMeta& meta) {
+    std::string text;
+    for (const Dim& dim : meta.shape) text += (text.empty() ? "" : ", ") + to_string(dim);
+    return std::string(name(meta.dtype)) + " [" + text + "]";
+}
+
+/// The values of a constant as the graph describes it.
+inline Constant constant_of(const TensorView& tensor, const TensorMeta& meta) {
+    const Shape shape(tensor.shape.begin(), tensor.shape.end());
+    if (tensor.dtype != meta.dtype || shape != meta.shape)
+        throw ParseError("expected " + meta_text(meta) + " as in the graph, found " +
+                         meta_text({tensor.dtype, shape, {}}));
+    constexpr std::size_t max_expanded = std::size_t{1} << 28;  // a stride of 0 repeats a few bytes any number of times
+    const std::size_t size = static_cast<std::size_t>(tensor.numel()) * item_size(tensor.dtype);
+    if (size > std::max(tensor.storage.size(), max_expanded))
+        throw UnsupportedError("an expanded constant of " + std::to_string(size) + " bytes");
+    return {{tensor.dtype, shape, std::nullopt}, tensor.to_bytes()};
+}
+
+/// Copies the values of lifted tensor constants, where the file has them.
+inline void read_constants(const Archive& archive, const std::string& model_name, Model& model) {
+    const auto is_constant = [](const InputSpec& spec) { return spec.kind == InputKind::TensorConstant; };
+    if (std::ranges::none_of(model.inputs, is_constant)) return;
+    WeightsOptions options;
+    options.model = model_name;
+    options.skip_unsaved = true;
+    const Weights weights = read_pt2_weights(archive, options);
+    for (std::size_t i = 0; i < model.inputs.size(); ++i) {
+        const std::string& name = model.inputs[i].target;
+        const TensorView* tensor = is_constant(model.inputs[i]) ? weights.find(name) : nullptr;
+        const auto* ref = model.graph.inputs[i].get_if<ValueRef>();
+        if (tensor && ref)
+            with_context([&] { return "constant '" + name + "'"; },
+                         [&] { model.constants[name] = constant_of(*tensor, model.graph.value(*ref).meta); });
+    }
+}
+
 }  // namespace detail::pt2
 
 TORCH_IR_INLINE Model read_pt2(const std::filesystem::path& path, const Pt2Options& options) {
     return with_context(path.string(), [&] {
-        const detail::pt2::Pt2Container pt2 = detail::pt2::open_pt2(ZipArchive::open(map_file(path)));
-        const std::string model_name = pt2.choose(options.model_name);
-        const ZipData graph = pt2.zip.read(pt2.graph_entry(model_name));
-        // Python writes bare `Infinity` and `NaN`; torch 2.7, the last flat one, quotes them already.
-        Model model = detail::pt2::read_exported_program(
-            pt2.flat ? std::string_view(detail::quote_non_finite(graph.text())) : graph.text());
+        const Archive archive = detail::pt2::open_pt2(path);
+        const std::string model_name = select_model(archive, options.model_name);
+        const ZipData graph = archive.read(detail::pt2::graph_entry(archive, model_name));
+        const bool flat = archive.kind == Archive::Kind::FlatPt2;
+        // Up to torch 2.6 Python wrote bare `Infinity` and `NaN`.
+        const std::string quoted = flat ? detail::quote_non_finite(graph.text()) : "";
+        Model model = detail::pt2::read_exported_program(flat ? quoted : graph.text());
         if (model_name != "model" || model.name.empty()) model.name = model_name;
+        detail::pt2::read_constants(archive, model_name, model);
         return model;
     });
 }
 
 TORCH_IR_INLINE std::vector<std::string> pt2_model_names(const std::filesystem::path& path) {
-    return with_context(path.string(), [&] { return detail::pt2::open_pt2(ZipArchive::open(map_file(path))).models; });
+    return with_context(path.string(), [&] { return detail::pt2::open_pt2(path).models; });
 }
 
 }  // namespace torch_ir
