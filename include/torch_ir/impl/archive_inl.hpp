@@ -2,8 +2,6 @@
 // Bodies of archive.hpp.
 #pragma once
 
-#include <algorithm>
-
 #include "torch_ir/archive.hpp"
 #include "torch_ir/text.hpp"
 
@@ -44,9 +42,12 @@ inline void find_models(Archive& archive) {
     for (const ZipEntry& entry : archive.zip.entries())
         if (entry.name.starts_with(folder) && entry.name.ends_with(".json"))
             archive.models.push_back(entry.name.substr(folder.size(), entry.name.size() - folder.size() - 5));
-    if (archive.models.empty())
-        throw UnsupportedError("the package holds compiled code only; save the program with torch.export.save");
-    std::ranges::sort(archive.models);
+    if (!archive.models.empty()) return;
+    for (const ZipEntry& entry : archive.zip.entries())
+        if (entry.name.starts_with(archive.root + "data/aotinductor/"))
+            throw UnsupportedError(
+                "an AOTInductor package holds compiled code only; save the program with torch.export.save");
+    throw ParseError("the archive holds no model: expected an entry 'models/NAME.json'");
 }
 
 }  // namespace detail
@@ -87,10 +88,9 @@ TORCH_IR_INLINE std::string select_model(const Archive& archive, std::string_vie
         if (model == name) return model;
         names += (names.empty() ? "'" : ", '") + model + "'";
     }
-    if (!name.empty())
-        throw ArgumentError("no model is called '" + std::string(name) + "', the archive holds " + names);
+    if (!name.empty()) throw ArgumentError("no model '" + std::string(name) + "', the file holds " + names);
     if (archive.models.size() == 1) return archive.models.front();
-    throw ArgumentError("the archive holds several models, choose one of " + names);
+    throw ArgumentError("the file holds " + std::to_string(archive.models.size()) + " models, name one of " + names);
 }
 
 }  // namespace torch_ir
