@@ -9,6 +9,8 @@
 #include "torch_ir/error.hpp"
 #include "torch_ir/file.hpp"
 #include "torch_ir/ir.hpp"
+#include "torch_ir/issue.hpp"
+#include "torch_ir/json.hpp"
 #include "torch_ir/pt2.hpp"
 #include "torch_ir/safetensors.hpp"
 #include "torch_ir/schema.hpp"
