@@ -37,8 +37,10 @@ Argument serialized_enum(const Json& json, std::int64_t last, const char* what) 
     return static_cast<Enum>(number);
 }
 
+/// An export on the meta device says `meta` where one with real weights says `cpu`: the graph is the same.
 inline Argument serialized_device(const Json& json) {
     Device device{to_text(member(json, "type")), std::nullopt};
+    if (device.type == "meta") device.type = "cpu";
     if (const Json* index = find_member(json, "index")) device.index = static_cast<int>(to_int(*index));
     return device;
 }

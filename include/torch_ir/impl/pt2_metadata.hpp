@@ -53,18 +53,21 @@ inline std::string_view module_path(std::string_view path) {
     return path.starts_with('.') ? path.substr(1) : path;
 }
 
-/// `model.py:16` from the last `File "/somewhere/model.py", line 16, in forward` of a stack trace: without folders, so
-/// that it does not depend on where the model was exported.
+/// `model.py:16` from the last `File "/somewhere/model.py", line 16, in forward` of a stack trace that names a real
+/// file. Folders, and the numbers that generated code has (`<eval_with_key>.5`), differ from one export to the next.
 inline std::string source_line(std::string_view stack_trace) {
     constexpr std::string_view file = "File \"", line = "\", line ";
-    const std::size_t begin = stack_trace.rfind(file);
-    if (begin == std::string_view::npos) return "";
-    stack_trace.remove_prefix(begin + file.size());
-    const std::size_t end = stack_trace.find(line);
-    if (end == std::string_view::npos) return "";
-    const std::string_view digits = stack_trace.substr(end + line.size());
-    const std::string_view number = digits.substr(0, digits.find_first_not_of("0123456789"));
-    return std::string(after_last(stack_trace.substr(0, end), "/\\")) + ":" + std::string(number);
+    while (true) {
+        const std::size_t begin = stack_trace.rfind(file);
+        if (begin == std::string_view::npos) return "";
+        const std::string_view entry = stack_trace.substr(begin + file.size());
+        stack_trace = stack_trace.substr(0, begin);
+        const std::size_t end = entry.find(line);
+        if (entry.starts_with('<') || end == std::string_view::npos) continue;
+        const std::string_view digits = entry.substr(end + line.size());
+        return std::string(after_last(entry.substr(0, end), "/\\")) + ":" +
+               std::string(digits.substr(0, digits.find_first_not_of("0123456789")));
+    }
 }
 
 inline Provenance provenance_of(const Json& metadata) {
