@@ -4,6 +4,7 @@
 
 #include "torch_ir/archive.hpp"
 #include "torch_ir/argument.hpp"
+#include "torch_ir/builder.hpp"
 #include "torch_ir/checkpoint.hpp"
 #include "torch_ir/dtype.hpp"
 #include "torch_ir/error.hpp"
@@ -17,6 +18,7 @@
 #include "torch_ir/symbolic.hpp"
 #include "torch_ir/tensor_view.hpp"
 #include "torch_ir/text.hpp"
+#include "torch_ir/traverse.hpp"
 #include "torch_ir/version.hpp"
 #include "torch_ir/weights.hpp"
 #include "torch_ir/zip.hpp"

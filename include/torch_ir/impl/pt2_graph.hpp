@@ -41,7 +41,12 @@ Argument serialized_enum(const Json& json, std::int64_t last, const char* what) 
 inline Argument serialized_device(const Json& json) {
     Device device{to_text(member(json, "type")), std::nullopt};
     if (device.type == "meta") device.type = "cpu";
-    if (const Json* index = find_member(json, "index")) device.index = static_cast<int>(to_int(*index));
+    if (const Json* index = find_member(json, "index")) {
+        const std::int64_t number = to_int(*index);
+        if (number < 0 || number > 32767)
+            throw ParseError("device index " + std::to_string(number) + " is out of range");
+        device.index = static_cast<int>(number);
+    }
     return device;
 }
 
