@@ -12,7 +12,7 @@ namespace torch_ir {
 
 struct WeightsOptions {
     /// Which model of a `.pt2` that holds several.
-    std::string model;
+    std::string model = {};
     /// Compare the zip checksums of the values too, which reads all of them; `validate` asks for it.
     bool verify_checksums = false;
     /// Leave out the tensors of a `.pt2` that were saved without values (meta or fake tensors) instead of refusing

@@ -149,7 +149,7 @@ class Machine {
     }
 
     void count_copies(std::size_t count) {
-        constexpr std::size_t limit = std::size_t{1} << 26;
+        constexpr std::size_t limit = std::size_t{1} << 24;
         if (count > limit - copied_) throw ParseError("the pickle copies its containers too often");
         copied_ += count;
     }

@@ -97,7 +97,7 @@ class SafetensorsReader {
   public:
     SafetensorsReader(Bytes data, std::shared_ptr<const void> owner) : data_(data), owner_(std::move(owner)) {}
 
-    void add(std::string name, const Json& value) {
+    void add(const std::string& name, const Json& value) {
         if (name == "__metadata__")
             add_metadata(value);
         else
@@ -183,18 +183,10 @@ TORCH_IR_INLINE Safetensors read_safetensors(std::span<const std::byte> bytes, s
     if (header.starts_with("\xef\xbb\xbf")) throw ParseError("the header starts with a byte order mark");
 
     detail::SafetensorsReader reader(bytes.subspan(8 + header_size), std::move(owner));
-    bool is_object = false;
     with_context("header", [&] {
-        detail::stream_json(
-            header, {""},
-            [&](const detail::JsonPlace& place, detail::Json&& value) {
-                if (place.is_root)
-                    is_object = value.is_object();
-                else
-                    reader.add(std::string(place.key), value);
-            },
-            128);
-        if (!is_object) throw ParseError("expected a JSON object");
+        const detail::Json root = detail::parse_json(header, 128);
+        if (!root.is_object()) throw ParseError("expected a JSON object");
+        for (const auto& [name, value] : root.items()) reader.add(name, value);
     });
     return reader.finish();
 }

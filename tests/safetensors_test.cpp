@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+#include "torch_ir/safetensors.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "support/bytes.hpp"
+
+using namespace torch_ir;
+using namespace torch_ir::testing;
+
+namespace {
+
+Safetensors read(const std::string& header, std::size_t data_size, std::uint64_t header_size) {
+    const auto owner = std::make_shared<const std::string>(u64(header_size) + header + std::string(data_size, '\1'));
+    return read_safetensors(as_bytes(*owner), owner);
+}
+
+Safetensors read(const std::string& header, std::size_t data_size = 0) {
+    return read(header, data_size, header.size());
+}
+
+std::string entry(const std::string& dtype, const std::string& shape, const std::string& offsets) {
+    return R"({"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}";
+}
+
+std::string one(const std::string& dtype, const std::string& shape, const std::string& offsets) {
+    return R"({"a":)" + entry(dtype, shape, offsets) + "}";
+}
+
+std::string error_of(const std::string& header, std::size_t data_size = 0) {
+    try {
+        read(header, data_size);
+    } catch (const ParseError& error) {
+        return error.what();
+    }
+    return "no error";
+}
+
+}  // namespace
+
+TEST_SUITE("safetensors") {
+    TEST_CASE("every dtype of the reference writer is read") {
+        const Safetensors file = read_safetensors("tests/data/weights/dtypes.safetensors");
+        CHECK(file.metadata == SafetensorsMetadata{{"format", "pt"}});
+        CHECK(file.tensors.tensors().size() == 22);
+        for (const auto& [name, tensor] : file.tensors.tensors())
+            if (const auto dtype = parse_dtype(name)) {
+                CHECK(tensor.dtype == dtype);
+                CHECK(tensor.numel() == 16 / static_cast<std::int64_t>(item_size(*dtype)));
+                CHECK(tensor.to_bytes()[1] == std::byte{1});
+            }
+        CHECK(file.tensors.find("z\"\xc3\xa9\n")->shape == std::vector<std::int64_t>{2, 3});
+        const TensorView& scalar = *file.tensors.find("scalar");
+        CHECK(scalar.shape.empty());
+        CHECK(std::ranges::equal(scalar.to_bytes(), as_bytes(le(1.0F))));
+    }
+
+    TEST_CASE("our writer's bytes are the reference writer's") {
+        const char* path = "tests/data/weights/dtypes.safetensors";
+        const Safetensors file = read_safetensors(path);
+        NamedSafetensors tensors;
+        for (const auto& [name, view] : file.tensors.tensors())
+            tensors.push_back({name, {view.dtype, view.shape, view.storage}});
+        const TemporaryDirectory directory;
+        write_safetensors(directory.path() / "copy.safetensors", tensors, file.metadata);
+        CHECK(read_whole(directory.path() / "copy.safetensors") == read_whole(path));
+        write_safetensors(directory.path() / "empty.safetensors", {});
+        CHECK(read_whole(directory.path() / "empty.safetensors") == u64(8) + "{}      ");
+    }
+
+    TEST_CASE("what the reference reader accepts is accepted") {
+        CHECK(read("{}").tensors.tensors().empty());
+        CHECK(read(" \t\n{} ").tensors.tensors().empty());
+        CHECK(read(R"({"__metadata__":null})").metadata.empty());
+        CHECK(read(one("F32", "[0,5]", "[0,0]")).tensors.find("a")->numel() == 0);
+        CHECK(read(R"({"":)" + entry("U8", "[3]", "[0,3]") + "}", 3).tensors.find(""));
+        CHECK(read(R"({"a\u0000b":)" + entry("U8", "[3]", "[0,3]") + "}", 3).tensors.find(std::string_view("a\0b", 3)));
+        CHECK(read(R"({"a":{"x":1,"data_offsets":[0,1],"shape":[],"dtype":"U8"}})", 1).tensors.find("a"));
+        // unaligned, and in another order than in the data
+        const auto file =
+            read(R"({"b":)" + entry("F32", "[1]", "[1,5]") + R"(,"a":)" + entry("U8", "[1]", "[0,1]") + "}", 5);
+        CHECK(file.tensors.find("b")->to_bytes() == std::vector<std::byte>(4, std::byte{1}));
+    }
+
+    TEST_CASE("headers that do not fit are refused") {
+        const std::string bytes = "1234567";
+        CHECK_THROWS_WITH_AS(read_safetensors(as_bytes(bytes), nullptr),
+                             "not a safetensors file: 7 bytes, expected at least 8", ParseError);
+        CHECK_THROWS_WITH_AS(read("{}", 0, ~std::uint64_t{0}),
+                             "the header claims 18446744073709551615 bytes, more than 100000000 are not accepted",
+                             ParseError);
+        CHECK_THROWS_WITH_AS(read("{}", 0, 3), "the header claims 3 bytes, but only 2 follow", ParseError);
+    }
+
+    TEST_CASE("headers that are not plain JSON objects are refused") {
+        CHECK(error_of("[]") == "header: expected a JSON object");
+        CHECK(error_of(std::string("{}\0", 3)) == "the header contains a NUL byte");
+        CHECK(error_of("\xef\xbb\xbf{}") == "the header starts with a byte order mark");
+        for (const char* header : {"", "{", "{}x", "{\"a\xff\":1}", R"({"\ud800":1})"})
+            CHECK(error_of(header).starts_with("header: malformed JSON at byte "));
+        CHECK(error_of(R"({"a":)" + std::string(10'000, '[')).ends_with("nested more than 128 levels deep"));
+        CHECK(error_of(R"({"a":)" + entry("U8", "[0]", "[0,0]") + R"(,"a":)" + entry("U8", "[0]", "[0,0]") + "}") ==
+              "header: a: key 'a' appears twice");
+        CHECK(error_of(R"({"__metadata__":{},"__metadata__":{}})") ==
+              "header: __metadata__: key '__metadata__' appears twice");
+        CHECK(error_of(R"({"__metadata__":[]})") == "header: '__metadata__' must be an object");
+        CHECK(error_of(R"({"__metadata__":{"k":1}})") == "header: '__metadata__' key 'k' must be a string, found 1");
+    }
+
+    TEST_CASE("entries of the wrong form are refused") {
+        CHECK(error_of(R"({"a":1})") == "header: tensor 'a': expected an object");
+        CHECK(error_of(R"({"a":{"shape":[],"data_offsets":[0,1]}})", 1) == "header: tensor 'a': 'dtype' is missing");
+        CHECK(error_of(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", 1) == "header: tensor 'a': 'shape' is missing");
+        CHECK(error_of(R"({"a":{"dtype":"U8","shape":[]}})", 1) == "header: tensor 'a': 'data_offsets' is missing");
+        CHECK(error_of(R"({"a":{"dtype":1,"shape":[],"data_offsets":[0,1]}})", 1) ==
+              "header: tensor 'a': 'dtype' must be a string, found 1");
+        CHECK(error_of(one("F31", "[1]", "[0,4]"), 4) == "header: tensor 'a': unknown dtype 'F31'");
+        for (const char* shape : {"[-1]", "[1.5]", "[\"1\"]", "3"})
+            CHECK(error_of(one("U8", shape, "[0,1]"), 1) ==
+                  "header: tensor 'a': 'shape' must be a list of non-negative integers, found " + std::string(shape));
+        CHECK(error_of(one("U8", "[18446744073709551616]", "[0,1]"), 1)
+                  .ends_with("integer 18446744073709551616 does not fit in 64 bits"));
+        CHECK(error_of(one("U8", "[1]", "[0,1,2]"), 1) ==
+              "header: tensor 'a': 'data_offsets' must hold two integers, found [0, 1, 2]");
+        CHECK_THROWS_WITH_AS(read(one("F6_E2M3", "[4]", "[0,3]"), 3),
+                             "header: tensor 'a': dtype 'F6_E2M3' has no PyTorch counterpart", UnsupportedError);
+        CHECK_THROWS_WITH_AS(read(one("F4", "[3]", "[0,2]"), 2),
+                             "header: tensor 'a': F4 with shape [3] does not fill whole bytes in its last dimension",
+                             UnsupportedError);
+    }
+
+    TEST_CASE("sizes must be consistent") {
+        CHECK(error_of(one("F32", "[2]", "[4,0]"), 8) ==
+              "header: tensor 'a': 'data_offsets' [4, 0] end before they begin");
+        CHECK(error_of(one("F32", "[2]", "[0,4]"), 4) ==
+              "header: tensor 'a': 'data_offsets' [0, 4] span 4 bytes, but shape [2] of float32 needs 8");
+        CHECK(error_of(one("F32", "[2]", "[0,8]"), 4) ==
+              "header: tensor 'a': ends at byte 8 of the data, but the file holds only 4");
+        CHECK(error_of(one("U8", "[4611686018427387904,4,0]", "[0,0]")) ==
+              "header: tensor 'a': shape [4611686018427387904, 4, 0] has more bytes than fit in 63 bits");
+    }
+
+    TEST_CASE("tensors must cover the data exactly") {
+        CHECK(error_of(one("U8", "[1]", "[1,2]"), 2) == "tensor 'a' begins at byte 1 of the data, expected 0 (hole)");
+        CHECK(error_of(R"({"a":)" + entry("U8", "[2]", "[0,2]") + R"(,"b":)" + entry("U8", "[2]", "[1,3]") + "}", 3) ==
+              "tensor 'b' begins at byte 1 of the data, expected 2 (overlap)");
+        CHECK(error_of(R"({"a":)" + entry("U8", "[1]", "[0,1]") + R"(,"b":)" + entry("U8", "[1]", "[2,3]") + "}", 3) ==
+              "tensor 'b' begins at byte 2 of the data, expected 1 (hole)");
+        CHECK(error_of(one("U8", "[1]", "[0,1]"), 2) ==
+              "the tensors cover 1 bytes, but the file holds 2 bytes of data");
+    }
+
+    TEST_CASE("what cannot be written is named, and nothing is left behind") {
+        const TemporaryDirectory directory;
+        const auto path = directory.path() / "w.safetensors";
+        const std::vector<std::byte> bytes(16);
+        CHECK_THROWS_WITH_AS(write_safetensors(path, {{"z", {DType::Complex128, {1}, bytes}}}),
+                             "tensor 'z': safetensors has no dtype for complex128", UnsupportedError);
+        CHECK_THROWS_WITH_AS(write_safetensors(path, {{"z", {DType::Float32, {3}, bytes}}}),
+                             "tensor 'z': shape [3] of float32 needs 12 bytes, found 16", ArgumentError);
+        CHECK_THROWS_WITH_AS(
+            write_safetensors(path, {{"z", {DType::Float32, {4}, bytes}}, {"z", {DType::Float32, {4}, bytes}}}),
+            "tensor 'z': given twice", ArgumentError);
+        CHECK_THROWS_WITH_AS(write_safetensors(path, {{"__metadata__", {DType::Float32, {4}, bytes}}}),
+                             "tensor '__metadata__': not a name that safetensors can hold", ArgumentError);
+        CHECK_THROWS_WITH_AS(write_safetensors(path, {}, {{"k", "\xff"}}), "metadata 'k' is not UTF-8 text",
+                             ArgumentError);
+        CHECK_FALSE(std::filesystem::exists(path));
+        CHECK_THROWS_WITH_AS(write_safetensors("/dev/full", {{"z", {DType::Float32, {4}, bytes}}}),
+                             "cannot write '/dev/full': No space left on device", IoError);
+    }
+
+    TEST_CASE("errors name the file") {
+        const TemporaryDirectory directory;
+        const auto path = directory.add("bad.safetensors", u64(2) + "[]");
+        CHECK_THROWS_WITH_AS(read_safetensors(path), (path.string() + ": header: expected a JSON object").c_str(),
+                             ParseError);
+    }
+
+    TEST_CASE("no single damaged byte crashes the reader") {
+        const std::string bytes = read_whole("tests/data/weights/dtypes.safetensors");
+        for (std::size_t i = 0; i < bytes.size(); ++i) {
+            std::string damaged = bytes;
+            damaged[i] ^= 0x10;
+            try {
+                read_safetensors(as_bytes(damaged), nullptr);
+            } catch (const Error&) {
+            }
+        }
+    }
+}
