@@ -10,6 +10,7 @@
 #include "torch_ir/dtype.hpp"
 #include "torch_ir/error.hpp"
 #include "torch_ir/file.hpp"
+#include "torch_ir/info.hpp"
 #include "torch_ir/ir.hpp"
 #include "torch_ir/issue.hpp"
 #include "torch_ir/json.hpp"
