@@ -44,7 +44,9 @@ inline const std::vector<std::string>& streamed_containers() {
 class Pt2ModelReader {
   public:
     void read_piece(const JsonPlace& place, Json&& json) {
-        if (place.parent.starts_with(graph_path))
+        if (place.is_root)
+            to_object(json);
+        else if (place.parent.starts_with(graph_path))
             read_graph_piece(place, std::move(json));
         else
             with_context([&] { return place.text(); }, [&] { read_model_piece(place, std::move(json)); });
@@ -87,7 +89,7 @@ class Pt2ModelReader {
     }
 
     void read_model_piece(const JsonPlace& place, Json&& json) {
-        if (place.is_root || (place.parent.empty() && place.key == "graph_module")) {
+        if (place.parent.empty() && place.key == "graph_module") {
             to_object(json);
         } else if (place.parent == "graph_module.module_call_graph") {
             read_module_call(json);

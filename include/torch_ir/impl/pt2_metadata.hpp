@@ -63,10 +63,10 @@ inline std::string source_line(std::string_view stack_trace) {
         const std::string_view entry = stack_trace.substr(begin + file.size());
         stack_trace = stack_trace.substr(0, begin);
         const std::size_t end = entry.find(line);
-        if (entry.starts_with('<') || end == std::string_view::npos) continue;
+        const std::string_view file_name = after_last(entry.substr(0, end), "/\\");
+        if (file_name.starts_with('<') || end == std::string_view::npos) continue;
         const std::string_view digits = entry.substr(end + line.size());
-        return std::string(after_last(entry.substr(0, end), "/\\")) + ":" +
-               std::string(digits.substr(0, digits.find_first_not_of("0123456789")));
+        return std::string(file_name) + ":" + std::string(digits.substr(0, digits.find_first_not_of("0123456789")));
     }
 }
 
