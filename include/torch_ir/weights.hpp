@@ -29,7 +29,7 @@ Weights open_weights(const std::filesystem::path& path, const WeightsOptions& op
 /// Reads `model.safetensors.index.json` or `pytorch_model.bin.index.json`: each shard, which must lie beside the index,
 /// is opened once and must hold the names that the index puts there. Aliases in the metadata (`"c.w": "a.w"`) become
 /// tensors of their own. Throws like read_safetensors.
-Weights read_weight_index(const std::filesystem::path& path);
+Weights read_weight_index(const std::filesystem::path& path, const WeightsOptions& options = {});
 
 }  // namespace torch_ir
 

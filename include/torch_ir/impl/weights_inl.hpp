@@ -44,10 +44,10 @@ inline void check_shard_name(const std::string& shard) {
 }
 
 /// An index among the shards of an index would allow cycles.
-inline Weights open_shard(const std::filesystem::path& path) {
+inline Weights open_shard(const std::filesystem::path& path, const WeightsOptions& options) {
     if (as_text(map_file(path)->bytes()).starts_with('{'))
         throw ParseError("shard '" + path.filename().string() + "' is not a file of tensors");
-    return open_weights(path);
+    return open_weights(path, options);
 }
 
 inline void add_aliases(const Json& index, Weights& weights) {
@@ -64,7 +64,8 @@ inline void add_aliases(const Json& index, Weights& weights) {
 TORCH_IR_INLINE Weights open_weights(const std::filesystem::path& path, const WeightsOptions& options) {
     const auto file = map_file(path);
     const std::string_view text = detail::as_text(file->bytes());
-    if (text.starts_with('{') && !detail::looks_like_safetensors(file->bytes())) return read_weight_index(path);
+    if (text.starts_with('{') && !detail::looks_like_safetensors(file->bytes()))
+        return read_weight_index(path, options);
     return with_context(path.string(), [&]() -> Weights {
         if (looks_like_zip(file->bytes())) return detail::open_archive_weights(file, options);
         if (looks_like_legacy_checkpoint(file->bytes())) return read_legacy_checkpoint(file->bytes(), file);
@@ -77,7 +78,7 @@ TORCH_IR_INLINE Weights open_weights(const std::filesystem::path& path, const We
     });
 }
 
-TORCH_IR_INLINE Weights read_weight_index(const std::filesystem::path& path) {
+TORCH_IR_INLINE Weights read_weight_index(const std::filesystem::path& path, const WeightsOptions& options) {
     const auto file = map_file(path);
     const auto index = with_context(path.string(), [&] {
         detail::Json json = detail::parse_json(detail::as_text(file->bytes()));
@@ -95,7 +96,7 @@ TORCH_IR_INLINE Weights read_weight_index(const std::filesystem::path& path) {
             detail::check_shard_name(shard_name);
             auto shard = shards.find(shard_name);
             if (shard == shards.end())
-                shard = shards.emplace(shard_name, detail::open_shard(path.parent_path() / shard_name)).first;
+                shard = shards.emplace(shard_name, detail::open_shard(path.parent_path() / shard_name, options)).first;
             const TensorView* found = shard->second.find(name);
             if (!found) throw ParseError("shard '" + shard_name + "' does not hold '" + name + "'");
             return found;
