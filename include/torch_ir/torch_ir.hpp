@@ -22,6 +22,7 @@
 #include "torch_ir/tensor_view.hpp"
 #include "torch_ir/text.hpp"
 #include "torch_ir/traverse.hpp"
+#include "torch_ir/validate.hpp"
 #include "torch_ir/version.hpp"
 #include "torch_ir/weights.hpp"
 #include "torch_ir/zip.hpp"
