@@ -5,6 +5,8 @@
 #include <numeric>
 #include <set>
 
+#include "alias.hpp"
+
 namespace torch_ir {
 namespace {
 
@@ -43,27 +45,62 @@ std::string describe_missing(const std::vector<MissingOp>& missing) {
     return text;
 }
 
-/// Union of graph values that may share memory.
-class AliasSets {
-  public:
-    explicit AliasSets(std::size_t count) : parent_(count) { std::iota(parent_.begin(), parent_.end(), 0U); }
-    std::uint32_t find(std::uint32_t i) {
-        while (parent_[i] != i) i = parent_[i] = parent_[parent_[i]];
-        return i;
+const SchemaType int_type{SchemaKind::Int, false, false, false, std::nullopt, "int"};
+
+/// A list IValue from elements; without a schema the elements decide: tensors (numbers become 0-d tensors) or
+/// numbers.
+IValue make_list(const std::vector<IValue>& elements, const SchemaType* type) {
+    const auto all = [&](auto predicate) { return std::all_of(elements.begin(), elements.end(), predicate); };
+    const bool tensors = type ? type->kind == SchemaKind::Tensor
+                              : std::any_of(elements.begin(), elements.end(),
+                                            [](const IValue& v) { return std::holds_alternative<Tensor>(v); }) ||
+                                    elements.empty();
+    if (tensors) {
+        TensorList list;
+        for (const IValue& element : elements) {
+            if (std::holds_alternative<None>(element))
+                list.emplace_back();
+            else if (const auto* tensor = std::get_if<Tensor>(&element))
+                list.push_back(*tensor);
+            else
+                list.push_back(Tensor::wrapped_number(to_scalar(element)));
+        }
+        return list;
     }
-    void join(std::uint32_t a, std::uint32_t b) { parent_[find(a)] = find(b); }
-
-  private:
-    std::vector<std::uint32_t> parent_;
-};
-
-/// Ops that may return their input although their schema does not say so.
-bool may_return_input(const std::string& op_type) {
-    return op_type == "aten.dropout.default" || op_type == "aten.feature_dropout.default" ||
-           op_type == "aten.alpha_dropout.default";
+    const auto is_int = [](const IValue& v) { return std::holds_alternative<std::int64_t>(v); };
+    if (type ? type->kind == SchemaKind::Int : all(is_int)) {
+        Ints list;
+        for (const IValue& element : elements) list.push_back(std::get<std::int64_t>(coerce(element, int_type)));
+        return list;
+    }
+    if (type && type->kind == SchemaKind::Bool) {
+        Bools list;
+        for (const IValue& element : elements) list.push_back(to_scalar(element).to<bool>());
+        return list;
+    }
+    if (!all([](const IValue& v) { return v.index() >= 1 && v.index() <= 5; })) return None{};
+    ScalarList list;
+    for (const IValue& element : elements) list.push_back(to_scalar(element));
+    return list;
 }
 
 }  // namespace
+
+IValue to_ivalue(const Argument& argument) {
+    if (const auto* list = argument.get_if<ArgumentList>()) {
+        std::vector<IValue> elements;
+        for (const Argument& element : *list) elements.push_back(to_ivalue(element));
+        return make_list(elements, nullptr);
+    }
+    return std::visit(
+        []<class T>(const T& value) -> IValue {
+            if constexpr (std::is_constructible_v<IValue, T> && !std::is_same_v<T, ValueRef>)
+                return value;
+            else
+                return None{};  // dictionaries and operator names: only for functions that do not look at them
+        },
+        argument.variant());
+}
 
 std::vector<MissingOp> missing_ops(const Graph& graph, const Registry& registry) {
     std::map<std::string, std::size_t> counts;
@@ -74,39 +111,6 @@ std::vector<MissingOp> missing_ops(const Graph& graph, const Registry& registry)
     std::stable_sort(missing.begin(), missing.end(),
                      [](const MissingOp& a, const MissingOp& b) { return a.count > b.count; });
     return missing;
-}
-
-std::vector<bool> find_written_inputs(const Graph& graph) {
-    AliasSets sets(graph.values.size());
-    std::vector<std::uint32_t> written;
-    for (const Node& node : graph.nodes) {
-        const Schema* schema = find_schema(node.op_type);
-        const bool passes_through = may_return_input(node.op_type) || node.op_type == getitem_op;
-        for (const NamedArgument& arg : node.args) {
-            const SchemaParameter* parameter = schema ? schema->find(arg.name) : nullptr;
-            const bool aliases = passes_through || (parameter && !parameter->alias.empty());
-            for_each_value(arg.value, [&](ValueRef ref) {
-                if (aliases)
-                    for (const ValueRef output : node.output_values()) sets.join(ref.id, output.id);
-                if (parameter && parameter->is_write) written.push_back(ref.id);
-            });
-        }
-        if (node.op_type.starts_with("higher_order."))  // a body may write to what it is given
-            for (const NamedArgument& arg : node.args)
-                if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph) {
-                    const std::vector<bool> inner = find_written_inputs(*body->graph);
-                    if (std::find(inner.begin(), inner.end(), true) != inner.end())
-                        for (const ValueRef ref : node.input_values()) written.push_back(ref.id);
-                }
-    }
-    std::set<std::uint32_t> roots;
-    for (const std::uint32_t id : written) roots.insert(sets.find(id));
-    std::vector<bool> result;
-    for (const Argument& input : graph.inputs) {
-        const auto* ref = input.get_if<ValueRef>();
-        result.push_back(ref && roots.contains(sets.find(ref->id)));
-    }
-    return result;
 }
 
 /// Compiles one graph.
@@ -203,73 +207,16 @@ class PlanBuilder {
                 bound.is_list = true;
                 return bound;
             }
-            std::vector<IValue> elements;
-            for (BoundArgument& element : bound.elements) elements.push_back(std::move(element.constant));
             bound.elements.clear();
-            bound.constant = make_list(elements, type);
+            bound.constant = to_ivalue(argument);
         } else if (const auto* subgraph = argument.get_if<Subgraph>()) {
             bound.constant = Plan::compile(subgraph->graph, registry_, options_);
         } else {
-            bound.constant = constant(argument);
+            bound.constant = to_ivalue(argument);
         }
         if (type && type->kind != SchemaKind::Generator && type->kind != SchemaKind::Other)
             bound.constant = coerce(bound.constant, *type);
         return bound;
-    }
-
-    static IValue constant(const Argument& argument) {
-        return std::visit(
-            []<class T>(const T& value) -> IValue {
-                if constexpr (std::is_constructible_v<IValue, T> && !std::is_same_v<T, ValueRef>)
-                    return value;
-                else
-                    return None{};  // dictionaries and operator names: only for functions that do not look at them
-            },
-            argument.variant());
-    }
-
-  public:
-    /// A list IValue from elements; without a schema the elements decide: tensors (numbers become 0-d tensors) or
-    /// numbers.
-    static IValue make_list(const std::vector<IValue>& elements, const SchemaType* type) {
-        const auto all = [&](auto predicate) { return std::all_of(elements.begin(), elements.end(), predicate); };
-        const bool tensors = type ? type->kind == SchemaKind::Tensor
-                                  : std::any_of(elements.begin(), elements.end(),
-                                                [](const IValue& v) { return std::holds_alternative<Tensor>(v); }) ||
-                                        elements.empty();
-        if (tensors) {
-            TensorList list;
-            for (const IValue& element : elements) {
-                if (std::holds_alternative<None>(element))
-                    list.emplace_back();
-                else if (const auto* tensor = std::get_if<Tensor>(&element))
-                    list.push_back(*tensor);
-                else
-                    list.push_back(Tensor::wrapped_number(to_scalar(element)));
-            }
-            return list;
-        }
-        const auto is_int = [](const IValue& v) { return std::holds_alternative<std::int64_t>(v); };
-        if (type ? type->kind == SchemaKind::Int : all(is_int)) {
-            Ints list;
-            for (const IValue& element : elements) list.push_back(std::get<std::int64_t>(coerce(element, int_type())));
-            return list;
-        }
-        if (type && type->kind == SchemaKind::Bool) {
-            Bools list;
-            for (const IValue& element : elements) list.push_back(to_scalar(element).to<bool>());
-            return list;
-        }
-        if (!all([](const IValue& v) { return v.index() >= 1 && v.index() <= 5; })) return None{};
-        ScalarList list;
-        for (const IValue& element : elements) list.push_back(to_scalar(element));
-        return list;
-    }
-
-  private:
-    static const SchemaType& int_type() {
-        static const SchemaType type{SchemaKind::Int, false, false, false, std::nullopt, "int"};
-        return type;
     }
 
     template <class F>
@@ -349,7 +296,7 @@ class Frame {
             std::vector<IValue> elements;
             for (const BoundArgument& element : bound.elements)
                 elements.push_back(element.slot == BoundArgument::no_slot ? element.constant : slots_[element.slot]);
-            temporaries_[i] = PlanBuilder::make_list(elements, bound.type);
+            temporaries_[i] = make_list(elements, bound.type);
             value = &temporaries_[i];
         } else {
             value = &slots_[bound.slot];

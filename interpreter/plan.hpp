@@ -92,12 +92,11 @@ class Plan {
     std::vector<std::uint32_t> alias_;  // the slot that holds each value
 };
 
+/// A constant argument (no graph value inside) as a run-time value; lists become lists of what their elements are.
+IValue to_ivalue(const Argument& argument);
+
 /// Every op of the graph and its subgraphs that cannot run, with how often it occurs, most frequent first.
 std::vector<MissingOp> missing_ops(const Graph& graph, const Registry& registry);
-
-/// For each input of `graph`: whether a node may write to it, directly or through views (by the alias marks of the
-/// schemas).
-std::vector<bool> find_written_inputs(const Graph& graph);
 
 /// Rewrites steps (fusion.cpp). `uses` counts the reads of every slot, graph outputs included.
 void fuse_steps(std::vector<Step>& steps, const Graph& graph, std::vector<std::uint32_t> uses);

@@ -32,13 +32,16 @@ class Storage {
 
     std::byte* data() const { return data_; }
     std::size_t bytes() const { return bytes_; }
-    bool borrowed() const { return borrowed_; }
+    /// Promised never to change while it lives (the values of a weight): what is derived from it may be kept.
+    bool is_constant() const { return constant_; }
+    void set_constant() { constant_ = true; }
 
   private:
     std::byte* data_;
     std::size_t bytes_;
     std::shared_ptr<const void> owner_;
     bool borrowed_ = false;
+    bool constant_ = false;
 };
 
 /// A tensor with dtype, shape and strides known at run time. Copying it copies the metadata and shares the storage.

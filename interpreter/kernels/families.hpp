@@ -6,6 +6,10 @@
 
 namespace torch_ir::kernels {
 
+void register_attention(Registry& r);
 void register_binary(Registry& r);
+void register_conv(Registry& r);
+void register_matmul(Registry& r);
+void register_softmax(Registry& r);
 
 }  // namespace torch_ir::kernels

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+#include <dnnl.hpp>
+
+#include "backend/conv.hpp"
+#include "backend/gemm.hpp"
+#include "parallel.hpp"
+#include "torch_ir/error.hpp"
+
+namespace torch_ir::backend {
+namespace {
+
+using dnnl::memory;
+
+const dnnl::engine& engine() {
+    static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);
+    return instance;
+}
+
+dnnl::stream& stream() {
+    thread_local dnnl::stream instance(engine());
+    return instance;
+}
+
+struct Key {
+    ConvGeometry geometry;
+    bool has_scale;
+    bool has_bias;
+    bool add_to_output;
+    float low;
+    float high;
+    int threads;
+    bool operator==(const Key&) const = default;
+};
+
+struct Prepared {
+    Key key;
+    dnnl::convolution_forward::primitive_desc description;
+    dnnl::convolution_forward primitive;
+    dnnl::reorder reorder;
+    memory packed;  // empty until the weights are kept
+};
+
+constexpr memory::format_tag channels_last[] = {memory::format_tag::nwc, memory::format_tag::nhwc,
+                                                memory::format_tag::ndhwc};
+constexpr memory::format_tag plain_weights[] = {memory::format_tag::oiw, memory::format_tag::oihw,
+                                                memory::format_tag::oidhw};
+constexpr memory::format_tag plain_grouped_weights[] = {memory::format_tag::goiw, memory::format_tag::goihw,
+                                                        memory::format_tag::goidhw};
+
+memory::dims dims_of(std::int64_t n, std::int64_t c, const std::vector<std::int64_t>& spatial) {
+    memory::dims dims{n, c};
+    dims.insert(dims.end(), spatial.begin(), spatial.end());
+    return dims;
+}
+
+memory::desc plain_weights_desc(const ConvGeometry& g) {
+    const std::size_t rank = g.kernel.size() - 1;
+    if (g.groups == 1)
+        return {dims_of(g.out_channels, g.in_channels, g.kernel), memory::data_type::f32, plain_weights[rank]};
+    memory::dims dims = dims_of(g.out_channels / g.groups, g.in_channels / g.groups, g.kernel);
+    dims.insert(dims.begin(), g.groups);
+    return {dims, memory::data_type::f32, plain_grouped_weights[rank]};
+}
+
+std::shared_ptr<Prepared> prepare(const Key& key, const float* scale) {
+    const ConvGeometry& g = key.geometry;
+    const std::size_t rank = g.kernel.size() - 1;
+    constexpr auto f32 = memory::data_type::f32;
+    const memory::desc src(dims_of(g.batch, g.in_channels, g.input), f32, channels_last[rank]);
+    const memory::desc dst(dims_of(g.batch, g.out_channels, g.output), f32, channels_last[rank]);
+    const memory::desc weights(plain_weights_desc(g).dims(), f32, memory::format_tag::any);
+    const memory::desc bias =
+        key.has_bias ? memory::desc({g.out_channels}, f32, memory::format_tag::x) : memory::desc();
+
+    memory::dims dilation;
+    memory::dims padding_after;
+    for (std::size_t i = 0; i <= rank; ++i) {
+        dilation.push_back(g.dilation[i] - 1);
+        const std::int64_t reach = (g.output[i] - 1) * g.stride[i] + (g.kernel[i] - 1) * g.dilation[i] + 1;
+        padding_after.push_back(reach - g.input[i] - g.padding[i]);
+    }
+    dnnl::primitive_attr attributes;
+    dnnl::post_ops post;
+    if (key.add_to_output) post.append_sum(1.0F);
+    if (key.low == 0 && key.high == std::numeric_limits<float>::infinity())
+        post.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
+    else if (key.low > -std::numeric_limits<float>::infinity() || key.high < std::numeric_limits<float>::infinity())
+        post.append_eltwise(1.0F, dnnl::algorithm::eltwise_clip,
+                            std::max(key.low, std::numeric_limits<float>::lowest()),
+                            std::min(key.high, std::numeric_limits<float>::max()));
+    attributes.set_post_ops(post);
+
+    auto prepared = std::make_shared<Prepared>();
+    prepared->key = key;
+    const auto descriptor =
+        dnnl::convolution_forward::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, src,
+                                        weights, bias, dst, g.stride, dilation, g.padding, padding_after);
+    prepared->description = dnnl::convolution_forward::primitive_desc(descriptor, attributes, engine());
+    prepared->primitive = dnnl::convolution_forward(prepared->description);
+    dnnl::primitive_attr fold;
+    if (scale) fold.set_output_scales(g.groups > 1 ? 3 : 1, std::vector<float>(scale, scale + g.out_channels));
+    prepared->reorder = dnnl::reorder(dnnl::reorder::primitive_desc(engine(), plain_weights_desc(g), engine(),
+                                                                    prepared->description.weights_desc(), fold));
+    return prepared;
+}
+
+/// One packed copy of weights at a time, in memory that is used again.
+memory scratch_weights(const memory::desc& desc) {
+    thread_local std::vector<float> scratch;
+    const std::size_t floats = desc.get_size() / sizeof(float) + 16;
+    if (scratch.size() < floats) scratch.resize(floats);
+    const auto address = reinterpret_cast<std::uintptr_t>(scratch.data());
+    return {desc, engine(), scratch.data() + (64 - address % 64) % 64 / sizeof(float)};
+}
+
+}  // namespace
+
+std::string conv_name() { return gemm_name(); }
+
+void conv(const ConvGeometry& g, const float* src, const float* weight, const ConvEpilogue& epilogue, float* dst,
+          ConvCache* cache) {
+    const Key key{g,
+                  epilogue.scale != nullptr,
+                  epilogue.bias != nullptr,
+                  epilogue.add_to_output,
+                  epilogue.low,
+                  epilogue.high,
+                  get_threads()};
+    try {
+        auto prepared = cache ? std::static_pointer_cast<Prepared>(cache->value) : nullptr;
+        const bool first_call = !prepared;
+        if (!prepared || !(prepared->key == key) || (epilogue.scale && !cache->keep_weights)) {
+            prepared = prepare(key, epilogue.scale);
+            if (cache) cache->value = prepared;
+        }
+        memory packed = prepared->packed;
+        if (!packed.get(true)) {
+            const memory plain(plain_weights_desc(g), engine(), const_cast<float*>(weight));
+            const memory::desc& desc = prepared->description.weights_desc();
+            // One forward alone is faster through scratch memory; from the second on, keeping pays.
+            const bool keep = cache && cache->keep_weights && !first_call;
+            packed = keep ? memory(desc, engine()) : scratch_weights(desc);
+            prepared->reorder.execute(stream(), {{DNNL_ARG_FROM, plain}, {DNNL_ARG_TO, packed}});
+            if (keep) prepared->packed = packed;
+        }
+        std::unordered_map<int, memory> args{
+            {DNNL_ARG_SRC, memory(prepared->description.src_desc(), engine(), const_cast<float*>(src))},
+            {DNNL_ARG_WEIGHTS, packed},
+            {DNNL_ARG_DST, memory(prepared->description.dst_desc(), engine(), dst)}};
+        if (epilogue.bias)
+            args.emplace(DNNL_ARG_BIAS,
+                         memory(prepared->description.bias_desc(), engine(), const_cast<float*>(epilogue.bias)));
+        prepared->primitive.execute(stream(), args);
+        stream().wait();
+    } catch (const dnnl::error& error) {
+        throw Error("oneDNN refused a convolution: " + std::string(error.what()));
+    }
+}
+
+}  // namespace torch_ir::backend

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/output.hpp"
+#include "load.hpp"
+
+namespace torch_ir::cli {
+namespace {
+
+struct Options {
+    std::string model;
+    std::vector<std::string> weights;
+    std::string inputs;
+    int repeat = 10;
+    int warmup = 2;
+    bool json = false;
+};
+
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+int bench(const Options& options, const Globals& globals) {
+    if (options.repeat < 1 || options.warmup < 0) {
+        std::cerr << "torch-ir: --repeat must be at least 1, --warmup at least 0\n";
+        return usage;
+    }
+    const auto start = std::chrono::steady_clock::now();
+    const LoadedModel loaded = load_model(options.model);
+    Interpreter interpreter(loaded.model);
+    interpreter.load_weights(load_weights(loaded, options.weights));
+    const auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
+    const double load_ms = milliseconds_since(start);
+
+    Progress progress(globals);
+    std::vector<double> times;
+    const int total = options.warmup + options.repeat;
+    for (int i = 0; i < total; ++i) {
+        const auto begin = std::chrono::steady_clock::now();
+        interpreter.run(inputs);
+        if (i >= options.warmup) times.push_back(milliseconds_since(begin));
+        progress.show(static_cast<std::size_t>(i) + 1, static_cast<std::size_t>(total), "runs");
+    }
+    std::sort(times.begin(), times.end());
+    const double median = (times[times.size() / 2] + times[(times.size() - 1) / 2]) / 2;
+    rusage used{};
+    getrusage(RUSAGE_SELF, &used);
+    const auto peak = static_cast<std::int64_t>(used.ru_maxrss) * 1024;
+    if (options.json)
+        std::cout << nlohmann::ordered_json{{"median_ms", median},
+                                            {"min_ms", times.front()},
+                                            {"peak_rss_bytes", peak},
+                                            {"load_ms", load_ms}}
+                         .dump(2)
+                  << '\n';
+    else
+        std::cout << "median " << median << " ms, fastest " << times.front() << " ms of " << times.size()
+                  << " runs; load " << load_ms << " ms; peak memory " << bytes_text(static_cast<double>(peak)) << '\n';
+    return ok;
+}
+
+}  // namespace
+
+Command make_bench() {
+    auto options = std::make_shared<Options>();
+    return {"bench",
+            "Time a model",
+            "The time of one run (without loading) over --repeat runs after --warmup runs, and the peak memory of the "
+            "process.\n"
+            "Example: torch-ir bench model.pt2 --repeat 20 --threads 1",
+            {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
+             {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
+             {"--inputs", "input tensors", &options->inputs, "FILE"},
+             {"--repeat", "timed runs (default 10)", &options->repeat, "N"},
+             {"--warmup", "runs before that (default 2)", &options->warmup, "N"},
+             {"--json", "print one JSON value", &options->json}},
+            [options](const Globals& globals) { return bench(*options, globals); }};
+}
+
+}  // namespace torch_ir::cli

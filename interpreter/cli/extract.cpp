@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#include <iostream>
+#include <memory>
+
+#include "cli/command.hpp"
+#include "load.hpp"
+#include "torch_ir/json.hpp"
+
+namespace torch_ir::cli {
+namespace {
+
+struct Options {
+    std::string model;
+    std::string output;
+    std::vector<std::string> weights;
+    std::string weights_out;
+};
+
+int extract(const Options& options, const Globals& globals) {
+    const LoadedModel loaded = load_model(options.model);
+    if (!options.weights_out.empty()) {
+        std::vector<std::pair<std::string, Tensor>> tensors;
+        const Weights weights = load_weights(loaded, options.weights);
+        for (const auto& [name, view] : weights.tensors()) tensors.emplace_back(name, to_tensor(view));
+        save_tensors(options.weights_out, tensors);
+    }
+    write_json(options.output, *loaded.model);
+    if (!globals.quiet)
+        std::cerr << options.output << ": " << loaded.model->graph.nodes.size() << " nodes of " << loaded.model->name
+                  << '\n';
+    return ok;
+}
+
+}  // namespace
+
+Command make_extract() {
+    auto options = std::make_shared<Options>();
+    return {
+        "extract",
+        "Turn a .pt2 into JSON IR, and its weights into safetensors",
+        "The JSON holds the graph and names, shapes and dtypes of the weights, never their values.\n"
+        "Example: torch-ir extract model.pt2 -o ir.json --weights-out weights.safetensors",
+        {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
+         {"-o,--output", "the JSON file to write", &options->output, "FILE", true},
+         {"--weights", "weight file; may be repeated (default: those in the .pt2)", &options->weights, "FILE"},
+         {"--weights-out", "write parameters, buffers and constants as safetensors", &options->weights_out, "FILE"}},
+        [options](const Globals& globals) { return extract(*options, globals); }};
+}
+
+}  // namespace torch_ir::cli

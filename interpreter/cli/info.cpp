@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+#include "cli/command.hpp"
+namespace torch_ir::cli {
+Command make_info() {
+    return {"info", "", "", {}, [](const Globals&) { return 0; }};
+}
+}  // namespace torch_ir::cli

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include "cli/output.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+#include "torch_ir/file.hpp"
+
+namespace torch_ir::cli {
+
+void print_or_write(const std::string& text, const std::string& file) {
+    if (file.empty())
+        std::cout << text << '\n';
+    else
+        write_file(file, text + "\n");
+}
+
+Progress::Progress(const Globals& globals) : enabled_(!globals.quiet && isatty(STDERR_FILENO) != 0) {}
+
+Progress::~Progress() {
+    if (shown_) std::cerr << "\r\033[K";
+}
+
+void Progress::show(std::size_t done, std::size_t total, std::string_view label) {
+    if (!enabled_) return;
+    const double now = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    if (done != total && now - last_ < 0.1) return;
+    last_ = now;
+    shown_ = true;
+    std::cerr << "\r\033[K" << done << '/' << total << ' ' << label.substr(0, 60) << std::flush;
+}
+
+std::string colored(const std::string& text, bool good, const Globals& globals) {
+    if (globals.no_color || std::getenv("NO_COLOR") || isatty(STDOUT_FILENO) == 0) return text;
+    return (good ? "\033[32m" : "\033[31m") + text + "\033[0m";
+}
+
+std::string grouped(long long number) {
+    const std::string digits = std::to_string(number);
+    std::string text;
+    for (std::size_t i = 0; i < digits.size(); ++i) {
+        if (i > 0 && digits[i - 1] != '-' && (digits.size() - i) % 3 == 0) text += ',';
+        text += digits[i];
+    }
+    return text;
+}
+
+std::string bytes_text(double bytes) {
+    constexpr const char* units[] = {"B", "kB", "MB", "GB", "TB"};
+    int unit = 0;
+    for (; bytes >= 1000 && unit < 4; ++unit) bytes /= 1000;
+    char text[32];
+    std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+    return text;
+}
+
+}  // namespace torch_ir::cli

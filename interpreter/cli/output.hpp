@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// What subcommands print: results to stdout or a file, progress to a terminal's stderr.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "cli/command.hpp"
+
+namespace torch_ir::cli {
+
+/// Prints `text` and a newline to stdout, or writes it to `file` when that is not empty.
+void print_or_write(const std::string& text, const std::string& file);
+
+/// A one-line counter on stderr; silent unless stderr is a terminal, and with --quiet.
+class Progress {
+  public:
+    explicit Progress(const Globals& globals);
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
+    ~Progress();
+    /// Shows `done/total label`, at most some ten times a second.
+    void show(std::size_t done, std::size_t total, std::string_view label);
+
+  private:
+    bool enabled_;
+    bool shown_ = false;
+    double last_ = 0;
+};
+
+/// `text` in green or red when stdout is a terminal that wants colour.
+std::string colored(const std::string& text, bool good, const Globals& globals);
+
+/// `1,234,567`.
+std::string grouped(long long number);
+/// `1.2 MB`, decimal units.
+std::string bytes_text(double bytes);
+
+}  // namespace torch_ir::cli

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+#include "interpreter.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "promote.hpp"
+#include "torch_ir/text.hpp"
+
+namespace torch_ir {
+namespace {
+
+/// Opaque dtypes anywhere in the graph, for the report before anything runs.
+void collect_opaque(const Graph& graph, std::map<std::string, std::string>& found) {
+    for (const Value& value : graph.values)
+        if (value.kind == ValueKind::Tensor && category(value.meta.dtype) == DTypeCategory::Opaque)
+            found.emplace(std::string(name(value.meta.dtype)), value.name);
+    for (const Node& node : graph.nodes)
+        for (const NamedArgument& arg : node.args)
+            if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph)
+                collect_opaque(*body->graph, found);
+}
+
+std::string shape_text(const Shape& shape) {
+    std::string text = "[";
+    for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + to_string(shape[i]);
+    return text + "]";
+}
+
+std::string meta_text(const TensorMeta& meta) { return std::string(name(meta.dtype)) + shape_text(meta.shape); }
+
+bool fits(const TensorMeta& meta, const Tensor& tensor) {
+    if (meta.dtype != tensor.dtype() || meta.shape.size() != tensor.shape().size()) return false;
+    for (std::size_t i = 0; i < meta.shape.size(); ++i)
+        if (meta.shape[i].is_static() && meta.shape[i].value() != tensor.shape()[i]) return false;
+    return true;
+}
+
+/// Every problem in one error.
+void throw_problems(const std::string& what, const std::vector<std::string>& problems) {
+    if (problems.empty()) return;
+    std::string text = what + ": ";
+    for (std::size_t i = 0; i < problems.size(); ++i) text += (i ? "; " : "") + problems[i];
+    throw ArgumentError(text);
+}
+
+/// Binds symbols to the sizes of the inputs and checks them against each other and their ranges.
+class SymbolBinder {
+  public:
+    void bind(const std::string& input, const TensorMeta& meta, const Tensor& tensor) {
+        for (std::size_t i = 0; i < meta.shape.size(); ++i) {
+            const Dim& dim = meta.shape[i];
+            if (dim.is_static()) continue;
+            const std::int64_t size = tensor.shape()[i];
+            const std::string where = "input '" + input + "' dimension " + std::to_string(i);
+            if (dim.expr()->kind == Expr::Kind::Symbol)
+                bind_symbol(dim.expr()->name, size, where);
+            else
+                expressions_.push_back({dim, size, where});
+        }
+    }
+
+    void bind_symbol(const std::string& symbol, std::int64_t size, const std::string& where) {
+        const auto [it, added] = values_.emplace(symbol, size);
+        if (!added && it->second != size)
+            problems_.push_back(where + ": expected size " + std::to_string(it->second) + " (" + symbol + "), found " +
+                                std::to_string(size));
+    }
+
+    /// All contradictions found.
+    std::vector<std::string> finish(const std::vector<SymbolRange>& ranges) {
+        for (const auto& [dim, size, where] : expressions_) {
+            const std::vector<std::string> symbols = symbols_of(*dim.expr());
+            if (!std::all_of(symbols.begin(), symbols.end(), [&](const std::string& s) { return values_.contains(s); }))
+                continue;
+            if (const std::int64_t expected = evaluate(dim, values_); expected != size)
+                problems_.push_back(where + ": expected size " + std::to_string(expected) + " (" + to_string(dim) +
+                                    "), found " + std::to_string(size));
+        }
+        for (const SymbolRange& range : ranges) {
+            const auto bound = values_.find(range.name);
+            if (bound == values_.end()) continue;
+            const std::int64_t size = bound->second;
+            // torch.export assumes sizes of at least 2 when it traces, but 0 and 1 do run.
+            if ((range.min && *range.min > 2 && size < *range.min) || (range.max && size > *range.max))
+                problems_.push_back("symbol '" + range.name + "' is " + std::to_string(size) + ", outside its range [" +
+                                    (range.min ? std::to_string(*range.min) : "-inf") + ", " +
+                                    (range.max ? std::to_string(*range.max) : "inf") + "]");
+        }
+        return std::move(problems_);
+    }
+
+  private:
+    struct Pending {
+        Dim dim;
+        std::int64_t size;
+        std::string where;
+    };
+    SymbolValues values_;
+    std::vector<Pending> expressions_;
+    std::vector<std::string> problems_;
+};
+
+}  // namespace
+
+Tensor to_tensor(const TensorView& view) {
+    const auto copied = [&] {
+        auto bytes = std::make_shared<std::vector<std::byte>>(view.to_bytes());
+        auto storage = std::make_shared<Storage>(bytes->data(), bytes->size(), bytes);
+        return Tensor(std::move(storage), view.dtype, view.shape, contiguous_strides(view.shape), 0);
+    };
+    const std::size_t item = item_size(view.dtype);
+    const std::size_t alignment = is_complex(view.dtype) ? item / 2 : item;
+    const auto address = reinterpret_cast<std::uintptr_t>(view.storage.data());
+    if (view.conjugate || view.negative || address % alignment != 0) return copied();
+    // Read-only memory: kernels write only to what find_written_inputs knows, and those are copied.
+    auto storage =
+        std::make_shared<Storage>(const_cast<std::byte*>(view.storage.data()), view.storage.size(), view.owner);
+    return {std::move(storage), view.dtype, view.shape, view.strides, view.storage_offset};
+}
+
+TensorView to_view(const Tensor& tensor) {
+    const Tensor dense = tensor.contiguous();
+    TensorView view;
+    view.dtype = dense.dtype();
+    view.shape = dense.shape();
+    view.strides = contiguous_strides(dense.shape());
+    view.storage = {dense.raw(), dense.bytes()};
+    view.owner = dense.storage();
+    return view;
+}
+
+Interpreter::Interpreter(std::shared_ptr<const Model> model, const Registry& registry)
+    : model_(std::move(model)), registry_(registry) {
+    std::map<std::string, std::string> opaque;
+    collect_opaque(model_->graph, opaque);
+    std::string problems;
+    for (const auto& [dtype, value] : opaque)
+        problems += (problems.empty() ? "" : ", ") + dtype + " (value '" + value + "')";
+    if (!problems.empty()) throw UnsupportedError("dtypes that cannot be computed with: " + problems);
+    fused_ = Plan::compile({model_, &model_->graph}, registry_);
+    weights_.resize(model_->graph.inputs.size());
+}
+
+const Plan& Interpreter::plan(bool observed) const {
+    if (!observed) return *fused_;
+    const std::scoped_lock lock(unfused_mutex_);
+    if (!unfused_) unfused_ = Plan::compile({model_, &model_->graph}, registry_, {.fuse = false});
+    return *unfused_;
+}
+
+void Interpreter::load_weights(const Weights& weights) {
+    std::vector<std::string> problems;
+    std::map<const std::byte*, std::shared_ptr<Storage>> storages;  // tied weights share one
+    for (std::size_t i = 0; i < model_->inputs.size(); ++i) {
+        const InputSpec& spec = model_->inputs[i];
+        const auto* ref = model_->graph.inputs[i].get_if<ValueRef>();
+        if (!is_weight(spec.kind) || !ref) continue;
+        const Value& value = model_->graph.value(*ref);
+        TensorView view;
+        if (const auto constant = model_->constants.find(spec.target);
+            spec.kind == InputKind::TensorConstant && constant != model_->constants.end()) {
+            const TensorMeta& meta = constant->second.meta;
+            view.dtype = meta.dtype;
+            for (const Dim& dim : meta.shape) view.shape.push_back(dim.value());
+            view.strides = contiguous_strides(view.shape);
+            view.storage = constant->second.data;
+            view.owner = model_;
+        } else if (const TensorView* found = weights.find(spec.target)) {
+            view = *found;
+        } else {
+            std::vector<std::string_view> names;
+            for (const auto& [key, tensor] : weights.tensors()) names.push_back(key);
+            const std::string suggestion = closest(spec.target, names);
+            problems.push_back("'" + spec.target + "' (" + meta_text(value.meta) + ") is missing" +
+                               (suggestion.empty() ? "" : "; the closest name is '" + suggestion + "'"));
+            continue;
+        }
+        Tensor tensor = to_tensor(view);
+        if (!fits(value.meta, tensor)) {
+            problems.push_back("'" + spec.target + "': expected " + meta_text(value.meta) + ", found " +
+                               describe(tensor));
+            continue;
+        }
+        tensor.storage()->set_constant();
+        weights_[i] = std::move(tensor);
+    }
+    throw_problems("weights", problems);
+}
+
+std::vector<IValue> Interpreter::bind_inputs(const std::map<std::string, Tensor, std::less<>>& tensors) const {
+    std::vector<IValue> bound;
+    std::vector<std::string> problems;
+    std::set<std::string, std::less<>> used;
+    std::vector<std::string> expected_names;
+    SymbolBinder symbols;
+    for (std::size_t i = 0; i < model_->inputs.size(); ++i) {
+        if (model_->inputs[i].kind != InputKind::UserInput) continue;
+        const Argument& input = model_->graph.inputs[i];
+        const auto* ref = input.get_if<ValueRef>();
+        const std::string positional = "input_" + std::to_string(bound.size());
+        const std::string name = ref ? model_->graph.value(*ref).name : positional;
+        expected_names.push_back(name);
+        auto found = tensors.find(name);
+        if (found == tensors.end()) found = tensors.find(positional);
+        if (found != tensors.end()) used.insert(found->first);
+        if (!ref) {  // a constant of the exported program: what is given for it plays no part
+            bound.emplace_back(None{});
+            continue;
+        }
+        bound.emplace_back(None{});
+        const Value& value = model_->graph.value(*ref);
+        if (found == tensors.end()) {
+            std::vector<std::string_view> names;
+            for (const auto& [key, tensor] : tensors) names.push_back(key);
+            const std::string suggestion = closest(name, names);
+            problems.push_back("'" + name + "' (" +
+                               (value.kind == ValueKind::Tensor ? meta_text(value.meta) : "number") + ") is missing" +
+                               (suggestion.empty() ? "" : "; the closest name is '" + suggestion + "'"));
+            continue;
+        }
+        const Tensor& tensor = found->second;
+        if (value.kind != ValueKind::Tensor) {
+            if (tensor.numel() != 1) {
+                problems.push_back("'" + name + "': expected a number, found " + describe(tensor));
+                continue;
+            }
+            const Scalar number = tensor.item();
+            if (value.expr && value.expr->kind == Expr::Kind::Symbol && number.is_integral())
+                symbols.bind_symbol(value.expr->name, number.to<std::int64_t>(), "input '" + name + "'");
+            bound.back() = to_ivalue(number);
+            continue;
+        }
+        if (!fits(value.meta, tensor)) {
+            problems.push_back("'" + name + "': expected " + meta_text(value.meta) + ", found " + describe(tensor));
+            continue;
+        }
+        symbols.bind(name, value.meta, tensor);
+        bound.back() = tensor;
+    }
+    for (const auto& [key, tensor] : tensors)
+        if (!used.contains(key)) {
+            const std::string suggestion = closest(key, expected_names);
+            problems.push_back("'" + key + "' is not an input of the model" +
+                               (suggestion.empty() ? "" : "; the closest name is '" + suggestion + "'"));
+        }
+    const std::vector<std::string> sizes = symbols.finish(model_->symbols);
+    problems.insert(problems.end(), sizes.begin(), sizes.end());
+    throw_problems("inputs", problems);
+    return bound;
+}
+
+RunResult Interpreter::run(std::vector<IValue> user_inputs, const RunOptions& options) const {
+    const Plan& plan = this->plan(options.observer != nullptr);
+    std::vector<IValue> inputs = weights_;
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < model_->inputs.size(); ++i) {
+        if (is_weight(model_->inputs[i].kind)) {
+            if (std::holds_alternative<None>(inputs[i]) && model_->graph.inputs[i].is<ValueRef>())
+                throw ArgumentError("weight '" + model_->inputs[i].target +
+                                    "' has no value: load_weights was not called");
+        } else if (model_->inputs[i].kind == InputKind::UserInput) {
+            if (next == user_inputs.size()) throw ArgumentError("too few inputs: " + std::to_string(next));
+            inputs[i] = std::move(user_inputs[next++]);
+        }
+        // What the graph writes to is copied, so that the caller's tensors and the mapped weights stay as they are.
+        if (plan.written_inputs()[i])
+            if (auto* tensor = std::get_if<Tensor>(&inputs[i])) *tensor = tensor->clone();
+    }
+    std::vector<IValue> values = plan.run(std::move(inputs), options);
+
+    RunResult result;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const OutputSpec& spec = model_->outputs[i];
+        const auto* ref = model_->graph.outputs[i].get_if<ValueRef>();
+        switch (spec.kind) {
+            case OutputKind::BufferMutation:
+            case OutputKind::ParameterMutation:
+            case OutputKind::UserInputMutation:
+                if (auto* tensor = std::get_if<Tensor>(&values[i]))
+                    result.mutations.insert_or_assign(spec.target, *tensor);
+                break;
+            case OutputKind::Token:
+                break;
+            default:
+                result.outputs.push_back(
+                    {ref ? model_->graph.value(*ref).name : "output_" + std::to_string(result.outputs.size()),
+                     std::move(values[i])});
+        }
+    }
+    return result;
+}
+
+}  // namespace torch_ir

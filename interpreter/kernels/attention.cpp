@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Scaled dot product attention: softmax(q·kᵀ·scale + mask)·v, a block of query rows of one head at a time, so that no
+// tensor of [heads, L, S] is made.
+#include <cmath>
+#include <vector>
+
+#include "backend/gemm.hpp"
+#include "elementwise.hpp"
+#include "kernels/families.hpp"
+#include "kernels/row_math.hpp"
+#include "parallel.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+/// Inputs as [batch, heads, rows, columns] of the compute type with unit stride in the last dimension.
+template <class C>
+struct Heads {
+    Tensor tensor;
+    explicit Heads(const Tensor& t) : tensor(t.to(dtype_of<C>())) {
+        if (tensor.stride(-1) != 1 && tensor.size(-1) != 1) tensor = tensor.contiguous();
+    }
+    std::int64_t ld() const { return std::max(tensor.stride(-2), std::max<std::int64_t>(tensor.size(-1), 1)); }
+    C* at(std::int64_t batch, std::int64_t head, std::int64_t row) const {
+        return tensor.data<C>() + batch * tensor.stride(0) + head * tensor.stride(1) + row * tensor.stride(2);
+    }
+};
+
+/// An additive mask expanded to [batch, heads, L, S], or nothing.
+template <class C>
+Tensor additive_mask(const Tensor& mask, const Ints& shape) {
+    if (!mask.defined()) return {};
+    Tensor additive = mask;
+    if (mask.dtype() == DType::Bool) {
+        additive = Tensor::empty(mask.shape(), dtype_of<C>());
+        elementwise_into<std::int64_t>(
+            additive, [](std::int64_t keep) { return keep ? C(0) : -std::numeric_limits<C>::infinity(); }, mask);
+    } else {
+        additive = mask.to(dtype_of<C>());
+    }
+    return additive.expand(shape);
+}
+
+struct Result {
+    Tensor output;     // [batch, heads, L, Ev]
+    Tensor logsumexp;  // [batch, heads, L], only when asked for
+};
+
+/// Softmax of one row in place; returns its logsumexp. A row that is masked out entirely gives zeros, as PyTorch's
+/// `_safe_softmax`.
+template <class C>
+C masked_softmax_row(C* row, std::int64_t n) {
+    constexpr C lowest = -std::numeric_limits<C>::infinity();
+    const C largest = max_of(row, n);
+    if (largest == lowest && std::none_of(row, row + n, [](C x) { return x != x; })) {
+        std::fill(row, row + n, C(0));
+        return lowest;
+    }
+    C total = 0;
+#pragma omp simd reduction(+ : total)
+    for (std::int64_t i = 0; i < n; ++i) {
+        row[i] = vmath::exp(row[i] - largest);
+        total += row[i];
+    }
+    const C factor = C(1) / total;
+    for (std::int64_t i = 0; i < n; ++i) row[i] *= factor;
+    return largest + std::log(total);
+}
+
+template <class C>
+Result attend(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask, bool is_causal,
+              double scale, bool want_logsumexp) {
+    const Heads<C> q(query);
+    const Heads<C> k(key);
+    const Heads<C> v(value);
+    const std::int64_t batches = query.size(0);
+    const std::int64_t heads = query.size(1);
+    const std::int64_t length = query.size(2);
+    const std::int64_t source = key.size(2);
+    const std::int64_t depth = query.size(3);
+    const std::int64_t depth_v = value.size(3);
+    // As PyTorch: laid out as [batch, L, heads, Ev], so that merging the heads afterwards is a view.
+    const Tensor out = Tensor::empty({batches, length, heads, depth_v}, dtype_of<C>()).transpose(1, 2);
+    Tensor logsumexp = want_logsumexp ? Tensor::empty({batches, heads, length}, dtype_of<C>()) : Tensor{};
+    const Tensor bias = additive_mask<C>(mask, {batches, heads, length, source});
+    if (out.numel() == 0) return {out, logsumexp};
+
+    constexpr std::int64_t rows = 128;  // query rows a piece: its scores stay in the cache
+    const std::int64_t blocks = (length + rows - 1) / rows;
+    parallel_for(batches * heads * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+        std::vector<C> scores(static_cast<std::size_t>(std::min(rows, length) * source));
+        for (std::int64_t piece = begin; piece < end; ++piece) {
+            const std::int64_t first = piece % blocks * rows;
+            const std::int64_t head = piece / blocks % heads;
+            const std::int64_t batch = piece / blocks / heads;
+            const std::int64_t count = std::min(rows, length - first);
+            const std::int64_t visible = is_causal ? std::min(source, first + count) : source;
+            C* o = out.data<C>() + batch * out.stride(0) + head * out.stride(1) + first * out.stride(2);
+            backend::gemm(false, true, count, visible, depth, q.at(batch, head, first), q.ld(), k.at(batch, head, 0),
+                          k.ld(), C(0), scores.data(), visible);
+            for (std::int64_t i = 0; i < count; ++i) {
+                C* row = scores.data() + i * visible;
+                const C factor = static_cast<C>(scale);
+                for (std::int64_t j = 0; j < visible; ++j) row[j] *= factor;
+                if (bias.defined()) {
+                    const C* b =
+                        bias.data<C>() + batch * bias.stride(0) + head * bias.stride(1) + (first + i) * bias.stride(2);
+                    const std::int64_t stride = bias.stride(3);
+                    if (stride == 1)
+                        for (std::int64_t j = 0; j < visible; ++j) row[j] += b[j];
+                    else
+                        for (std::int64_t j = 0; j < visible; ++j) row[j] += b[j * stride];
+                }
+                if (is_causal)
+                    for (std::int64_t j = first + i + 1; j < visible; ++j) row[j] = -std::numeric_limits<C>::infinity();
+                const C lse = masked_softmax_row(row, visible);
+                if (want_logsumexp) logsumexp.data<C>()[(batch * heads + head) * length + first + i] = lse;
+            }
+            backend::gemm(false, false, count, depth_v, visible, scores.data(), std::max<std::int64_t>(visible, 1),
+                          v.at(batch, head, 0), v.ld(), C(0), o, out.stride(2));
+        }
+    });
+    return {out, logsumexp};
+}
+
+/// Any number of leading dimensions, broadcast, as [batch, heads, rows, columns].
+Tensor to_heads(const Tensor& t, const Ints& leading) {
+    Ints shape = leading;
+    shape.push_back(t.size(-2));
+    shape.push_back(t.size(-1));
+    Tensor x = t.expand(shape);
+    while (x.dim() < 4) x = x.unsqueeze(0);
+    if (x.dim() > 4)
+        x = x.reshape({numel_of(std::span(leading).first(leading.size() - 1)), leading.back(), t.size(-2), t.size(-1)});
+    return x;
+}
+
+/// Repeats every head of `t` so that there are `heads` (grouped query attention), as a view where possible.
+Tensor repeat_heads(const Tensor& t, std::int64_t heads) {
+    const std::int64_t own = t.size(-3);
+    if (own == heads) return t;
+    if (own == 0 || heads % own != 0)
+        throw ArgumentError("scaled_dot_product_attention: the number of heads in key and value (" +
+                            std::to_string(own) + ") must divide the number of heads in query (" +
+                            std::to_string(heads) + ")");
+    Ints shape = t.shape();
+    const auto at = shape.end() - 2;
+    shape.insert(at, heads / own);
+    const Tensor expanded = t.unsqueeze(-3).expand(shape);
+    Ints merged = t.shape();
+    merged[merged.size() - 3] = heads;
+    return expanded.reshape(merged);
+}
+
+Result attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask, double dropout_p,
+                 bool is_causal, std::optional<double> scale, bool enable_gqa, bool want_logsumexp) {
+    constexpr const char* op = "scaled_dot_product_attention";
+    for (const Tensor* t : {&query, &key, &value})
+        if (t->dim() < 2)
+            throw ArgumentError(std::string(op) + ": query, key and value need at least 2 dimensions, found shape " +
+                                to_string(t->shape()));
+    if (query.dtype() != key.dtype() || query.dtype() != value.dtype())
+        throw ArgumentError(std::string(op) + ": query, key and value must have the same dtype, found " +
+                            std::string(name(query.dtype())) + ", " + std::string(name(key.dtype())) + " and " +
+                            std::string(name(value.dtype())));
+    if (query.size(-1) != key.size(-1) || key.size(-2) != value.size(-2))
+        throw ArgumentError(std::string(op) + ": shapes " + to_string(query.shape()) + ", " + to_string(key.shape()) +
+                            " and " + to_string(value.shape()) + " do not fit");
+    if (mask.defined() && is_causal)
+        throw ArgumentError(std::string(op) + ": attn_mask must be None when is_causal is True");
+    if (dropout_p > 0) throw UnsupportedError(std::string(op) + ": dropout_p > 0 is random and not supported");
+
+    Tensor k = key;
+    Tensor v = value;
+    if (enable_gqa) {
+        k = repeat_heads(k, query.size(-3));
+        v = repeat_heads(v, query.size(-3));
+    }
+    const auto lead = [](const Tensor& t) { return std::span(t.shape()).first(t.shape().size() - 2); };
+    const Ints leading = broadcast_shapes(broadcast_shapes(lead(query), lead(k)), lead(v));
+    Tensor m = mask;
+    if (m.defined()) {
+        Ints shape = leading;
+        shape.push_back(query.size(-2));
+        shape.push_back(key.size(-2));
+        m = with_context(std::string(op) + ": attn_mask", [&] { return m.expand(shape); });
+        m = to_heads(m, leading);
+    }
+    const double factor = scale.value_or(1 / std::sqrt(static_cast<double>(query.size(-1))));
+    Result result = visit_float(query.dtype(), op, [&]<class C>(C) {
+        return attend<C>(to_heads(query, leading), to_heads(k, leading), to_heads(v, leading), m, is_causal, factor,
+                         want_logsumexp);
+    });
+    Ints shape = leading;
+    shape.push_back(query.size(-2));
+    shape.push_back(value.size(-1));
+    if (leading.size() != 2) result.output = result.output.reshape(shape);
+    result.output = result.output.to(query.dtype());
+    return result;
+}
+
+Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
+                                    const Tensor& attn_mask, double dropout_p, bool is_causal,
+                                    std::optional<double> scale, bool enable_gqa) {
+    return attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, false).output;
+}
+
+std::tuple<Tensor, Tensor> flash_attention_for_cpu(const Tensor& query, const Tensor& key, const Tensor& value,
+                                                   double dropout_p, bool is_causal, const Tensor& attn_mask,
+                                                   std::optional<double> scale) {
+    Result result = attention(query, key, value, attn_mask, dropout_p, is_causal, scale, false, true);
+    return {result.output, result.logsumexp};
+}
+
+}  // namespace
+
+void register_attention(Registry& r) {
+    r.add(
+        "scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float "
+        "dropout_p=0.0, "
+        "bool is_causal=False, *, float? scale=None, bool enable_gqa=False) -> Tensor",
+        scaled_dot_product_attention);
+    r.add(
+        "_scaled_dot_product_flash_attention_for_cpu(Tensor query, Tensor key, Tensor value, float dropout_p=0.0, "
+        "bool is_causal=False, *, Tensor? attn_mask=None, float? scale=None) -> (Tensor output, Tensor logsumexp)",
+        flash_attention_for_cpu);
+}
+
+}  // namespace torch_ir::kernels

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Convolution with what may follow it in one step; used by the op family and by fused steps of a plan.
+#pragma once
+
+#include <limits>
+
+#include "registry.hpp"
+
+namespace torch_ir::kernels {
+
+struct ConvParameters {
+    Ints stride;
+    Ints padding;
+    Ints dilation;
+    std::int64_t groups = 1;
+};
+
+/// Batch norm with fixed statistics; weight and bias may be undefined.
+struct FixedBatchNorm {
+    Tensor weight;
+    Tensor bias;
+    Tensor mean;
+    Tensor variance;
+    double eps = 1e-5;
+};
+
+/// What follows a convolution: an optional batch norm, an optional addend (undefined: none), a clamp.
+struct ConvTail {
+    const FixedBatchNorm* batch_norm = nullptr;
+    Tensor addend;
+    double low = -std::numeric_limits<double>::infinity();
+    double high = std::numeric_limits<double>::infinity();
+};
+
+/// float32 convolution of input [N, C, spatial…] with weight [O, C / groups, kernel…] and its tail. In a plan
+/// (context.state set) the result lies channels-last in memory, else row-major.
+Tensor convolution(Context& context, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                   const ConvParameters& parameters, const ConvTail& tail = {});
+
+}  // namespace torch_ir::kernels

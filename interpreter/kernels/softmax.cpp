@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// Softmax and its logarithm along one dimension.
+#include "elementwise.hpp"
+#include "kernels/families.hpp"
+#include "kernels/row_math.hpp"
+#include "parallel.hpp"
+#include "promote.hpp"
+#include "rows.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+/// `f(x, y, n)` computes one row in the compute type.
+template <class F>
+Tensor along_rows(const char* op, const Tensor& self, std::int64_t dim, DType out, F f) {
+    self.wrap_dim(dim);
+    return visit_float(out, op, [&]<class C>(C) {
+        const Tensor x = self.to(out);
+        const Rows<C> in = rows<C>(x, dim);
+        Tensor y = Tensor::empty(in.memory.shape(), dtype_of<C>());
+        if (in.length > 0)
+            parallel_for(in.count, std::max<std::int64_t>(1, 8192 / in.length),
+                         [&](std::int64_t begin, std::int64_t end) {
+                             for (std::int64_t i = begin; i < end; ++i)
+                                 f(in[i].data(), y.data<C>() + i * in.length, in.length);
+                         });
+        const Ints dims = x.dim() == 0 ? Ints{} : Ints{x.wrap_dim(dim)};
+        return unrows(y, x, dims).to(out);
+    });
+}
+
+constexpr auto softmax_f = []<class C>(const C* x, C* y, std::int64_t n) { softmax_row(x, y, n); };
+
+constexpr auto log_softmax_f = []<class C>(const C* x, C* y, std::int64_t n) {
+    const C largest = max_of(x, n);
+    const C total = sum_of(x, n, [largest](C v) { return vmath::exp(v - largest); });
+    const C log_total = std::log(total);
+    for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] - largest - log_total;
+};
+
+Tensor softmax(const Tensor& self, std::int64_t dim, std::optional<DType> dtype) {
+    return along_rows("softmax", self, dim, dtype.value_or(self.dtype()), softmax_f);
+}
+Tensor log_softmax(const Tensor& self, std::int64_t dim, std::optional<DType> dtype) {
+    return along_rows("log_softmax", self, dim, dtype.value_or(self.dtype()), log_softmax_f);
+}
+Tensor softmax_leaf(const Tensor& self, std::int64_t dim, bool half_to_float) {
+    return along_rows("_softmax", self, dim, half_to_float ? DType::Float32 : self.dtype(), softmax_f);
+}
+Tensor log_softmax_leaf(const Tensor& self, std::int64_t dim, bool half_to_float) {
+    return along_rows("_log_softmax", self, dim, half_to_float ? DType::Float32 : self.dtype(), log_softmax_f);
+}
+
+/// Rows that are masked out entirely give zeros instead of NaN.
+Tensor safe_softmax(const Tensor& self, std::int64_t dim, std::optional<DType> dtype) {
+    return along_rows("_safe_softmax", self, dim, dtype.value_or(self.dtype()),
+                      []<class C>(const C* x, C* y, std::int64_t n) {
+                          if (std::all_of(x, x + n, [](C v) { return v == -std::numeric_limits<C>::infinity(); }))
+                              std::fill(y, y + n, C(0));
+                          else
+                              softmax_row(x, y, n);
+                      });
+}
+
+}  // namespace
+
+void register_softmax(Registry& r) {
+    r.add("softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", softmax);
+    r.add("special_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", softmax);
+    r.add("log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", log_softmax);
+    r.add("special_log_softmax(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", log_softmax);
+    r.add("_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", softmax_leaf);
+    r.add("_log_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", log_softmax_leaf);
+    r.add("_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", safe_softmax);
+}
+
+}  // namespace torch_ir::kernels

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+#include "verification/suite.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "parallel.hpp"
+#include "torch_ir/file.hpp"
+#include "verification/op_case.hpp"
+
+namespace torch_ir {
+
+namespace fs = std::filesystem;
+
+std::string_view name(Status status) {
+    constexpr std::string_view names[] = {"passed", "failed", "unsupported", "error"};
+    return names[static_cast<int>(status)];
+}
+
+std::vector<OutputVerdict> judge(const RunResult& result, const NamedTensors& expected, std::optional<double> rtol,
+                                 std::optional<double> atol) {
+    std::vector<OutputVerdict> verdicts;
+    std::set<std::string, std::less<>> used;
+    for (std::size_t i = 0; i < result.outputs.size(); ++i) {
+        const Tensor actual = value_tensor(result.outputs[i].value);
+        OutputVerdict verdict;
+        verdict.name = "output_" + std::to_string(i);
+        auto found = expected.find(verdict.name);
+        if (found == expected.end()) found = expected.find(result.outputs[i].name);
+        if (found != expected.end()) used.insert(found->first);
+        if (!actual.defined() && found == expected.end()) continue;
+        if (!actual.defined()) {
+            verdict.comparison.message = "expected a tensor, the model gives None";
+        } else if (found == expected.end()) {
+            verdict.comparison.message = "the expected outputs have no tensor of this name";
+        } else {
+            Tolerance tolerance = model_tolerance(found->second.dtype());
+            tolerance.rtol = rtol.value_or(tolerance.rtol);
+            tolerance.atol = atol.value_or(tolerance.atol);
+            verdict.comparison = compare(actual, found->second, tolerance);
+        }
+        if (actual.defined()) {
+            verdict.dtype = name(actual.dtype());
+            verdict.shape = to_string(actual.shape());
+        }
+        verdicts.push_back(std::move(verdict));
+    }
+    for (const auto& [key, tensor] : expected)
+        if (!used.contains(key)) {
+            OutputVerdict verdict;
+            verdict.name = key;
+            verdict.comparison.message = "expected, but the model has no such output";
+            verdicts.push_back(std::move(verdict));
+        }
+    return verdicts;
+}
+
+namespace {
+
+/// What meta.json of a case directory may say.
+struct CaseMeta {
+    std::vector<std::string> categories;
+    std::optional<double> rtol;
+    std::optional<double> atol;
+};
+
+CaseMeta read_meta(const fs::path& directory) {
+    CaseMeta meta;
+    const fs::path path = directory / "meta.json";
+    if (!fs::exists(path)) return meta;
+    const auto file = map_file(path);
+    const auto* text = reinterpret_cast<const char*>(file->bytes().data());
+    const auto json = nlohmann::json::parse(text, text + file->bytes().size(), nullptr, false);
+    if (!json.is_object()) throw ParseError(path.string() + ": expected a JSON object");
+    if (json.contains("categories") && json["categories"].is_array())
+        for (const auto& category : json["categories"])
+            if (category.is_string()) meta.categories.push_back(category.get<std::string>());
+    for (const auto& [key, target] : {std::pair{"rtol", &meta.rtol}, std::pair{"atol", &meta.atol}})
+        if (json.contains(key) && json[key].is_number()) *target = json[key].get<double>();
+    return meta;
+}
+
+/// Runs a model case: every inputs/expected pair with one interpreter.
+void run_model_case(const fs::path& directory, CaseResult& result) {
+    const CaseMeta meta = read_meta(directory);
+    const LoadedModel loaded = load_model(directory);
+    Interpreter interpreter(loaded.model);
+    interpreter.load_weights(load_weights(loaded, {}));
+    for (int pair = 1;; ++pair) {
+        const std::string suffix = (pair == 1 ? "" : std::to_string(pair)) + ".safetensors";
+        const fs::path inputs = directory / ("inputs" + suffix);
+        const fs::path expected = directory / ("expected" + suffix);
+        if (pair > 1 && !fs::exists(expected)) return;
+        const auto bound = interpreter.bind_inputs(load_inputs(loaded, fs::exists(inputs) ? inputs.string() : ""));
+        for (const OutputVerdict& verdict :
+             judge(interpreter.run(bound), load_expected(loaded, expected.string()), meta.rtol, meta.atol))
+            if (!verdict.comparison.passed) {
+                result.status = Status::Failed;
+                result.message += (result.message.empty() ? "" : "; ") +
+                                  (pair == 1 ? "" : "inputs" + std::to_string(pair) + ": ") + verdict.name + ": " +
+                                  verdict.comparison.message;
+            }
+    }
+}
+
+/// A case to run: a model directory, or one call of an op-case file.
+struct Case {
+    std::string name;
+    std::function<void(CaseResult&)> run;
+};
+
+bool matches(const std::string& name, const SuiteOptions& options) {
+    return options.filter.empty() || name.find(options.filter) != std::string::npos;
+}
+
+void add_model_case(const fs::path& root, const fs::path& directory, const SuiteOptions& options,
+                    std::vector<Case>& cases) {
+    std::string name = fs::relative(directory, root).generic_string();
+    if (name == ".") name = directory.filename().string();
+    if (!matches(name, options)) return;
+    if (!options.category.empty()) {
+        const std::vector<std::string> categories = read_meta(directory).categories;
+        if (std::find(categories.begin(), categories.end(), options.category) == categories.end()) return;
+    }
+    cases.push_back({std::move(name), [directory](CaseResult& result) { run_model_case(directory, result); }});
+}
+
+void add_op_cases(const fs::path& directory, const SuiteOptions& options, std::vector<Case>& cases) {
+    if (!options.category.empty()) return;
+    const auto read = std::make_shared<const std::vector<OpCase>>(read_op_cases(directory));
+    for (const OpCase& op_case : *read)
+        if (matches(op_case.name, options))
+            cases.push_back({op_case.name, [read, &op_case](CaseResult& result) {
+                                 result.message = run_op_case(op_case);
+                                 if (!result.message.empty()) result.status = Status::Failed;
+                             }});
+}
+
+CaseResult run_case(const Case& item) {
+    CaseResult result;
+    result.name = item.name;
+    const auto start = std::chrono::steady_clock::now();
+    try {
+        result.status = Status::Passed;
+        item.run(result);
+    } catch (const UnsupportedError& error) {
+        result.status = Status::Unsupported;
+        result.message = error.what();
+    } catch (const std::exception& error) {
+        result.status = Status::Error;
+        result.message = error.what();
+    }
+    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return result;
+}
+
+}  // namespace
+
+std::vector<CaseResult> run_suite(const fs::path& directory, const SuiteOptions& options) {
+    if (!fs::is_directory(directory)) throw IoError(directory.string() + ": expected a directory of cases");
+    std::vector<Case> cases;
+    std::vector<fs::path> directories{directory};
+    for (const auto& entry : fs::recursive_directory_iterator(directory))
+        if (entry.is_directory()) directories.push_back(entry.path());
+    std::sort(directories.begin(), directories.end());
+    for (const fs::path& path : directories) {
+        if (fs::exists(path / "model.pt2") || fs::exists(path / "ir.json"))
+            add_model_case(directory, path, options, cases);
+        if (fs::exists(path / "cases.json")) add_op_cases(path, options, cases);
+    }
+    if (cases.empty()) throw IoError(directory.string() + ": no case below this directory fits");
+
+    std::vector<CaseResult> results(cases.size());
+    std::atomic<std::size_t> next = 0;
+    std::size_t done = 0;
+    std::mutex progress_mutex;
+    const int jobs = std::max(1, options.jobs);
+    const auto work = [&] {
+        if (jobs > 1) set_threads(1);  // this thread's own setting: cases run side by side instead
+        for (std::size_t i = next++; i < cases.size(); i = next++) {
+            results[i] = run_case(cases[i]);
+            const std::scoped_lock lock(progress_mutex);
+            ++done;
+            if (options.progress) options.progress(results[i], done, cases.size());
+        }
+    };
+    std::vector<std::jthread> workers;
+    for (int i = 1; i < jobs; ++i) workers.emplace_back(work);
+    work();
+    workers.clear();
+    return results;
+}
+
+}  // namespace torch_ir
