@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -66,37 +67,45 @@ class JsonStream : public nlohmann::json_sax<Json> {
     bool end_array() override { return close(); }
 
     bool key(std::string& name) override {
-        Frame& frame = frames_.back();
-        const bool is_new = frame.streamed ? frame.keys.insert(name).second : !frame.value.contains(name);
-        if (!is_new) fail("key '" + name + "' appears twice");
-        frame.key = std::move(name);
+        Frame& top = frames_.back();
+        top.key = std::move(name);
+        const bool is_new = top.streamed ? top.streamed->keys.insert(top.key).second : !top.value.contains(top.key);
+        if (!is_new) fail("key '" + top.key + "' appears twice");
         return true;
     }
 
     bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
-        std::string_view what = error.what();  // `[json.exception.parse_error.101] parse error at …: reason`
+        std::string_view what = error.what();  // `[…] parse error at …: reason; last read: 'any bytes of the text'`
         if (const std::size_t colon = what.find(": "); colon != std::string_view::npos) what.remove_prefix(colon + 2);
+        what = what.substr(0, what.find("; last read"));
         throw ParseError("malformed JSON at byte " + std::to_string(position) + ": " + std::string(what));
     }
 
   private:
-    struct Frame {
-        Json value;  // what has been assembled so far; empty when streamed
-        bool streamed;
+    struct Streamed {
         std::string path;
-        std::string key;  // of the element being read
-        std::size_t count = 0;
-        std::unordered_set<std::string> keys;  // streamed objects only
+        std::unordered_set<std::string> keys;  // of an object
     };
 
-    bool in_array() const { return frames_.back().value.is_array(); }
+    struct Frame {
+        Json value;                          // what has been assembled so far; empty when streamed
+        std::unique_ptr<Streamed> streamed;  // or nullptr
+        std::string key;                     // of the element being read
+        std::size_t count = 0;               // of the elements before it
+    };
+
+    static void append_step(std::string& path, const Frame& frame) {
+        if (frame.value.is_array())
+            path += "[" + std::to_string(frame.count) + "]";
+        else
+            path += (path.empty() ? "" : ".") + frame.key;
+    }
 
     /// Path of the element being read.
     std::string child_path() const {
-        if (frames_.empty()) return "";
-        const Frame& top = frames_.back();
-        const std::string last = in_array() ? "[" + std::to_string(top.count) + "]" : top.key;
-        return top.path.empty() || in_array() ? top.path + last : top.path + "." + last;
+        std::string path;
+        for (const Frame& frame : frames_) append_step(path, frame);
+        return path;
     }
 
     [[noreturn]] void fail(const std::string& message) const {
@@ -106,9 +115,11 @@ class JsonStream : public nlohmann::json_sax<Json> {
 
     bool open(Json container) {
         if (frames_.size() >= max_depth_) fail("nested more than " + std::to_string(max_depth_) + " levels deep");
-        const bool may_stream = frames_.empty() || frames_.back().streamed;
-        Frame frame{std::move(container), false, child_path(), {}, 0, {}};
-        frame.streamed = may_stream && streamed_.contains(frame.path);
+        Frame frame{std::move(container), nullptr, {}, 0};
+        if (frames_.empty() || frames_.back().streamed) {
+            std::string path = child_path();
+            if (streamed_.contains(path)) frame.streamed = std::make_unique<Streamed>(Streamed{std::move(path), {}});
+        }
         frames_.push_back(std::move(frame));
         return true;
     }
@@ -125,12 +136,13 @@ class JsonStream : public nlohmann::json_sax<Json> {
             return true;
         }
         Frame& top = frames_.back();
+        const bool in_array = top.value.is_array();
         if (top.streamed)
-            callback_({top.path, in_array() ? std::string_view() : top.key, top.count}, std::move(value));
-        else if (in_array())
+            callback_({top.streamed->path, in_array ? std::string_view() : top.key, top.count}, std::move(value));
+        else if (in_array)
             top.value.push_back(std::move(value));
         else
-            top.value.emplace(top.key, std::move(value));
+            top.value.emplace(std::move(top.key), std::move(value));
         ++top.count;
         return true;
     }
@@ -156,6 +168,11 @@ inline Json parse_json(std::string_view text, std::size_t max_depth = 256) {
     stream_json(
         text, {}, [&](const JsonPlace&, Json&& value) { result = std::move(value); }, max_depth);
     return result;
+}
+
+/// Whether quote_non_finite() may have anything to do.
+inline bool mentions_non_finite(std::string_view text) {
+    return text.find("NaN") != std::string_view::npos || text.find("Infinity") != std::string_view::npos;
 }
 
 /// Puts quotes round the bare tokens `NaN`, `Infinity` and `-Infinity` that Python writes though JSON has none.

@@ -58,7 +58,7 @@ class Pt2GraphReader {
     Pt2GraphReader(std::string path, ExprCache& exprs) : path_(std::move(path)), exprs_(exprs) {}
 
     void read_inputs(const Json& json) {
-        in_place(path_ + "inputs", [&] {
+        with_context(path_ + "inputs", [&] {
             for_each_element(json, [&](const Json& input, std::size_t) {
                 Argument argument = read_argument(input);
                 for_each_value(argument, [&](ValueRef ref) { define(ref, Value::no_producer, 0); });
@@ -68,18 +68,18 @@ class Pt2GraphReader {
     }
 
     void read_outputs(const Json& json) {
-        in_place(path_ + "outputs", [&] {
+        with_context(path_ + "outputs", [&] {
             for_each_element(json,
                              [&](const Json& output, std::size_t) { graph_.outputs.push_back(read_argument(output)); });
         });
     }
 
     void read_node(const Json& json) {
-        in_place([&] { return node_place(graph_.nodes.size(), label_of(json)); }, [&] { append_node(json); });
+        with_context([&] { return node_place(graph_.nodes.size(), label_of(json)); }, [&] { append_node(json); });
     }
 
-    /// An entry of one of the value tables; false when `table` is none.
-    bool read_value(std::string_view table, const std::string& name, const Json& json) {
+    /// An entry of one of the value tables; other tables are ignored.
+    void read_value(std::string_view table, const std::string& name, const Json& json) {
         static constexpr std::pair<std::string_view, ValueKind> tables[] = {
             {"tensor_values", ValueKind::Tensor},
             {"sym_int_values", ValueKind::SymInt},
@@ -88,10 +88,8 @@ class Pt2GraphReader {
             {"custom_obj_values", ValueKind::CustomObject}};
         for (const auto& [known, kind] : tables) {
             if (known != table) continue;
-            in_place([&] { return path_ + std::string(table) + "." + name; }, [&] { describe(name, kind, json); });
-            return true;
+            with_context([&] { return path_ + std::string(table) + "." + name; }, [&] { describe(name, kind, json); });
         }
-        return false;
     }
 
     /// The graph, whole and checked.
@@ -106,7 +104,7 @@ class Pt2GraphReader {
     static Graph read_whole(const Json& json, ExprCache& exprs) {
         Pt2GraphReader reader("", exprs);
         reader.read_inputs(member(json, "inputs"));
-        for_each_named(member(json, "nodes"), [&](const Json& node) { reader.read_node(node); });
+        for (const Json& node : to_array(member(json, "nodes"))) reader.read_node(node);
         reader.read_outputs(member(json, "outputs"));
         for (const auto& [key, table] : json.items())
             if (table.is_object())
@@ -167,16 +165,6 @@ class Pt2GraphReader {
     }
 
   private:
-    template <class Place, class F>
-    void in_place(const Place& place, F&& f) {
-        with_context(place, std::forward<F>(f));
-    }
-
-    template <class F>
-    static void for_each_named(const Json& nodes, F&& f) {
-        for (const Json& node : to_array(nodes)) f(node);
-    }
-
     std::string node_place(std::size_t index, const std::string& label) const {
         return path_ + "nodes[" + std::to_string(index) + "]" + (label.empty() ? "" : " '" + label + "'");
     }
@@ -191,8 +179,6 @@ class Pt2GraphReader {
                 return found->get<std::string>();
         return "";
     }
-
-    // --- arguments -------------------------------------------------------------------------------------------------
 
     Argument read_list(const Json& json, int depth, Argument (Pt2GraphReader::*read)(const Json&)) {
         if (depth == 0) return (this->*read)(json);
@@ -241,8 +227,6 @@ class Pt2GraphReader {
             return Subgraph{name, std::make_shared<Graph>(read_whole(member(json, "graph"), exprs_))};
         });
     }
-
-    // --- nodes -----------------------------------------------------------------------------------------------------
 
     static std::string op_type_of(const std::string& target) {
         constexpr std::string_view prefix = "torch.ops.";
@@ -297,8 +281,6 @@ class Pt2GraphReader {
         else if (!output.is_none() && !output.is<ValueRef>())
             throw ParseError("expected a value, found a constant " + std::string(output.kind()));
     }
-
-    // --- values ----------------------------------------------------------------------------------------------------
 
     /// What finish() has to know of a value besides the Value itself.
     struct Progress {
@@ -393,8 +375,6 @@ class Pt2GraphReader {
         }
         return std::make_shared<const Expr>(std::move(expr));
     }
-
-    // --- the whole -------------------------------------------------------------------------------------------------
 
     void check_values() const {
         for (std::size_t i = 0; i < graph_.values.size(); ++i) {

@@ -287,10 +287,10 @@ TORCH_IR_INLINE Model read_pt2(const std::filesystem::path& path, const Pt2Optio
         const Archive archive = detail::pt2::open_pt2(path);
         const std::string model_name = select_model(archive, options.model_name);
         const ZipData graph = archive.read(detail::pt2::graph_entry(archive, model_name));
-        const bool flat = archive.kind == Archive::Kind::FlatPt2;
         // Up to torch 2.6 Python wrote bare `Infinity` and `NaN`.
-        const std::string quoted = flat ? detail::quote_non_finite(graph.text()) : "";
-        Model model = detail::pt2::read_exported_program(flat ? quoted : graph.text());
+        const bool bare = archive.kind == Archive::Kind::FlatPt2 && detail::mentions_non_finite(graph.text());
+        const std::string quoted = bare ? detail::quote_non_finite(graph.text()) : "";
+        Model model = detail::pt2::read_exported_program(bare ? quoted : graph.text());
         if (model_name != "model" || model.name.empty()) model.name = model_name;
         detail::pt2::read_constants(archive, model_name, model);
         return model;
