@@ -1,7 +1,57 @@
 // SPDX-License-Identifier: MIT
+#include "torch_ir/validate.hpp"
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+
 #include "cli/command.hpp"
+#include "cli/output.hpp"
+#include "load.hpp"
+#include "torch_ir/weights.hpp"
+
 namespace torch_ir::cli {
-Command make_validate() {
-    return {"validate", "", "", {}, [](const Globals&) { return 0; }};
+namespace {
+
+struct Options {
+    std::string model;
+    std::vector<std::string> weights;
+};
+
+int run(const Options& options, const Globals& globals) {
+    std::vector<Issue> issues;
+    const LoadedModel loaded = load_model(options.model, &issues);
+    const auto add = [&](std::vector<Issue> found) { issues.insert(issues.end(), found.begin(), found.end()); };
+    add(validate(*loaded.model));
+    if (!options.weights.empty()) {
+        Weights weights;
+        WeightsOptions with_checksums;
+        with_checksums.verify_checksums = true;
+        for (const std::string& file : options.weights) weights.merge(open_weights(file, with_checksums));
+        add(validate(*loaded.model, weights));
+    }
+    for (const Issue& issue : issues) std::cout << issue.text() << '\n';
+    const auto errors = std::count_if(issues.begin(), issues.end(), [](const Issue& i) { return i.severity == Severity::Error; });
+    if (errors == 0)
+        std::cout << colored("valid", true, globals) << ": " << loaded.model->graph.nodes.size() << " nodes, " << issues.size() << " warnings\n";
+    else
+        std::cout << colored("invalid", false, globals) << ": " << errors << (errors == 1 ? " error, " : " errors, ")
+                  << static_cast<std::ptrdiff_t>(issues.size()) - errors << " warnings\n";
+    return errors == 0 ? ok : check_failed;
 }
+
+}  // namespace
+
+Command make_validate() {
+    auto options = std::make_shared<Options>();
+    return {"validate",
+            "Check a graph, and weights against it",
+            "Checks structure, names, that every value is defined once and before its use, conformity with the ATen schemas and shapes;\n"
+            "with --weights also that every weight is there with its shape and dtype, and the checksums of the files.\n"
+            "Exit status 1 when an error is found. Example: torch-ir validate ir.json --weights weights.safetensors",
+            {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
+             {"--weights", "weight file; may be repeated", &options->weights, "FILE"}},
+            [options](const Globals& globals) { return run(*options, globals); }};
+}
+
 }  // namespace torch_ir::cli
