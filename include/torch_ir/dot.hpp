@@ -4,9 +4,9 @@
 
 #include <string>
 
+#include "torch_ir/drawing_options.hpp"
 #include "torch_ir/inline.hpp"
 #include "torch_ir/ir.hpp"
-#include "torch_ir/mermaid.hpp"
 
 namespace torch_ir {
 

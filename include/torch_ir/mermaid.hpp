@@ -5,16 +5,12 @@
 #include <cstddef>
 #include <string>
 
+#include "torch_ir/drawing_options.hpp"
 #include "torch_ir/inline.hpp"
 #include "torch_ir/ir.hpp"
 
 namespace torch_ir {
 
-/// What a drawing of a graph shows.
-struct DrawingOptions {
-    std::size_t max_nodes = 30;  // of each graph; a note says how many more there are
-    bool weights = true;         // as nodes of their own
-};
 using MermaidOptions = DrawingOptions;
 
 /// A flowchart in the style of pytorch-ir, without a newline at the end. A subgraph is drawn as a block beside its

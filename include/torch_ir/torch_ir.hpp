@@ -7,6 +7,7 @@
 #include "torch_ir/builder.hpp"
 #include "torch_ir/checkpoint.hpp"
 #include "torch_ir/dot.hpp"
+#include "torch_ir/drawing_options.hpp"
 #include "torch_ir/dtype.hpp"
 #include "torch_ir/error.hpp"
 #include "torch_ir/file.hpp"

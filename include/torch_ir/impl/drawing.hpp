@@ -10,9 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "torch_ir/drawing_options.hpp"
 #include "torch_ir/impl/json_names.hpp"
 #include "torch_ir/impl/shape_text.hpp"
-#include "torch_ir/mermaid.hpp"
+#include "torch_ir/ir.hpp"
 
 namespace torch_ir::detail {
 
