@@ -94,6 +94,12 @@ class Tensor {
         return reinterpret_cast<T*>(raw());
     }
 
+    /// xtensor adaptors over the memory, defined in xt.hpp: `t.view<float, 2>()`, `t.view<float>()`.
+    template <class T, std::size_t Rank>
+    auto view() const;
+    template <class T>
+    auto view() const;
+
     bool is_contiguous() const;
     /// Every storage element of the window belongs to exactly one index: contiguous up to a permutation of dimensions.
     bool is_dense() const;

@@ -6,10 +6,16 @@
 
 namespace torch_ir::kernels {
 
+void register_activation(Registry& r);
 void register_attention(Registry& r);
 void register_binary(Registry& r);
+void register_bitwise(Registry& r);
+void register_compare(Registry& r);
 void register_conv(Registry& r);
 void register_matmul(Registry& r);
+void register_norm(Registry& r);
+void register_power(Registry& r);
 void register_softmax(Registry& r);
+void register_unary(Registry& r);
 
 }  // namespace torch_ir::kernels
