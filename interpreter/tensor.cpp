@@ -106,8 +106,8 @@ Ints dense_strides_like(const Ints& shape, const Ints& strides) {
 
 Tensor Tensor::empty_like(const Tensor& like, DType dtype) {
     if (like.is_contiguous()) return empty(like.shape_, dtype);
-    return empty_strided(like.shape_, like.is_dense() ? like.strides_ : dense_strides_like(like.shape_, like.strides_),
-                         dtype);
+    const Tensor* const inputs[] = {&like};
+    return elementwise_output(dtype, inputs);
 }
 
 Tensor Tensor::zeros(Ints shape, DType dtype) {

@@ -10,12 +10,20 @@ void register_activation(Registry& r);
 void register_attention(Registry& r);
 void register_binary(Registry& r);
 void register_bitwise(Registry& r);
+void register_cast(Registry& r);
+void register_cat(Registry& r);
 void register_compare(Registry& r);
 void register_conv(Registry& r);
+void register_create(Registry& r);
+void register_index(Registry& r);
+void register_mask(Registry& r);
 void register_matmul(Registry& r);
 void register_norm(Registry& r);
 void register_power(Registry& r);
 void register_softmax(Registry& r);
+void register_split(Registry& r);
 void register_unary(Registry& r);
+void register_view(Registry& r);
+void register_view_copy(Registry& r);
 
 }  // namespace torch_ir::kernels

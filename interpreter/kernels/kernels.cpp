@@ -11,13 +11,21 @@ void register_kernels(Registry& registry) {
     register_attention(registry);
     register_binary(registry);
     register_bitwise(registry);
+    register_cast(registry);
+    register_cat(registry);
     register_compare(registry);
     register_conv(registry);
+    register_create(registry);
+    register_index(registry);
+    register_mask(registry);
     register_matmul(registry);
     register_norm(registry);
     register_power(registry);
     register_softmax(registry);
+    register_split(registry);
     register_unary(registry);
+    register_view(registry);
+    register_view_copy(registry);
 }
 
 }  // namespace torch_ir

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// What derives from views: their copies, tensors with one view replaced, gradients of views, and in-place changes of
+// a tensor's own shape.
+#include "kernels/families.hpp"
+#include "kernels/view.hpp"
+
+namespace torch_ir::kernels {
+
+using In = const Tensor&;
+using OptInt = std::optional<std::int64_t>;
+
+namespace {
+
+Tensor copy(In view) { return copy_to(view, view.dtype(), MemoryFormat::Contiguous); }
+
+/// `self` with the elements of one of its views, given by `make_view`, taken from `src`.
+template <class MakeView>
+Tensor replaced(In self, In src, MakeView make_view) {
+    Tensor result = clone_preserve_strides(self);
+    const Tensor view = make_view(result);
+    if (view.shape() != src.shape())
+        throw ArgumentError("expected src to have a size equal to the slice of self: src " + to_string(src.shape()) +
+                            ", slice " + to_string(view.shape()));
+    view.copy_from(src);
+    return result;
+}
+
+/// Zeros of that shape, except for the view, which is `grad`.
+template <class MakeView>
+Tensor view_gradient(In grad, const Ints& input_sizes, MakeView make_view) {
+    Tensor result = Tensor::zeros(input_sizes, grad.dtype());
+    make_view(result).copy_from(grad);
+    return result;
+}
+
+Tensor slice_scatter(In self, In src, std::int64_t dim, OptInt start, OptInt end, std::int64_t step) {
+    return replaced(self, src, [&](In x) { return slice(x, dim, start, end, step); });
+}
+
+Tensor select_scatter(In self, In src, std::int64_t dim, std::int64_t index) {
+    return replaced(self, src, [&](In x) { return x.select(dim, index); });
+}
+
+Tensor diagonal_scatter(In self, In src, std::int64_t offset, std::int64_t dim1, std::int64_t dim2) {
+    return replaced(self, src, [&](In x) { return diagonal(x, offset, dim1, dim2); });
+}
+
+Tensor as_strided_scatter(In self, In src, const Ints& size, const Ints& stride, OptInt storage_offset) {
+    return replaced(self, src, [&](In x) { return as_strided(x, size, stride, storage_offset); });
+}
+
+Tensor slice_backward(In grad_output, const Ints& input_sizes, std::int64_t dim, std::int64_t start, std::int64_t end,
+                      std::int64_t step) {
+    return view_gradient(grad_output, input_sizes, [&](In x) { return slice(x, dim, start, end, step); });
+}
+
+Tensor select_backward(In grad_output, const Ints& input_sizes, std::int64_t dim, std::int64_t index) {
+    return view_gradient(grad_output, input_sizes, [&](In x) { return x.select(dim, index); });
+}
+
+Tensor diagonal_backward(In grad_output, const Ints& input_sizes, std::int64_t offset, std::int64_t dim1,
+                         std::int64_t dim2) {
+    return view_gradient(grad_output, input_sizes, [&](In x) { return diagonal(x, offset, dim1, dim2); });
+}
+
+/// Gives the tensor that the caller holds another shape; returns it.
+Tensor become(In self, Tensor view) {
+    // A kernel's `Tensor(a!)` argument is the variable of the caller, never a constant.
+    return const_cast<Tensor&>(self) = std::move(view);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+}
+
+Tensor resize(In self, const Ints& size, std::optional<MemoryFormat> memory_format) {
+    const MemoryFormat format = memory_format.value_or(MemoryFormat::Contiguous);
+    if (self.shape() == size && !memory_format) return self;
+    const Tensor fresh = empty_format(size, self.dtype(), format);
+    const auto capacity = static_cast<std::int64_t>(self.storage()->bytes() / item_size(self.dtype())) - self.offset();
+    if (fresh.numel() <= capacity) return become(self, self.as_strided(size, fresh.strides(), self.offset()));
+    // The storage grows: its old elements stay in front.
+    const Tensor grown = Tensor::zeros({fresh.numel()}, self.dtype());
+    if (capacity > 0) grown.narrow(0, 0, capacity).copy_from(self.as_strided({capacity}, {1}, self.offset()));
+    return become(self, grown.as_strided(size, fresh.strides(), 0));
+}
+
+}  // namespace
+
+Tensor clone_preserve_strides(In self) {
+    for (std::size_t i = 0; i < self.shape().size(); ++i)
+        if (self.shape()[i] > 1 && self.strides()[i] == 0) return self.clone();
+    if (self.is_dense()) return self.clone();
+    // Elements might still overlap (unfold): a copy of the whole window keeps that too.
+    std::int64_t extent = self.numel() == 0 ? 0 : 1;
+    for (std::size_t i = 0; extent && i < self.shape().size(); ++i) extent += (self.shape()[i] - 1) * self.strides()[i];
+    return self.as_strided({extent}, {1}, self.offset()).clone().as_strided(self.shape(), self.strides(), 0);
+}
+
+void register_view_copy(Registry& r) {
+    r.add("view_copy(Tensor self, SymInt[] size) -> Tensor",
+          [](In self, const Ints& size) { return copy(view(self, size)); });
+    r.add("view_copy.dtype(Tensor self, ScalarType dtype) -> Tensor",
+          [](In self, DType dtype) { return copy(view_dtype(self, dtype)); });
+    r.add("_reshape_copy(Tensor self, SymInt[] size) -> Tensor",
+          [](In self, const Ints& size) { return copy(view(self, size)); });
+    r.add("_reshape_alias_copy(Tensor self, SymInt[] size, SymInt[] stride) -> Tensor",
+          [](In self, const Ints& size, const Ints&) { return copy(view(self, size)); });
+    r.add("transpose_copy.int(Tensor self, int dim0, int dim1) -> Tensor",
+          [](In self, std::int64_t dim0, std::int64_t dim1) { return copy(self.transpose(dim0, dim1)); });
+    r.add("t_copy(Tensor self) -> Tensor", [](In self) { return copy(t(self)); });
+    r.add("permute_copy(Tensor self, int[] dims) -> Tensor",
+          [](In self, const Ints& dims) { return copy(self.permute(dims)); });
+    r.add("expand_copy(Tensor self, SymInt[] size, *, bool implicit=False) -> Tensor",
+          [](In self, const Ints& size, bool) { return copy(self.expand(size)); });
+    r.add("squeeze_copy(Tensor self) -> Tensor", [](In self) { return copy(squeeze_all(self)); });
+    r.add("squeeze_copy.dim(Tensor self, int dim) -> Tensor",
+          [](In self, std::int64_t dim) { return copy(self.squeeze(dim)); });
+    r.add("squeeze_copy.dims(Tensor self, int[] dim) -> Tensor",
+          [](In self, const Ints& dim) { return copy(squeeze_dims(self, dim)); });
+    r.add("unsqueeze_copy(Tensor self, int dim) -> Tensor",
+          [](In self, std::int64_t dim) { return copy(self.unsqueeze(dim)); });
+    r.add("select_copy.int(Tensor self, int dim, SymInt index) -> Tensor",
+          [](In self, std::int64_t dim, std::int64_t index) { return copy(self.select(dim, index)); });
+    r.add("slice_copy.Tensor(Tensor self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor",
+          [](In self, std::int64_t dim, OptInt start, OptInt end, std::int64_t step) {
+              return copy(slice(self, dim, start, end, step));
+          });
+    r.add("narrow_copy(Tensor self, int dim, SymInt start, SymInt length) -> Tensor",
+          [](In self, std::int64_t dim, std::int64_t start, std::int64_t length) {
+              return copy(narrow(self, dim, start, length));
+          });
+    r.add("diagonal_copy(Tensor self, int offset=0, int dim1=0, int dim2=1) -> Tensor",
+          [](In self, std::int64_t offset, std::int64_t dim1, std::int64_t dim2) {
+              return copy(diagonal(self, offset, dim1, dim2));
+          });
+    r.add("unfold_copy(Tensor self, int dimension, int size, int step) -> Tensor",
+          [](In self, std::int64_t dimension, std::int64_t size, std::int64_t step) {
+              return copy(unfold(self, dimension, size, step));
+          });
+    r.add("as_strided_copy(Tensor self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor",
+          [](In self, const Ints& size, const Ints& stride, OptInt storage_offset) {
+              return copy(as_strided(self, size, stride, storage_offset));
+          });
+    r.add("view_as_real_copy(Tensor self) -> Tensor", [](In self) { return copy(view_as_real(self)); });
+    r.add("view_as_complex_copy(Tensor self) -> Tensor", [](In self) { return copy(view_as_complex(self)); });
+    r.add("alias_copy(Tensor self) -> Tensor", copy);
+    r.add("detach_copy(Tensor self) -> Tensor", copy);
+    r.add("lift_fresh_copy(Tensor self) -> Tensor", copy);
+    r.add("_conj_copy(Tensor self) -> Tensor", [](In self) { return copy(conj(self)); });
+    r.add("_fw_primal_copy(Tensor self, int level) -> Tensor", [](In self, std::int64_t) { return copy(self); });
+
+    r.add(
+        "slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> "
+        "Tensor",
+        slice_scatter);
+    r.add("select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor", select_scatter);
+    r.add("diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor",
+          diagonal_scatter);
+    r.add(
+        "as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> "
+        "Tensor",
+        as_strided_scatter);
+    r.add(
+        "slice_inverse(Tensor(a) self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> "
+        "Tensor(a)",
+        [](In self, In src, std::int64_t dim, OptInt start, OptInt end, std::int64_t step) {
+            return slice_scatter(self, src, dim, start, end, step);
+        });
+    r.add(
+        "slice_backward(Tensor grad_output, SymInt[] input_sizes, int dim, SymInt start, SymInt end, SymInt step) -> "
+        "Tensor",
+        slice_backward);
+    r.add("select_backward(Tensor grad_output, SymInt[] input_sizes, int dim, SymInt index) -> Tensor",
+          select_backward);
+    r.add("diagonal_backward(Tensor grad_output, SymInt[] input_sizes, int offset, int dim1, int dim2) -> Tensor",
+          diagonal_backward);
+
+    r.add("squeeze_(Tensor(a!) self) -> Tensor(a!)", [](In self) { return become(self, squeeze_all(self)); });
+    r.add("squeeze_.dim(Tensor(a!) self, int dim) -> Tensor(a!)",
+          [](In self, std::int64_t dim) { return become(self, self.squeeze(dim)); });
+    r.add("squeeze_.dims(Tensor(a!) self, int[] dim) -> Tensor(a!)",
+          [](In self, const Ints& dim) { return become(self, squeeze_dims(self, dim)); });
+    r.add("unsqueeze_(Tensor(a!) self, int dim) -> Tensor(a!)",
+          [](In self, std::int64_t dim) { return become(self, self.unsqueeze(dim)); });
+    r.add("transpose_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)",
+          [](In self, std::int64_t dim0, std::int64_t dim1) { return become(self, self.transpose(dim0, dim1)); });
+    r.add("swapaxes_(Tensor(a!) self, int axis0, int axis1) -> Tensor(a!)",
+          [](In self, std::int64_t axis0, std::int64_t axis1) { return become(self, self.transpose(axis0, axis1)); });
+    r.add("swapdims_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)",
+          [](In self, std::int64_t dim0, std::int64_t dim1) { return become(self, self.transpose(dim0, dim1)); });
+    r.add("t_(Tensor(a!) self) -> Tensor(a!)", [](In self) { return become(self, t(self)); });
+    r.add("as_strided_(Tensor(a!) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a!)",
+          [](In self, const Ints& size, const Ints& stride, OptInt storage_offset) {
+              return become(self, as_strided(self, size, stride, storage_offset));
+          });
+    r.add("detach_(Tensor(a!) self) -> Tensor(a!)", [](In self) { return self; });
+    r.add("set_(Tensor(a!) self) -> Tensor(a!)",
+          [](In self) { return become(self, Tensor::empty({0}, self.dtype())); });
+    r.add("set_.source_Tensor(Tensor(a!) self, Tensor source) -> Tensor(a!)",
+          [](In self, In source) { return become(self, source); });
+    r.add(
+        "set_.source_Tensor_storage_offset(Tensor(a!) self, Tensor source, SymInt storage_offset, SymInt[] size, "
+        "SymInt[] stride=[]) -> Tensor(a!)",
+        [](In self, In source, std::int64_t storage_offset, const Ints& size, const Ints& stride) {
+            return become(self,
+                          as_strided(source, size, stride.empty() ? contiguous_strides(size) : stride, storage_offset));
+        });
+    r.add("resize_(Tensor(a!) self, SymInt[] size, *, MemoryFormat? memory_format=None) -> Tensor(a!)", resize);
+    r.add("resize_as_(Tensor(a!) self, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor(a!)",
+          [](In self, In the_template, std::optional<MemoryFormat> memory_format) {
+              return resize(self, the_template.shape(), memory_format);
+          });
+}
+
+}  // namespace torch_ir::kernels
