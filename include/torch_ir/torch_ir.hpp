@@ -19,6 +19,7 @@
 #include "torch_ir/pt2.hpp"
 #include "torch_ir/safetensors.hpp"
 #include "torch_ir/schema.hpp"
+#include "torch_ir/svg.hpp"
 #include "torch_ir/symbolic.hpp"
 #include "torch_ir/tensor_view.hpp"
 #include "torch_ir/text.hpp"
