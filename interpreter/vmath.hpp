@@ -32,6 +32,62 @@ inline float exp(float x) {
 }
 inline double exp(double x) { return std::exp(x); }
 
+/// Natural logarithm, 0.9 ULP, subnormal arguments included.
+inline float log(float x) {
+    const bool subnormal = x < std::numeric_limits<float>::min();
+    const float scaled = subnormal ? x * 8388608.0F : x;  // 2^23
+    const auto bits = std::bit_cast<std::int32_t>(scaled);
+    const std::int32_t exponent = (bits - 0x3f2aaaab) & static_cast<std::int32_t>(0xff800000U);
+    const float m = std::bit_cast<float>(bits - exponent) - 1.0F;  // in [-1/3, 1/3]
+    const float n = static_cast<float>(exponent) * 1.19209290e-7F - (subnormal ? 23.0F : 0.0F);
+    const float s = m * m;
+    float r = -.130310059F;
+    float t = .140869141F;
+    r = __builtin_fmaf(r, s, -.121484190F);
+    t = __builtin_fmaf(t, s, .139814854F);
+    r = __builtin_fmaf(r, s, -.166846052F);
+    t = __builtin_fmaf(t, s, .200120345F);
+    r = __builtin_fmaf(r, s, -.249996200F);
+    r = __builtin_fmaf(t, m, r);
+    r = __builtin_fmaf(r, m, .333331972F);
+    r = __builtin_fmaf(r, m, -.5F);
+    r = __builtin_fmaf(r, s, m);
+    r = __builtin_fmaf(n, .693147182F, r);
+    const float edge = x == 0.0F ? -std::numeric_limits<float>::infinity()
+                                 : (x < 0.0F ? std::numeric_limits<float>::quiet_NaN() : x + x);
+    return x > 0.0F && x <= std::numeric_limits<float>::max() ? r : edge;
+}
+inline double log(double x) { return std::log(x); }
+
+/// log(1 + x), 2 ULP: the rounding error of 1 + x is made good.
+inline float log1p(float x) {
+    const float u = 1.0F + x;
+    const float y = log(u);
+    const float corrected = y - ((u - 1.0F) - x) / u;
+    return u > 0.0F && u <= std::numeric_limits<float>::max() ? (x == 0.0F ? x : corrected) : y;
+}
+inline double log1p(double x) { return std::log1p(x); }
+
+/// e^x - 1, 2 ULP.
+inline float expm1(float x) {
+    const float clamped = x > 88.0F ? 88.0F : (x < -26.0F ? -26.0F : x);
+    const float n = __builtin_rintf(clamped * 1.44269504F);
+    float r = __builtin_fmaf(-n, 0.693145751953125F, clamped);
+    r = __builtin_fmaf(-n, 1.42860677e-6F, r);
+    float p = 1.98423862e-4F;
+    p = __builtin_fmaf(p, r, 1.39349862e-3F);
+    p = __builtin_fmaf(p, r, 8.33322014e-3F);
+    p = __builtin_fmaf(p, r, 4.16664854e-2F);
+    p = __builtin_fmaf(p, r, .166666672F);
+    p = __builtin_fmaf(p, r, .5F);
+    const float y = __builtin_fmaf(p, r * r, r);
+    const float scale = std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
+    const float result = __builtin_fmaf(y, scale, scale - 1.0F);
+    const float large = x > 88.0F ? exp(x) : result;
+    return x != x || x == 0.0F ? x : large;
+}
+inline double expm1(double x) { return std::expm1(x); }
+
 /// erf, 1.03 ULP.
 inline float erf(float x) {
     const float t = __builtin_fabsf(x);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Broadcasting two-operand arithmetic; the result has the promoted dtype.
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <type_traits>
 
-#include "elementwise.hpp"
+#include "half.hpp"
 #include "kernels/families.hpp"
-#include "promote.hpp"
+#include "kernels/pointwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -114,23 +115,140 @@ Tensor floor_divide(const Tensor& self, const Tensor& other) {
     return real_arithmetic("floor_divide", self, other, FloorDivide{});
 }
 
+/// What is left of a division that truncates (the sign of x), or that floors (the sign of y).
+template <bool floors>
+struct Modulus {
+    std::int64_t operator()(std::int64_t x, std::int64_t y) const {
+        if (y == 0) throw ArgumentError("integer division by zero");
+        if (y == -1) return 0;
+        const std::int64_t left = x % y;
+        return floors && left != 0 && (left < 0) != (y < 0) ? left + y : left;
+    }
+    template <class F>
+    F operator()(F x, F y) const {
+        const F left = std::fmod(x, y);
+        return floors && left != 0 && (left < 0) != (y < 0) ? left + y : left;
+    }
+};
+
+Tensor fmod(const Tensor& self, const Tensor& other) { return real_arithmetic("fmod", self, other, Modulus<false>{}); }
+Tensor remainder(const Tensor& self, const Tensor& other) {
+    return real_arithmetic("remainder", self, other, Modulus<true>{});
+}
+
+constexpr BinaryEntry geometric[] = {
+    {"atan2 arctan2", binary<InFloat>([](auto x, auto y) { return std::atan2(x, y); })},
+    {"hypot", binary<InFloat>([](auto x, auto y) { return std::hypot(x, y); })},
+};
+
+Tensor copysign(const Tensor& self, const Tensor& other) {
+    return float_arithmetic("copysign", self, other, [](auto x, auto y) { return std::copysign(x, y); });
+}
+
+/// 0 below zero (and for NaN), 1 above, `values` at zero.
+Tensor heaviside(const Tensor& self, const Tensor& values) {
+    if (self.dtype() != values.dtype())
+        throw ArgumentError("heaviside: expected values to have the dtype of self, found " + describe(values) +
+                            " and " + describe(self));
+    return real_arithmetic("heaviside", self, values, [](auto x, auto v) {
+        using C = decltype(x);
+        return x == C(0) ? v : static_cast<C>(x > C(0));
+    });
+}
+
+/// The neighbour of x toward y among the values of a 16-bit float type.
+template <class Half>
+float next_half(float x, float y) {
+    if (x != x || y != y) return x + y;
+    if (x == y) return y;
+    auto bits = std::bit_cast<std::uint16_t>(static_cast<Half>(x));
+    if (x == 0)
+        bits = y > 0 ? 0x0001 : 0x8001;
+    else
+        bits = static_cast<std::uint16_t>((y > x) == (x > 0) ? bits + 1 : bits - 1);
+    return static_cast<float>(std::bit_cast<Half>(bits));
+}
+
+Tensor nextafter(const Tensor& self, const Tensor& other) {
+    const DType dtype = result_type(self, other);
+    if (dtype == DType::BFloat16)
+        return elementwise<float>(
+            dtype, [](float x, float y) { return next_half<BFloat16>(x, y); }, self, other);
+    if (dtype == DType::Float16)
+        return elementwise<float>(
+            dtype, [](float x, float y) { return next_half<Float16>(x, y); }, self, other);
+    return visit_float(dtype, "nextafter", [&]<class C>(C) {
+        return elementwise<C>(
+            dtype, [](C x, C y) { return std::nextafter(x, y); }, self, other);
+    });
+}
+
+Tensor addcmul(const Tensor& self, const Tensor& tensor1, const Tensor& tensor2, const Scalar& value) {
+    const Tensor* const operands[] = {&self, &tensor1, &tensor2};
+    const DType dtype = result_type(operands);
+    return visit_compute(dtype, [&]<class C>(C) {
+        return elementwise<C>(
+            dtype, [k = value.to<C>()](C x, C a, C b) { return x + k * a * b; }, self, tensor1, tensor2);
+    });
+}
+
+Tensor addcdiv(const Tensor& self, const Tensor& tensor1, const Tensor& tensor2, const Scalar& value) {
+    if (is_integral(tensor1.dtype(), true) && is_integral(tensor2.dtype(), true))
+        throw ArgumentError("addcdiv: integer division is not supported, found tensor1 " + describe(tensor1) +
+                            " and tensor2 " + describe(tensor2));
+    const Tensor* const operands[] = {&self, &tensor1, &tensor2};
+    const DType dtype = result_type(operands);
+    return visit_rule<InFloatOrComplex>(dtype, "addcdiv", [&]<class C>(C) {
+        return elementwise<C>(
+            dtype, [k = value.to<C>()](C x, C a, C b) { return x + k * a / b; }, self, tensor1, tensor2);
+    });
+}
+
+/// self + weight (end - self), from the nearer end so that weight 1 gives `end` exactly.
+Tensor lerp(const Tensor& self, const Tensor& end, const Tensor& weight) {
+    if (self.dtype() != end.dtype())
+        throw ArgumentError("lerp: expected end to have the dtype of self, found " + describe(end) + " and " +
+                            describe(self));
+    if (!weight.is_wrapped_number() && weight.dtype() != self.dtype())
+        throw ArgumentError("lerp: expected weight to have the dtype of self, found " + describe(weight) + " and " +
+                            describe(self));
+    return visit_rule<InFloatOrComplex>(self.dtype(), "lerp", [&]<class C>(C) {
+        return elementwise<C>(
+            self.dtype(), [](C a, C b, C w) { return std::abs(w) < .5 ? a + w * (b - a) : b - (b - a) * (C(1) - w); },
+            self, end, weight);
+    });
+}
+
 }  // namespace
 
 void register_binary(Registry& r) {
-    r.add("add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", add);
-    r.add("add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", add);
-    r.add("sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", sub);
-    r.add("sub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", sub);
+    for (const std::string op : {"add", "sub", "subtract"}) {
+        r.add(op + ".Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", op == "add" ? add : sub);
+        r.add(op + ".Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", op == "add" ? add : sub);
+    }
     r.add("rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", rsub);
     r.add("rsub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", rsub);
-    r.add("mul.Tensor(Tensor self, Tensor other) -> Tensor", mul);
-    r.add("mul.Scalar(Tensor self, Scalar other) -> Tensor", mul);
-    r.add("div.Tensor(Tensor self, Tensor other) -> Tensor", div);
-    r.add("div.Scalar(Tensor self, Scalar other) -> Tensor", div);
-    r.add("div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", div_mode);
-    r.add("div.Scalar_mode(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor", div_mode);
+    using Pair = std::pair<const char*, Tensor (*)(const Tensor&, const Tensor&)>;
+    for (const auto& [name, kernel] :
+         {Pair{"mul", mul}, Pair{"multiply", mul}, Pair{"div", div}, Pair{"divide", div}, Pair{"true_divide", div},
+          Pair{"fmod", fmod}, Pair{"remainder", remainder}, Pair{"copysign", copysign}}) {
+        r.add(std::string(name) + ".Tensor(Tensor self, Tensor other) -> Tensor", kernel);
+        r.add(std::string(name) + ".Scalar(Tensor self, Scalar other) -> Tensor", kernel);
+    }
+    for (const std::string op : {"div", "divide"}) {
+        r.add(op + ".Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", div_mode);
+        r.add(op + ".Scalar_mode(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor", div_mode);
+    }
     r.add("floor_divide(Tensor self, Tensor other) -> Tensor", floor_divide);
     r.add("floor_divide.Scalar(Tensor self, Scalar other) -> Tensor", floor_divide);
+    r.add("remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor", remainder);
+    add_binary(r, geometric);
+    r.add("heaviside(Tensor self, Tensor values) -> Tensor", heaviside);
+    r.add("nextafter(Tensor self, Tensor other) -> Tensor", nextafter);
+    r.add("addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", addcmul);
+    r.add("addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", addcdiv);
+    r.add("lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor", lerp);
+    r.add("lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor", lerp);
 }
 
 }  // namespace torch_ir::kernels

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// How pointwise ops become kernels: a formula (a generic lambda) and a rule for the dtypes. Each rule is one function,
+// so that a family is a table of formulas.
+#pragma once
+
+#include <cmath>
+#include <complex>
+#include <string>
+#include <type_traits>
+
+#include "elementwise.hpp"
+#include "promote.hpp"
+#include "registry.hpp"
+#include "vmath.hpp"
+
+namespace torch_ir::kernels {
+
+template <class C>
+inline constexpr bool is_complex_compute = std::is_same_v<C, std::complex<double>>;
+
+[[noreturn]] inline void unsupported_dtype(const char* op, DType dtype) {
+    throw UnsupportedError(std::string(op) + " is not defined for dtype '" + std::string(name(dtype)) + "'");
+}
+
+/// Throws ArgumentError when `dtype` is bool.
+inline void refuse_bool(const char* op, DType dtype) {
+    if (dtype == DType::Bool) throw ArgumentError(std::string(op) + " is not defined for bool tensors");
+}
+
+using UnaryFn = Tensor (*)(const char* op, const Tensor& self);
+using BinaryFn = Tensor (*)(const char* op, const Tensor& self, const Tensor& other);
+
+/// The rules by compute type: in which of them formulas exist.
+struct InFloat {};           // float and double; integers become float32
+struct InDouble {};          // double, whatever the dtype: for rare functions, where accuracy counts more than speed
+struct InFloatOrComplex {};  // float, double and complex
+struct InDoubleOrComplex {};
+struct InReal {};  // integers too
+struct InInt {};   // integers only
+struct InAny {};
+
+/// Calls `f` with the compute type that the rule gives for `dtype`; throws UnsupportedError naming `op` when there is
+/// none.
+template <class Rule, class F>
+Tensor visit_rule(DType dtype, const char* op, F&& f) {
+    constexpr bool with_complex = std::is_same_v<Rule, InFloatOrComplex> || std::is_same_v<Rule, InDoubleOrComplex> ||
+                                  std::is_same_v<Rule, InAny>;
+    constexpr bool with_int =
+        std::is_same_v<Rule, InReal> || std::is_same_v<Rule, InAny> || std::is_same_v<Rule, InInt>;
+    constexpr bool with_float = !std::is_same_v<Rule, InDouble> && !std::is_same_v<Rule, InDoubleOrComplex>;
+    const Compute compute = compute_for(dtype);
+    if constexpr (with_complex)
+        if (compute == Compute::Complex) return f(std::complex<double>{});
+    if constexpr (with_int)
+        if (compute == Compute::Int64) return f(std::int64_t{});
+    if constexpr (!std::is_same_v<Rule, InInt>) {
+        if constexpr (with_float)
+            if (compute == Compute::Float) return f(float{});
+        if (compute == Compute::Double || compute == Compute::Float) return f(double{});
+    }
+    unsupported_dtype(op, dtype);
+}
+
+/// Is integer input to be taken as float32?
+template <class Rule>
+inline constexpr bool rule_promotes =
+    !std::is_same_v<Rule, InReal> && !std::is_same_v<Rule, InAny> && !std::is_same_v<Rule, InInt>;
+
+/// `f(x)` in the dtype of x (float32 for integers when the rule is of floats).
+template <class Rule, class F>
+constexpr UnaryFn unary(F) {
+    return [](const char* op, const Tensor& self) {
+        const DType dtype = rule_promotes<Rule> ? to_float(self.dtype()) : self.dtype();
+        return visit_rule<Rule>(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, F{}, self); });
+    };
+}
+
+/// `f(x)` as bool.
+template <class Rule, class F>
+constexpr UnaryFn predicate(F) {
+    return [](const char* op, const Tensor& self) {
+        return visit_rule<Rule>(self.dtype(), op, [&]<class C>(C) { return elementwise<C>(DType::Bool, F{}, self); });
+    };
+}
+
+/// `f(x, y)` in the promoted dtype.
+template <class Rule, class F>
+constexpr BinaryFn binary(F) {
+    return [](const char* op, const Tensor& self, const Tensor& other) {
+        const DType promoted = result_type(self, other);
+        const DType dtype = rule_promotes<Rule> ? to_float(promoted) : promoted;
+        return visit_rule<Rule>(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, F{}, self, other); });
+    };
+}
+
+/// Applies `f` (which may capture numbers) to `self` in `dtype`.
+template <class Rule, class F>
+Tensor apply(const char* op, DType dtype, const F& f, const Tensor& self) {
+    return visit_rule<Rule>(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, f, self); });
+}
+
+struct UnaryEntry {
+    const char* names;  // separated by spaces: aliases
+    UnaryFn kernel;
+};
+struct BinaryEntry {
+    const char* names;
+    BinaryFn kernel;
+};
+
+/// Calls `f(name)` for every name in a list separated by spaces.
+template <class F>
+void for_each_name(const char* names, F&& f) {
+    std::string_view rest(names);
+    while (!rest.empty()) {
+        const std::size_t space = std::min(rest.find(' '), rest.size());
+        f(std::string(rest.substr(0, space)));
+        rest.remove_prefix(std::min(space + 1, rest.size()));
+    }
+}
+
+/// Registers `name(Tensor self) -> Tensor` for every entry.
+template <std::size_t n>
+void add_unary(Registry& r, const UnaryEntry (&entries)[n]) {
+    for (const UnaryEntry& entry : entries)
+        for_each_name(entry.names, [&](const std::string& op) {
+            r.add(op + "(Tensor self) -> Tensor",
+                  [op, kernel = entry.kernel](const Tensor& self) { return kernel(op.c_str(), self); });
+        });
+}
+
+/// A table's kernel on its own.
+inline auto bound(const BinaryEntry& entry) {
+    return [entry](const Tensor& self, const Tensor& other) { return entry.kernel(entry.names, self, other); };
+}
+
+/// Registers `name(Tensor self, Tensor other) -> Tensor` for every entry.
+template <std::size_t n>
+void add_binary(Registry& r, const BinaryEntry (&entries)[n]) {
+    for (const BinaryEntry& entry : entries)
+        for_each_name(entry.names, [&](const std::string& op) {
+            r.add(op + "(Tensor self, Tensor other) -> Tensor",
+                  [op, kernel = entry.kernel](const Tensor& self, const Tensor& other) {
+                      return kernel(op.c_str(), self, other);
+                  });
+        });
+}
+
+}  // namespace torch_ir::kernels

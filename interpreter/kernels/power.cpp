@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// Powers, and pairs of a logarithm or exponential with a product or sum.
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "kernels/families.hpp"
+#include "kernels/pointwise.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+using Complex128 = std::complex<double>;
+
+/// By repeated squaring, wrapping; a negative exponent gives the whole part of the reciprocal.
+std::int64_t integer_power(std::int64_t base, std::int64_t exponent) {
+    if (exponent < 0) return base == 1 ? 1 : (base == -1 ? (exponent % 2 == 0 ? 1 : -1) : 0);
+    std::uint64_t result = 1, factor = static_cast<std::uint64_t>(base);
+    for (auto n = static_cast<std::uint64_t>(exponent); n != 0; n >>= 1) {
+        if (n & 1U) result *= factor;
+        factor *= factor;
+    }
+    return static_cast<std::int64_t>(result);
+}
+
+template <class C>
+C power(C x, C y) {
+    if constexpr (std::is_same_v<C, std::int64_t>)
+        return integer_power(x, y);
+    else if constexpr (is_complex_compute<C>)
+        return y == 0.0 ? C(1) : (x == 0.0 ? (y.real() > 0 ? C(0) : std::pow(x, y)) : std::exp(y * std::log(x)));
+    else
+        return std::pow(x, y);
+}
+
+Tensor pow(const Tensor& self, const Tensor& exponent) {
+    const DType dtype = result_type(self, exponent);
+    refuse_bool("pow", dtype);
+    return binary<InAny>([](auto x, auto y) { return power(x, y); })("pow", self, exponent);
+}
+
+template <class F>
+Tensor in_dtype(DType dtype, const Tensor& self, F) {
+    return apply<InAny>("pow", dtype, F{}, self);
+}
+
+Tensor pow_scalar(const Tensor& self, const Scalar& exponent) {
+    const DType dtype = result_type(self, exponent);
+    const auto is = [&](double value) { return exponent.to<Complex128>() == value; };
+    if (is_integral(dtype, true) && exponent.to<std::int64_t>() < 0)
+        throw ArgumentError("pow: integers to negative integer powers are not allowed");
+    if (dtype == DType::Bool) return pow(self, Tensor::wrapped_number(exponent));
+    // The exponents that models are full of.
+    if (is(2)) return in_dtype(dtype, self, [](auto x) { return x * x; });
+    if (is(3)) return in_dtype(dtype, self, [](auto x) { return x * x * x; });
+    if (!is_integral(dtype, true)) {
+        const auto analytic = [&]<class F>(F) { return apply<InFloatOrComplex>("pow", dtype, F{}, self); };
+        if (is(.5)) return analytic([](auto x) { return std::sqrt(x); });
+        if (is(-.5)) return analytic([](auto x) { return decltype(x)(1) / std::sqrt(x); });
+        if (is(-1)) return analytic([](auto x) { return decltype(x)(1) / x; });
+        if (is(-2)) return analytic([](auto x) { return decltype(x)(1) / (x * x); });
+    }
+    return visit_compute(dtype, [&]<class C>(C) {
+        return elementwise<C>(
+            dtype, [y = exponent.to<C>()](C x) { return power(x, y); }, self);
+    });
+}
+
+/// In double precision whatever the operands.
+Tensor float_power(const Tensor& self, const Tensor& exponent) {
+    const DType dtype = is_complex(self.dtype()) || is_complex(exponent.dtype()) ? DType::Complex128 : DType::Float64;
+    return visit_rule<InDoubleOrComplex>(dtype, "float_power", [&]<class C>(C) {
+        return elementwise<C>(
+            dtype, [](C x, C y) { return power(x, y); }, self, exponent);
+    });
+}
+
+/// self · 2^other.
+Tensor ldexp(const Tensor& self, const Tensor& other) {
+    const DType power_dtype = result_type(Tensor::wrapped_number(2.0), other);
+    const Tensor scale = visit_rule<InFloatOrComplex>(power_dtype, "ldexp", [&]<class C>(C) {
+        return elementwise<C>(
+            power_dtype, [](C n) { return std::pow(C(2), n); }, other);
+    });
+    const Tensor* const factors[] = {&self, &scale};
+    const DType dtype = result_type(factors);
+    return visit_compute(dtype, [&]<class C>(C) {
+        return elementwise<C>(
+            dtype, [](C x, C y) { return x * y; }, self, scale);
+    });
+}
+
+/// log(e^x + e^y) without overflow; `one_plus(d)` is log(1 + e^-|d|) in the base.
+template <class C, class F>
+C add_logarithms(C x, C y, F one_plus) {
+    if (std::isinf(x) && x == y) return x;
+    return (x > y || x != x ? x : y) + one_plus(std::fabs(x - y));
+}
+
+Complex128 add_logarithms(Complex128 x, Complex128 y, double ln_base) {
+    const Complex128 high = x.real() > y.real() ? x : y, low = x.real() > y.real() ? y : x;
+    if (std::isnan(x.real()) || std::isnan(x.imag()) || std::isnan(y.real()) || std::isnan(y.imag()))
+        return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
+    if (std::isinf(high.real()) && high.real() == low.real()) {
+        if (high.real() < 0) return high;
+        return std::log(std::exp(high * ln_base) + std::exp(low * ln_base)) / ln_base;
+    }
+    return high + std::log(1.0 + std::exp((low - high) * ln_base)) / ln_base;
+}
+
+constexpr BinaryEntry logarithmic[] = {
+    {"logaddexp", binary<InFloatOrComplex>([](auto x, auto y) {
+         using C = decltype(x);
+         if constexpr (is_complex_compute<C>)
+             return add_logarithms(x, y, 1.0);
+         else
+             return add_logarithms(x, y, [](C d) { return vmath::log1p(vmath::exp(-d)); });
+     })},
+    {"logaddexp2", binary<InFloatOrComplex>([](auto x, auto y) {
+         using C = decltype(x);
+         if constexpr (is_complex_compute<C>)
+             return add_logarithms(x, y, std::numbers::ln2);
+         else
+             return add_logarithms(x, y,
+                                   [](C d) { return std::log1p(std::exp2(-d)) * static_cast<C>(std::numbers::log2e); });
+     })},
+};
+
+template <class C, class F>
+C times_log(C x, C y, F log) {
+    if (y != y) return y;
+    return x == C(0) ? C(0) : x * log(y);
+}
+
+constexpr BinaryEntry products[] = {
+    {"xlogy", binary<InFloat>([](auto x, auto y) { return times_log(x, y, [](auto v) { return std::log(v); }); })},
+    {"xlog1py", binary<InFloat>([](auto x, auto y) { return times_log(x, y, [](auto v) { return std::log1p(v); }); })},
+};
+
+}  // namespace
+
+void register_power(Registry& r) {
+    r.add("pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor", pow);
+    r.add("pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor", pow_scalar);
+    r.add("pow.Scalar(Scalar self, Tensor exponent) -> Tensor", pow);
+    r.add("float_power.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor", float_power);
+    r.add("float_power.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor", float_power);
+    r.add("float_power.Scalar(Scalar self, Tensor exponent) -> Tensor", float_power);
+    r.add("ldexp.Tensor(Tensor self, Tensor other) -> Tensor", ldexp);
+    add_binary(r, logarithmic);
+    r.add("xlogy.Tensor(Tensor self, Tensor other) -> Tensor", bound(products[0]));
+    r.add("xlogy.Scalar_Other(Tensor self, Scalar other) -> Tensor", bound(products[0]));
+    r.add("xlogy.Scalar_Self(Scalar self, Tensor other) -> Tensor", bound(products[0]));
+    for (const BinaryEntry& entry : products) {
+        const std::string op = std::string("special_") + entry.names;
+        r.add(op + "(Tensor self, Tensor other) -> Tensor", bound(entry));
+        r.add(op + ".other_scalar(Tensor self, Scalar other) -> Tensor", bound(entry));
+        r.add(op + ".self_scalar(Scalar self, Tensor other) -> Tensor", bound(entry));
+    }
+}
+
+}  // namespace torch_ir::kernels

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+// Elementary functions of one tensor.
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <numbers>
+
+#include "kernels/families.hpp"
+#include "kernels/pointwise.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+using std::numbers::pi;
+using Complex128 = std::complex<double>;
+
+/// 2π-periodic functions and the like, where complex numbers need their own formula.
+struct Functions {
+    static float exp(float x) { return vmath::exp(x); }
+    static double exp(double x) { return std::exp(x); }
+    static Complex128 exp(Complex128 x) { return std::exp(x); }
+
+    static float tanh(float x) { return vmath::tanh(x); }
+    static double tanh(double x) { return std::tanh(x); }
+    static Complex128 tanh(Complex128 x) {
+        return std::fabs(x.real()) > 300 ? Complex128(std::copysign(1.0, x.real()), 0) : std::tanh(x);
+    }
+
+    static double expm1(double x) { return std::expm1(x); }
+    /// e^(a+ib) - 1 without cancellation near 0.
+    static Complex128 expm1(Complex128 x) {
+        const double a = std::sin(.5 * x.imag());
+        const double re = std::expm1(x.real()) * std::cos(x.imag()) - 2 * a * a;
+        return {re, std::exp(x.real()) * std::sin(x.imag())};
+    }
+
+    static double log1p(double x) { return std::log1p(x); }
+    static Complex128 log1p(Complex128 z) {
+        const double x = z.real(), y = z.imag();
+        if (std::abs(z) < .5) return {.5 * std::log1p(x * (2 + x) + y * y), std::atan2(y, x + 1)};
+        return std::log(1.0 + z);
+    }
+};
+
+template <class C>
+C sinc(C x) {
+    if (x == C(0)) return C(1);
+    const C p = C(pi) * x;
+    return std::sin(p) / p;
+}
+
+constexpr UnaryEntry elementary[] = {
+    {"exp", unary<InFloatOrComplex>([](auto x) { return Functions::exp(x); })},
+    {"exp2 special_exp2", unary<InDoubleOrComplex>([](auto x) {
+         if constexpr (is_complex_compute<decltype(x)>)
+             return std::exp(x * std::numbers::ln2);
+         else
+             return std::exp2(x);
+     })},
+    {"expm1 special_expm1", unary<InDoubleOrComplex>([](auto x) { return Functions::expm1(x); })},
+    {"log", unary<InFloatOrComplex>([](auto x) { return std::log(x); })},
+    {"log2", unary<InDoubleOrComplex>([](auto x) {
+         if constexpr (is_complex_compute<decltype(x)>)
+             return std::log(x) / std::numbers::ln2;
+         else
+             return std::log2(x);
+     })},
+    {"log10", unary<InDoubleOrComplex>([](auto x) {
+         if constexpr (is_complex_compute<decltype(x)>)
+             return std::log(x) * std::numbers::log10e;
+         else
+             return std::log10(x);
+     })},
+    {"log1p special_log1p", unary<InDoubleOrComplex>([](auto x) { return Functions::log1p(x); })},
+    {"sqrt", unary<InFloatOrComplex>([](auto x) { return std::sqrt(x); })},
+    {"rsqrt", unary<InFloatOrComplex>([](auto x) { return decltype(x)(1) / std::sqrt(x); })},
+    {"reciprocal", unary<InFloatOrComplex>([](auto x) { return decltype(x)(1) / x; })},
+    {"sin", unary<InFloatOrComplex>([](auto x) { return std::sin(x); })},
+    {"cos", unary<InFloatOrComplex>([](auto x) { return std::cos(x); })},
+    {"tan", unary<InDoubleOrComplex>([](auto x) { return std::tan(x); })},
+    {"asin arcsin", unary<InDoubleOrComplex>([](auto x) { return std::asin(x); })},
+    {"acos arccos", unary<InDoubleOrComplex>([](auto x) { return std::acos(x); })},
+    {"atan arctan", unary<InDoubleOrComplex>([](auto x) { return std::atan(x); })},
+    {"sinh", unary<InDoubleOrComplex>([](auto x) { return std::sinh(x); })},
+    {"cosh", unary<InDoubleOrComplex>([](auto x) { return std::cosh(x); })},
+    {"tanh", unary<InFloatOrComplex>([](auto x) { return Functions::tanh(x); })},
+    {"asinh arcsinh", unary<InDoubleOrComplex>([](auto x) { return std::asinh(x); })},
+    {"acosh arccosh", unary<InDoubleOrComplex>([](auto x) { return std::acosh(x); })},
+    {"atanh arctanh", unary<InDoubleOrComplex>([](auto x) { return std::atanh(x); })},
+    {"sigmoid special_expit", unary<InFloatOrComplex>([](auto x) {
+         using C = decltype(x);
+         return C(1) / (C(1) + Functions::exp(-x));
+     })},
+    {"sinc special_sinc", unary<InDoubleOrComplex>([](auto x) { return sinc(x); })},
+    {"erf special_erf", unary<InFloat>([](auto x) { return vmath::erf(x); })},
+    {"erfc special_erfc", unary<InDouble>([](auto x) { return std::erfc(x); })},
+    {"lgamma special_gammaln", unary<InDouble>([](double x) {
+         int sign = 0;
+         return lgamma_r(x, &sign);  // thread-safe, unlike std::lgamma
+     })},
+    {"deg2rad", unary<InFloat>([](auto x) { return x * decltype(x)(pi / 180); })},
+    {"rad2deg", unary<InFloat>([](auto x) { return x * decltype(x)(180 / pi); })},
+};
+
+template <class C>
+C sign_of(C x) {
+    return static_cast<C>((C(0) < x) - (x < C(0)));
+}
+
+constexpr UnaryEntry same_dtype[] = {
+    {"neg negative",
+     [](const char* op, const Tensor& self) {
+         refuse_bool(op, self.dtype());
+         return unary<InAny>([](auto x) { return -x; })(op, self);
+     }},
+    {"square",
+     [](const char* op, const Tensor& self) {
+         const DType dtype = self.dtype() == DType::Bool ? DType::Int64 : self.dtype();
+         return apply<InAny>(
+             op, dtype, [](auto x) { return x * x; }, self);
+     }},
+    {"sign", unary<InReal>([](auto x) { return sign_of(x); })},
+    {"sgn", unary<InAny>([](auto x) {
+         if constexpr (is_complex_compute<decltype(x)>) {
+             const double size = std::abs(x);
+             return size == 0 ? Complex128(0) : x / size;
+         } else {
+             return sign_of(x);
+         }
+     })},
+    {"bitwise_not",
+     [](const char* op, const Tensor& self) {
+         if (self.dtype() == DType::Bool)
+             return elementwise<std::int64_t>(
+                 DType::Bool, [](std::int64_t x) { return x == 0; }, self);
+         return unary<InInt>([](auto x) { return ~x; })(op, self);
+     }},
+};
+
+/// Integers are whole already.
+template <class F>
+constexpr UnaryFn rounding(F) {
+    return [](const char* op, const Tensor& self) {
+        refuse_bool(op, self.dtype());
+        if (is_integral(self.dtype(), true)) return self.clone();
+        return unary<InFloat>(F{})(op, self);
+    };
+}
+
+constexpr UnaryEntry to_whole[] = {
+    {"ceil", rounding([](auto x) { return std::ceil(x); })},
+    {"floor", rounding([](auto x) { return std::floor(x); })},
+    {"trunc fix", rounding([](auto x) { return std::trunc(x); })},
+    {"round", rounding([](auto x) { return std::rint(x); })},
+    {"frac",
+     [](const char* op, const Tensor& self) {
+         if (is_integral(self.dtype(), true)) unsupported_dtype(op, self.dtype());
+         return unary<InFloat>([](auto x) { return x - std::trunc(x); })(op, self);
+     }},
+};
+
+template <class F>
+bool any_part(Complex128 x, F f) {
+    return f(x.real()) || f(x.imag());
+}
+template <class C, class F>
+bool any_part(C x, F f) {
+    return f(x);
+}
+
+constexpr UnaryEntry predicates[] = {
+    {"logical_not", predicate<InAny>([](auto x) { return x == decltype(x)(0); })},
+    {"isnan", predicate<InAny>([](auto x) { return x != x; })},
+    {"isinf", predicate<InAny>([](auto x) {
+         return any_part(x, [](auto v) {
+             using V = decltype(v);
+             return std::numeric_limits<V>::has_infinity &&
+                    (v == std::numeric_limits<V>::infinity() || v == -std::numeric_limits<V>::infinity());
+         });
+     })},
+    {"isfinite", predicate<InAny>([](auto x) { return !any_part(x, [](auto v) { return v - v != decltype(v)(0); }); })},
+    {"isposinf", predicate<InReal>([](auto x) {
+         using C = decltype(x);
+         return std::numeric_limits<C>::has_infinity && x == std::numeric_limits<C>::infinity();
+     })},
+    {"isneginf", predicate<InReal>([](auto x) {
+         using C = decltype(x);
+         return std::numeric_limits<C>::has_infinity && x == -std::numeric_limits<C>::infinity();
+     })},
+    {"isreal", predicate<InAny>([](auto x) {
+         if constexpr (is_complex_compute<decltype(x)>)
+             return x.imag() == 0;
+         else
+             return true;
+     })},
+    {"signbit", predicate<InReal>([](auto x) {
+         if constexpr (std::is_same_v<decltype(x), std::int64_t>)
+             return x < 0;
+         else
+             return std::signbit(x);
+     })},
+};
+
+Tensor abs(const Tensor& self) {
+    if (is_complex(self.dtype()))
+        return elementwise<Complex128>(
+            to_real(self.dtype()), [](Complex128 x) { return std::abs(x); }, self);
+    return unary<InReal>([](auto x) {
+        if constexpr (std::is_same_v<decltype(x), std::int64_t>)
+            return x < 0 ? -x : x;
+        else
+            return std::fabs(x);
+    })("abs", self);
+}
+
+/// The argument of a complex number; real ones have 0 or π.
+Tensor angle(const Tensor& self) {
+    if (is_complex(self.dtype()))
+        return elementwise<Complex128>(
+            to_real(self.dtype()), [](Complex128 x) { return std::atan2(x.imag(), x.real()); }, self);
+    return unary<InFloat>([](auto x) {
+        using C = decltype(x);
+        return x != x ? x : (x < 0 ? C(pi) : C(0));
+    })("angle", self);
+}
+
+/// Half to even at the given decimal place (negative: tens, hundreds …).
+Tensor round_decimals(const Tensor& self, std::int64_t decimals) {
+    refuse_bool("round", self.dtype());
+    if (is_integral(self.dtype(), true)) {
+        if (decimals >= 0) return self.clone();
+        unsupported_dtype("round with negative decimals", self.dtype());
+    }
+    return visit_float(self.dtype(), "round", [&]<class C>(C) {
+        const C ten = std::pow(C(10), static_cast<C>(std::llabs(std::max<std::int64_t>(decimals, -400))));
+        if (decimals == 0)
+            return elementwise<C>(
+                self.dtype(), [](C x) { return std::rint(x); }, self);
+        if (decimals < 0)
+            return elementwise<C>(
+                self.dtype(), [ten](C x) { return std::rint(x / ten) * ten; }, self);
+        return elementwise<C>(
+            self.dtype(), [ten](C x) { return std::rint(x * ten) / ten; }, self);
+    });
+}
+
+Tensor logit(const Tensor& self, std::optional<double> eps) {
+    const DType dtype = to_float(self.dtype());
+    return visit_float(dtype, "logit", [&]<class C>(C) {
+        if (!eps)
+            return elementwise<C>(
+                dtype, [](C x) { return std::log(x / (C(1) - x)); }, self);
+        const C low = static_cast<C>(*eps), high = C(1) - low;
+        return elementwise<C>(
+            dtype,
+            [low, high](C x) {
+                const C z = x < low ? low : (x > high ? high : x);
+                return std::log(z / (C(1) - z));
+            },
+            self);
+    });
+}
+
+/// The largest finite value of a floating point dtype.
+double largest(DType dtype) {
+    switch (dtype) {
+        case DType::Float64:
+        case DType::Complex128:
+            return std::numeric_limits<double>::max();
+        case DType::Float16:
+        case DType::Complex32:
+            return 65504;
+        case DType::BFloat16:
+            return 3.3895313892515355e38;
+        default:
+            return std::numeric_limits<float>::max();
+    }
+}
+
+Tensor nan_to_num(const Tensor& self, std::optional<double> nan, std::optional<double> posinf,
+                  std::optional<double> neginf) {
+    if (is_integral(self.dtype(), true)) return self.clone();
+    const double limit = largest(self.dtype());
+    const double zero = nan.value_or(0), high = posinf.value_or(limit), low = neginf.value_or(-limit);
+    return visit_rule<InFloatOrComplex>(self.dtype(), "nan_to_num", [&]<class C>(C) {
+        const auto one = [=]<class V>(V v) {
+            if (v != v) return static_cast<V>(zero);
+            if (v == std::numeric_limits<V>::infinity()) return static_cast<V>(high);
+            return v == -std::numeric_limits<V>::infinity() ? static_cast<V>(low) : v;
+        };
+        return elementwise<C>(
+            self.dtype(),
+            [one](C x) {
+                if constexpr (is_complex_compute<C>)
+                    return C(one(x.real()), one(x.imag()));
+                else
+                    return one(x);
+            },
+            self);
+    });
+}
+
+/// self = mantissa · 2^exponent with 0.5 <= |mantissa| < 1.
+std::tuple<Tensor, Tensor> frexp(const Tensor& self) {
+    if (!is_floating_point(self.dtype())) unsupported_dtype("frexp", self.dtype());
+    return {unary<InDouble>([](double x) {
+                int exponent = 0;
+                return std::frexp(x, &exponent);
+            })("frexp", self),
+            elementwise<double>(
+                DType::Int32,
+                [](double x) {
+                    int exponent = 0;
+                    std::frexp(x, &exponent);
+                    return std::isfinite(x) ? static_cast<std::int64_t>(exponent) : std::int64_t{0};
+                },
+                self)};
+}
+
+}  // namespace
+
+void register_unary(Registry& r) {
+    add_unary(r, elementary);
+    add_unary(r, same_dtype);
+    add_unary(r, to_whole);
+    add_unary(r, predicates);
+    r.add("abs(Tensor self) -> Tensor", abs);
+    r.add("absolute(Tensor self) -> Tensor", abs);
+    r.add("angle(Tensor self) -> Tensor", angle);
+    r.add("round.decimals(Tensor self, *, int decimals) -> Tensor", round_decimals);
+    r.add("special_round(Tensor self, *, int decimals=0) -> Tensor", round_decimals);
+    r.add("logit(Tensor self, float? eps=None) -> Tensor", logit);
+    r.add("special_logit(Tensor self, float? eps=None) -> Tensor", logit);
+    r.add("nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", nan_to_num);
+    r.add("frexp.Tensor(Tensor self) -> (Tensor mantissa, Tensor exponent)", frexp);
+}
+
+}  // namespace torch_ir::kernels
