@@ -175,10 +175,17 @@ class PlanBuilder {
 
     void bind_by_schema(const Node& node, Step& step) {
         const Schema& schema = step.op->schema;
-        for (const NamedArgument& arg : node.args)
-            if (!schema.find(arg.name)) throw SchemaError("argument '" + arg.name + "' is not in the schema of the op");
-        for (const SchemaParameter& parameter : schema.parameters) {
-            const Argument* written = node.find(parameter.name);
+        std::vector<const Argument*> written_args(schema.parameters.size());
+        for (std::size_t i = 0; i < node.args.size(); ++i) {
+            const NamedArgument& arg = node.args[i];
+            const SchemaParameter* parameter = schema.find(arg.name);
+            if (arg.name.empty() && i < schema.parameters.size()) parameter = &schema.parameters[i];  // by position
+            if (!parameter) throw SchemaError("argument '" + arg.name + "' is not in the schema of the op");
+            written_args[static_cast<std::size_t>(parameter - schema.parameters.data())] = &arg.value;
+        }
+        for (std::size_t i = 0; i < schema.parameters.size(); ++i) {
+            const SchemaParameter& parameter = schema.parameters[i];
+            const Argument* written = written_args[i];
             if (!written && !parameter.default_value) {
                 if (!parameter.type.optional) throw SchemaError("argument '" + parameter.name + "' is missing");
                 step.args.emplace_back();
