@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "plan.hpp"
+
+#include <doctest/doctest.h>
+
+#include "alias.hpp"
+#include "allocator.hpp"
+#include "kernels/kernels.hpp"
+#include "support/graphs.hpp"
+
+using namespace torch_ir;
+using test::floats;
+using test::noise;
+using test::values;
+
+namespace {
+
+/// Counts what it sees.
+struct Counter : Observer {
+    std::vector<std::string> names;
+    void node_ran(const Node& node, std::span<const IValue* const>, std::span<const IValue>) override { names.push_back(node.name); }
+};
+
+GraphBuilder residual_block() {
+    GraphBuilder b("Residual");
+    const auto x = b.input("x", {{2, 4, 6, 6}});
+    const auto w = b.input("w", {{4, 4, 3, 3}});
+    const auto gamma = b.input("gamma", {{4}});
+    const auto beta = b.input("beta", {{4}});
+    const auto mean = b.input("mean", {{4}});
+    const auto variance = b.input("variance", {{4}});
+    const auto conv = b.call("aten.conv2d.default", {x, w, None{}, ArgumentList{1, 1}, ArgumentList{1, 1}}, {{2, 4, 6, 6}});
+    const auto norm = b.call("aten.batch_norm.default", {conv, gamma, beta, mean, variance, false, 0.1, 1e-5, true}, {{2, 4, 6, 6}});
+    const auto sum = b.call("aten.add.Tensor", {norm, x}, {{2, 4, 6, 6}});
+    b.output(b.call("aten.relu.default", {sum}, {{2, 4, 6, 6}}));
+    return b;
+}
+
+}  // namespace
+
+TEST_CASE("every op that cannot run is listed with its count before anything runs") {
+    GraphBuilder b("Missing");
+    auto x = b.input("x", {{2}});
+    x = b.call("mine.first.default", {x}, {{2}});
+    x = b.call("mine.second.default", {x}, {{2}});
+    x = b.call("mine.second.default", {x}, {{2}});
+    b.output(x);
+    CHECK_THROWS_WITH_AS(Interpreter(test::model_of(b)),
+                         "2 ops are not supported: mine.second.default (2x; no such ATen op), mine.first.default (1x; no such ATen op)",
+                         UnsupportedError);
+}
+
+TEST_CASE("an error names the node and the op") {
+    GraphBuilder b("Bad");
+    const auto x = b.input("x", {{2, 3}});
+    b.output(b.call("aten.mm.default", {x, x}, {{2, 3}}));
+    CHECK_THROWS_WITH_AS(test::run(b, {{"x", noise({2, 3}, 1)}}),
+                         "node 'mm' (aten.mm.default): mm: shapes [2, 3] and [2, 3] cannot be multiplied", ArgumentError);
+}
+
+TEST_CASE("an argument of a wrong kind is refused when the plan is made") {
+    GraphBuilder b("Bad");
+    const auto x = b.input("x", {{2, 3}});
+    b.output(b.call("aten.softmax.int", {x, "one"}, {{2, 3}}));
+    CHECK_THROWS_WITH_AS(Interpreter(test::model_of(b)),
+                         "node 'softmax' (aten.softmax.int): argument 'dim': expected int, found string", ArgumentError);
+}
+
+TEST_CASE("convolution, batch norm, addition and activation become one step that gives the same") {
+    const GraphBuilder b = residual_block();
+    const std::map<std::string, Tensor, std::less<>> inputs{{"x", noise({2, 4, 6, 6}, 1)},   {"w", noise({4, 4, 3, 3}, 2)},
+                                                            {"gamma", noise({4}, 3)},         {"beta", noise({4}, 4)},
+                                                            {"mean", noise({4}, 5)},          {"variance", floats({4}, {1, 2, 0.5F, 3})}};
+    const auto model = test::model_of(b);
+    const auto plan = Plan::compile({model, &model->graph}, builtin_registry());
+    CHECK(plan->steps().size() == 1);
+
+    Counter counter;
+    const std::vector<double> fused = values(test::run(b, inputs));
+    const std::vector<double> separate = values(test::run(b, inputs, &counter));
+    CHECK(counter.names == std::vector<std::string>{"conv2d", "batch_norm", "add", "relu"});
+    REQUIRE(fused.size() == separate.size());
+    double largest = 0;
+    double difference = 0;
+    for (std::size_t i = 0; i < fused.size(); ++i) {
+        largest = std::max(largest, separate[i]);
+        difference = std::max(difference, std::fabs(fused[i] - separate[i]));
+    }
+    CHECK(largest > 1);
+    CHECK(difference < 1e-5);
+}
+
+TEST_CASE("a value that something else reads is not merged away") {
+    GraphBuilder b = residual_block();
+    Model model = b.build();
+    model.graph.outputs.push_back(*model.graph.find_value("batch_norm"));
+    model.outputs.push_back({});
+    const auto shared = std::make_shared<const Model>(model);
+    CHECK(Plan::compile({shared, &shared->graph}, builtin_registry())->steps().size() == 3);
+}
+
+TEST_CASE("the caller's tensors stay as they are when the graph writes in place") {
+    GraphBuilder b("InPlace");
+    const auto x = b.input("x", {{3}});
+    const auto view = b.call("aten.view.default", {x, ArgumentList{3}}, {{3}});
+    b.call("aten.mul_.Tensor", {view, 2.0}, {{3}});
+    b.output(b.call("aten.add.Tensor", {x, 1}, {{3}}));
+    CHECK(find_written_inputs(b.build().graph) == std::vector<bool>{true});
+    const Tensor input = floats({3}, {1, 2, 3});
+    CHECK(values(test::run(b, {{"x", input}})) == std::vector<double>{3, 5, 7});
+    CHECK(values(input) == std::vector<double>{1, 2, 3});
+}
+
+TEST_CASE("values are freed after their last use") {
+    GraphBuilder b("Chain");
+    auto x = b.input("x", {{1 << 18}});
+    for (int i = 0; i < 20; ++i) x = b.call("aten.add.Tensor", {x, 1}, {{1 << 18}});
+    b.output(x);
+    const Tensor input = Tensor::zeros({1 << 18}, DType::Float32);
+    const std::size_t before = peak_allocated_bytes();
+    CHECK(values(test::run(b, {{"x", input}}))[5] == 20);
+    CHECK(peak_allocated_bytes() - before <= std::size_t{5} << 20);  // a few of the 1 MB tensors and the double copy here, not 20
+}
+
+TEST_CASE("pytorch-ir's getitem nodes select a result") {
+    GraphBuilder b("Getitem");
+    const auto x = b.input("x", {{4, 2}});
+    const auto parts = b.call_many("aten.split.Tensor", {x, 3}, {{{3, 2}}, {{1, 2}}});
+    const auto picked = b.call("<built-in function getitem>", {parts[0], parts[1]}, {{1, 2}}, {{"index", 1}});
+    b.output(picked);
+    CHECK(values(test::run(b, {{"x", floats({4, 2}, {0, 1, 2, 3, 4, 5, 6, 7})}})) == std::vector<double>{6, 7});
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "registry.hpp"
+
+#include <doctest/doctest.h>
+
+#include "support/graphs.hpp"
+#include "torch_ir/schema.hpp"
+
+using namespace torch_ir;
+using test::floats;
+using test::values;
+
+namespace {
+
+std::string text(const Schema& schema) {
+    std::string result = schema.op_type() + "(";
+    for (const SchemaParameter& p : schema.parameters)
+        result += (p.keyword_only ? "*" : "") + p.type.text + " " + p.name + (p.default_value ? "=" : "") + ", ";
+    result += ")";
+    for (const SchemaParameter& r : schema.returns) result += " " + r.type.text;
+    return result;
+}
+
+IValue call(const Op& op, const std::vector<IValue>& args) {
+    std::vector<const IValue*> pointers;
+    for (const IValue& arg : args) pointers.push_back(&arg);
+    Context context;
+    std::vector<IValue> results;
+    op.kernel(context, pointers, results);
+    return results.at(0);
+}
+
+}  // namespace
+
+TEST_CASE("every registered ATen schema line is PyTorch's") {
+    for (const std::string& name : builtin_registry().names()) {
+        if (builtin_registry().find_function(name)) continue;
+        const Schema* expected = find_schema(name);
+        const Op* op = builtin_registry().find(name);
+        REQUIRE_MESSAGE(expected, name);
+        CHECK(text(op->schema) == text(*expected));
+        for (std::size_t i = 0; i < expected->parameters.size(); ++i)
+            CHECK_MESSAGE(op->schema.parameters[i].default_value == expected->parameters[i].default_value,
+                          name << " " << expected->parameters[i].name);
+    }
+}
+
+TEST_CASE("a kernel that does not fit its schema is refused when it is registered") {
+    Registry registry;
+    CHECK_THROWS_WITH_AS(registry.add("relu(Tensor self) -> Tensor", [](const Tensor& a, const Tensor&) { return a; }),
+                         "the kernel of 'aten.relu.default' takes 2 parameters, its schema has 1", SchemaError);
+    CHECK_THROWS_WITH_AS(registry.add("softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor",
+                                      [](const Tensor& a, std::int64_t, std::int64_t) { return a; }),
+                         "the kernel of 'aten.softmax.int' does not take its parameter 'dtype' as ScalarType?", SchemaError);
+    registry.add("relu(Tensor self) -> Tensor", [](const Tensor& a) { return a; });
+    CHECK_THROWS_WITH_AS(registry.add("relu(Tensor self) -> Tensor", [](const Tensor& a) { return a; }),
+                         "op 'aten.relu.default' is registered twice", SchemaError);
+}
+
+TEST_CASE("in-place and out variants run the functional kernel and write its result") {
+    const Op* in_place = builtin_registry().find("aten.mul_.Tensor");
+    REQUIRE(in_place);
+    const Tensor self = floats({2}, {1, 2});
+    const Tensor result = std::get<Tensor>(call(*in_place, {self, floats({2}, {3, 4})}));
+    CHECK(values(self) == std::vector<double>{3, 8});
+    CHECK(result.raw() == self.raw());
+
+    const Op* out = builtin_registry().find("aten.mul.out");
+    REQUIRE(out);
+    const Tensor target = Tensor::zeros({2}, DType::Float64);
+    call(*out, {self, floats({2}, {2, 2}), target});
+    CHECK(values(target) == std::vector<double>{6, 16});
+    CHECK_THROWS_WITH_AS(call(*in_place, {floats({1}, {1}), self}),
+                         "in-place result of shape [2] does not fit the tensor of shape [1] it is written to", ArgumentError);
+}
+
+TEST_CASE("coerce gives a parameter the form it takes") {
+    const Schema schema = parse_schema("f(Tensor t, int[2] size, float p, Scalar s) -> Tensor");
+    CHECK(std::get<Tensor>(coerce(std::int64_t{2}, schema.parameters[0].type)).is_wrapped_number());
+    CHECK(std::get<Ints>(coerce(std::int64_t{3}, schema.parameters[1].type)) == Ints{3, 3});
+    CHECK(std::get<double>(coerce(std::int64_t{3}, schema.parameters[2].type)) == 3.0);
+    CHECK(std::get<double>(coerce(Tensor::scalar(2.5, DType::Float32), schema.parameters[3].type)) == 2.5);
+    CHECK_THROWS_WITH_AS(coerce(std::string("x"), schema.parameters[2].type), "expected float, found string", ArgumentError);
+    CHECK_THROWS_WITH_AS(coerce(None{}, schema.parameters[2].type), "expected float, found None", ArgumentError);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#include "tensor.hpp"
+
+#include <doctest/doctest.h>
+
+#include "support/graphs.hpp"
+#include "xt.hpp"
+
+using namespace torch_ir;
+using test::floats;
+using test::values;
+
+TEST_CASE("views share memory and have the strides of PyTorch") {
+    const Tensor t = floats({2, 3}, {0, 1, 2, 3, 4, 5});
+    const Tensor transposed = t.transpose(0, 1);
+    CHECK(transposed.strides() == Ints{1, 3});
+    CHECK(values(transposed) == std::vector<double>{0, 3, 1, 4, 2, 5});
+    CHECK(values(t.select(1, -1)) == std::vector<double>{2, 5});
+    CHECK(values(t.narrow(1, 1, 2)) == std::vector<double>{1, 2, 4, 5});
+    t.select(0, 1).fill(9);
+    CHECK(values(transposed) == std::vector<double>{0, 9, 1, 9, 2, 9});
+    CHECK(t.expand(Ints{4, -1, 3}).strides() == Ints{0, 3, 1});
+}
+
+TEST_CASE("try_view finds the strides of a view where there is one") {
+    const Tensor t = floats({2, 3, 4}, std::vector<float>(24));
+    CHECK(t.transpose(0, 1).try_view(Ints{3, 2, 2, 2}).strides() == Ints{4, 12, 2, 1});
+    CHECK_FALSE(t.transpose(0, 1).try_view(Ints{6, 4}).defined());
+    CHECK(t.transpose(0, 1).reshape({6, 4}).is_contiguous());
+    CHECK_THROWS_WITH_AS(t.try_view(Ints{5, -1}), "shape [5, -1] is invalid for float32[2, 3, 4] of 24 elements", ArgumentError);
+    CHECK_THROWS_WITH_AS(t.try_view(Ints{-1, -1}), "only one dimension can be inferred in [-1, -1]", ArgumentError);
+}
+
+TEST_CASE("wrong dimensions and shapes are named") {
+    const Tensor t = floats({2, 3}, std::vector<float>(6));
+    CHECK_THROWS_WITH_AS(t.size(2), "dimension out of range (expected to be in range of [-2, 1], but got 2)", ArgumentError);
+    CHECK_THROWS_WITH_AS(t.select(0, 2), "index 2 is out of bounds for dimension 0 with size 2", ArgumentError);
+    CHECK_THROWS_WITH_AS(t.expand(Ints{2, 4}), "cannot expand float32[2, 3] to [2, 4]", ArgumentError);
+    CHECK_THROWS_WITH_AS(broadcast_shapes(Ints{2, 3}, Ints{4}), "shapes [2, 3] and [4] do not broadcast", ArgumentError);
+    CHECK_THROWS_AS(numel_of(Ints{1LL << 40, 1LL << 40}), ArgumentError);
+    CHECK_THROWS_AS(Tensor::empty({1LL << 40, 1LL << 20}, DType::Float64), ArgumentError);
+}
+
+TEST_CASE("conversions round, wrap and truncate as PyTorch's do") {
+    const Tensor t = floats({4}, {1.5F, -2.7F, 300.0F, 0.1F});
+    CHECK(values(t.to(DType::Int64)) == std::vector<double>{1, -2, 300, 0});
+    CHECK(values(t.to(DType::UInt8)) == std::vector<double>{1, 254, 44, 0});
+    CHECK(values(t.to(DType::Bool)) == std::vector<double>{1, 1, 1, 1});
+    CHECK(values(t.to(DType::BFloat16))[3] == 0.10009765625);
+    CHECK(values(t.to(DType::Float16))[3] == 0.0999755859375);
+    CHECK(values(t.to(DType::Float8E4M3FN)) == std::vector<double>{1.5, -2.75, 288, 0.1015625});
+    CHECK(values(t.to(DType::Float8E5M2)) == std::vector<double>{1.5, -2.5, 320, 0.09375});
+}
+
+TEST_CASE("xtensor adaptors write through strides") {
+    const Tensor t = floats({2, 3}, {0, 1, 2, 3, 4, 5});
+    auto view = t.transpose(0, 1).view<float, 2>();
+    CHECK(view(2, 0) == 2);
+    view(2, 0) = 7;
+    CHECK(values(t)[2] == 7);
+    CHECK(t.view<float>().dimension() == 2);
+    CHECK_THROWS_WITH_AS((t.view<float, 3>()), "expected a tensor of 3 dimensions, found shape [2, 3]", ArgumentError);
+}
