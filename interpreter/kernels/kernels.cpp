@@ -20,7 +20,9 @@ void register_kernels(Registry& registry) {
     register_mask(registry);
     register_matmul(registry);
     register_norm(registry);
+    register_pool(registry);
     register_power(registry);
+    register_reduce(registry);
     register_softmax(registry);
     register_split(registry);
     register_unary(registry);

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// Reductions over any dimensions of any layout, without transposing copies: the walk here, the ops that others build
+// on.
+#pragma once
+
+#include <algorithm>
+#include <complex>
+#include <limits>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "elementwise.hpp"
+#include "ivalue.hpp"
+#include "parallel.hpp"
+#include "rows.hpp"
+
+namespace torch_ir::kernels {
+
+namespace detail {
+
+/// A dimension of a reduction, in elements; out_stride counts outputs.
+struct ReduceDim {
+    std::int64_t size;
+    std::int64_t stride;
+    std::int64_t out_stride;
+    bool reduced;
+};
+
+/// The dimensions of `x`, outermost in memory first, neighbours merged.
+std::vector<ReduceDim> reduce_dims(const Tensor& x, std::span<const std::int64_t> dims);
+
+/// Steps through the offsets of some dimensions (all of the kind given, but `skip`).
+class ReduceOdometer {
+  public:
+    ReduceOdometer(std::span<const ReduceDim> dims, bool reduced, std::size_t skip);
+    std::int64_t count() const { return count_; }
+    void seek(std::int64_t index);
+    void next();
+    std::int64_t in = 0;
+    std::int64_t out = 0;
+
+  private:
+    std::vector<ReduceDim> dims_;
+    Ints index_;
+    std::int64_t count_ = 1;
+};
+
+/// A reduction joins `map(x)` of elements with `join`, starting from `init`; partial results in many lanes, the rest in
+/// Acc.
+template <class C, class R>
+using Lane = std::remove_cvref_t<decltype(R::map(std::declval<const R&>(), C{}))>;
+
+template <class C, class R>
+typename R::Acc reduce_row(const R& r, typename R::Acc acc, const C* x, std::int64_t n, std::int64_t stride) {
+    using Acc = typename R::Acc;
+    using L = Lane<C, R>;
+    constexpr std::int64_t lanes = 16;
+    constexpr std::int64_t run = 128 * lanes;
+    if (stride != 1 || n < lanes) {
+        for (std::int64_t i = 0; i < n; ++i) acc = R::join(acc, static_cast<Acc>(R::map(r, x[i * stride])));
+        return acc;
+    }
+    for (std::int64_t begin = 0; begin < n; begin += run) {
+        const std::int64_t end = std::min(n, begin + run);
+        L lane[lanes];
+        std::fill(lane, lane + lanes, R::template init<L>());
+        std::int64_t i = begin;
+        for (; i + lanes <= end; i += lanes)
+            for (std::int64_t l = 0; l < lanes; ++l) lane[l] = R::join(lane[l], R::map(r, x[i + l]));
+        for (const L& l : lane) acc = R::join(acc, static_cast<Acc>(l));
+        for (; i < end; ++i) acc = R::join(acc, static_cast<Acc>(R::map(r, x[i])));
+    }
+    return acc;
+}
+
+/// Without cutting the reduced dimensions; outputs in parallel.
+template <class C, class R>
+void reduce_walk_serial(const R& r, const C* x, const std::vector<ReduceDim>& dims, typename R::Acc* out) {
+    using Acc = typename R::Acc;
+    const ReduceDim inner = dims.back();
+    const std::size_t last = dims.size() - 1;
+    const ReduceOdometer kept(dims, false, last);
+    const ReduceOdometer reduced(dims, true, last);
+    if (inner.reduced) {
+        const std::int64_t cost = inner.size * reduced.count();
+        parallel_for(kept.count(), std::max<std::int64_t>(1, parallel_grain / cost),
+                     [&](std::int64_t begin, std::int64_t end) {
+                         ReduceOdometer k = kept;
+                         ReduceOdometer q = reduced;
+                         k.seek(begin);
+                         for (std::int64_t i = begin; i < end; ++i, k.next()) {
+                             Acc acc = R::template init<Acc>();
+                             q.seek(0);
+                             for (std::int64_t j = 0; j < q.count(); ++j, q.next())
+                                 acc = reduce_row(r, acc, x + k.in + q.in, inner.size, inner.stride);
+                             out[k.out] = acc;
+                         }
+                     });
+        return;
+    }
+    constexpr std::int64_t chunk = 512;
+    const std::int64_t chunks = (inner.size + chunk - 1) / chunk;
+    const std::int64_t cost = std::min(chunk, inner.size) * reduced.count();
+    parallel_for(kept.count() * chunks, std::max<std::int64_t>(1, parallel_grain / cost),
+                 [&](std::int64_t begin, std::int64_t end) {
+                     ReduceOdometer k = kept;
+                     ReduceOdometer q = reduced;
+                     Acc acc[chunk];
+                     for (std::int64_t task = begin; task < end; ++task) {
+                         k.seek(task / chunks);
+                         const std::int64_t first = task % chunks * chunk;
+                         const std::int64_t n = std::min(chunk, inner.size - first);
+                         std::fill(acc, acc + n, R::template init<Acc>());
+                         q.seek(0);
+                         for (std::int64_t i = 0; i < q.count(); ++i, q.next()) {
+                             const C* row = x + k.in + q.in + first * inner.stride;
+                             if (inner.stride == 1)
+                                 for (std::int64_t j = 0; j < n; ++j)
+                                     acc[j] = R::join(acc[j], static_cast<Acc>(R::map(r, row[j])));
+                             else
+                                 for (std::int64_t j = 0; j < n; ++j)
+                                     acc[j] = R::join(acc[j], static_cast<Acc>(R::map(r, row[j * inner.stride])));
+                         }
+                         for (std::int64_t j = 0; j < n; ++j) out[k.out + (first + j) * inner.out_stride] = acc[j];
+                     }
+                 });
+}
+
+template <class C, class R>
+void reduce_walk(const R& r, const C* x, const std::vector<ReduceDim>& dims, typename R::Acc* out) {
+    using Acc = typename R::Acc;
+    std::int64_t total = 1;
+    std::int64_t outputs = 1;
+    std::size_t outer_reduced = dims.size();
+    for (std::size_t d = dims.size(); d-- > 0;) {
+        total *= dims[d].size;
+        if (dims[d].reduced)
+            outer_reduced = d;
+        else
+            outputs *= dims[d].size;
+    }
+    if (total == 0 || dims.empty()) {
+        for (std::int64_t i = 0; i < outputs; ++i)
+            out[i] = total == 0 ? R::template init<Acc>()
+                                : R::join(R::template init<Acc>(), static_cast<Acc>(R::map(r, x[0])));
+        return;
+    }
+    // Few outputs of many elements: pieces of the outermost reduced dimension first, then the pieces joined.
+    constexpr std::int64_t piece = 4 * parallel_grain;
+    if (outer_reduced < dims.size() && outputs <= 4096 && total >= 2 * piece && total / outputs >= 64 &&
+        dims[outer_reduced].size > 1 && !omp_in_parallel()) {
+        const std::int64_t size = dims[outer_reduced].size;
+        const std::int64_t step = std::max<std::int64_t>(1, size / std::min<std::int64_t>(64, total / piece));
+        const std::int64_t pieces = (size + step - 1) / step;
+        std::vector<Acc> partial(static_cast<std::size_t>(pieces * outputs));
+        parallel_for(pieces, 1, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t p = begin; p < end; ++p) {
+                std::vector<ReduceDim> part = dims;
+                part[outer_reduced].size = std::min(size, (p + 1) * step) - p * step;
+                // Inside, so that it is not cut again.
+                reduce_walk_serial(r, x + p * step * dims[outer_reduced].stride, part, partial.data() + p * outputs);
+            }
+        });
+        for (std::int64_t i = 0; i < outputs; ++i) {
+            Acc acc = partial[static_cast<std::size_t>(i)];
+            for (std::int64_t p = 1; p < pieces; ++p)
+                acc = R::join(acc, partial[static_cast<std::size_t>(p * outputs + i)]);
+            out[i] = acc;
+        }
+        return;
+    }
+    reduce_walk_serial(r, x, dims, out);
+}
+
+}  // namespace detail
+
+/// Sums of F()(x): floats in double across runs.
+template <class C, class F>
+struct SumOf {
+    using Acc = std::conditional_t<std::is_same_v<C, float>, double, decltype(F{}(C{}))>;
+    static auto map(const SumOf&, C x) { return F{}(x); }
+    template <class T>
+    static T join(T a, T b) {
+        return a + b;
+    }
+    template <class T>
+    static T init() {
+        return T(0);
+    }
+};
+
+/// `x` reduced over `dims` (normalised), each element read as C: one Acc per output, in the dtype of Acc. The caller
+/// checks what an empty reduction means; it gives R's init.
+template <class C, class R>
+Tensor reduce(const Tensor& x, std::span<const std::int64_t> dims, bool keepdim, const R& r) {
+    const Tensor in = x.to(dtype_of<C>());
+    Tensor out = Tensor::empty(reduced_shape(x, dims, keepdim), dtype_of<typename R::Acc>());
+    if (out.numel() > 0)
+        detail::reduce_walk(r, in.data<C>(), detail::reduce_dims(in, dims), out.data<typename R::Acc>());
+    return out;
+}
+
+Tensor sum(const Tensor& self, const std::optional<Ints>& dim, bool keepdim, std::optional<DType> dtype);
+Tensor mean(const Tensor& self, const std::optional<Ints>& dim, bool keepdim, std::optional<DType> dtype);
+Tensor amax(const Tensor& self, const Ints& dim, bool keepdim);
+Tensor amin(const Tensor& self, const Ints& dim, bool keepdim);
+Tensor vector_norm(const Tensor& self, const Scalar& ord, const std::optional<Ints>& dim, bool keepdim,
+                   std::optional<DType> dtype);
+/// `self` summed down to `size`, which broadcasts to its shape.
+Tensor sum_to_size(const Tensor& self, const Ints& size);
+
+}  // namespace torch_ir::kernels
