@@ -17,6 +17,17 @@ bool passes_through(const std::string& op_type) {
     return names.contains(op_type);
 }
 
+/// Arguments that are written although the schema does not say so: running statistics in training mode.
+bool is_hidden_write(const Node& node, const std::string& argument) {
+    if (argument != "running_mean" && argument != "running_var") return false;
+    const bool instance = node.op_type == "aten.instance_norm.default";
+    if (!instance && node.op_type != "aten.batch_norm.default" && node.op_type != "aten.native_batch_norm.default" &&
+        node.op_type != "aten.cudnn_batch_norm.default" && node.op_type != "aten.miopen_batch_norm.default")
+        return false;
+    const Argument* training = node.find(instance ? "use_input_stats" : "training");
+    return !training || !(*training == Argument(false));
+}
+
 }  // namespace
 
 AliasSets::AliasSets(const Graph& graph) : parent_(graph.values.size()) {
@@ -33,7 +44,7 @@ void AliasSets::add_node(const Node& node) {
         for_each_value(arg.value, [&](ValueRef ref) {
             if (aliases)
                 for (const ValueRef output : node.output_values()) join(ref.id, output.id);
-            if (parameter && parameter->is_write) written_.push_back(ref.id);
+            if ((parameter && parameter->is_write) || is_hidden_write(node, arg.name)) written_.push_back(ref.id);
         });
         if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph) {
             const std::vector<bool> inner = find_written_inputs(*body->graph);

@@ -261,6 +261,12 @@ void for_each_row(const Loops& loops, F&& f) {
     });
 }
 
+/// Weights lie in read-only memory; a graph that writes to them gets copies (alias.hpp), so this is a fault of that
+/// analysis.
+void check_writable(const Tensor& destination) {
+    if (destination.storage()->is_constant()) throw Error("a weight that was not expected to change is written to");
+}
+
 }  // namespace
 
 namespace detail {
@@ -268,6 +274,7 @@ namespace detail {
 void walk(std::span<const Operand> outputs, std::span<const Operand> inputs, BlockFn block, const void* f) {
     const Ints& shape = outputs.front().tensor->shape();
     if (outputs.front().tensor->numel() == 0) return;
+    for (const Operand& output : outputs) check_writable(*output.tensor);
     const Loops loops = make_loops(shape, outputs, inputs);
     parallel_for(loops.count(), parallel_grain, [&](std::int64_t begin, std::int64_t end) {
         BlockRunner(loops, outputs, inputs).run(begin, end, block, f);
@@ -329,6 +336,7 @@ Tensor elementwise_output(DType dtype, std::span<const Tensor* const> inputs) {
 }
 
 void copy_elements(const Tensor& destination, const Tensor& source) {
+    check_writable(destination);
     if (destination.dim() < source.dim() ||
         broadcast_shapes(destination.shape(), source.shape()) != destination.shape())
         throw ArgumentError("a tensor of shape " + to_string(source.shape()) + " cannot be copied into one of shape " +
@@ -346,6 +354,7 @@ void copy_elements(const Tensor& destination, const Tensor& source) {
 }
 
 void fill_elements(const Tensor& destination, const std::byte* element) {
+    check_writable(destination);
     if (destination.numel() == 0) return;
     const detail::Operand outs[] = {{&destination, Compute::Int64}};
     const Loops loops = make_loops(destination.shape(), outs, {});
