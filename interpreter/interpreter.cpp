@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <sstream>
 
 #include "promote.hpp"
 #include "torch_ir/text.hpp"
@@ -42,6 +43,19 @@ void throw_problems(const std::string& what, const std::vector<std::string>& pro
     std::string text = what + ": ";
     for (std::size_t i = 0; i < problems.size(); ++i) text += (i ? "; " : "") + problems[i];
     throw ArgumentError(text);
+}
+
+/// Whether a 0-d tensor given for a constant input is that constant; constants that are no numbers are not compared.
+bool is_same_number(const Argument& constant, const Tensor& given) {
+    if (!constant.is<bool>() && !constant.is<std::int64_t>() && !constant.is<double>()) return true;
+    return given.numel() == 1 && given.item().to<double>() == constant.to_double();
+}
+
+std::string number_text(const Tensor& tensor) {
+    if (tensor.numel() != 1) return describe(tensor);
+    std::ostringstream text;
+    text << tensor.item().to<double>();
+    return text.str();
 }
 
 /// Binds symbols to the sizes of the inputs and checks them against each other and their ranges.
@@ -199,12 +213,18 @@ std::vector<IValue> Interpreter::bind_inputs(const std::map<std::string, Tensor,
         const Argument& input = model_->graph.inputs[i];
         const auto* ref = input.get_if<ValueRef>();
         const std::string positional = "input_" + std::to_string(bound.size());
-        const std::string name = ref ? model_->graph.value(*ref).name : positional;
+        const std::string& constant_name = model_->inputs[i].target;
+        const std::string name = ref                     ? model_->graph.value(*ref).name
+                                 : constant_name.empty() ? positional
+                                                         : constant_name;
         expected_names.push_back(name);
         auto found = tensors.find(name);
         if (found == tensors.end()) found = tensors.find(positional);
         if (found != tensors.end()) used.insert(found->first);
-        if (!ref) {  // a constant of the exported program: what is given for it plays no part
+        if (!ref) {  // a constant of the exported program
+            if (found != tensors.end() && !is_same_number(input, found->second))
+                problems.push_back("'" + name + "': the program was exported for another value than " +
+                                   number_text(found->second) + ", which it holds as a constant");
             bound.emplace_back(None{});
             continue;
         }

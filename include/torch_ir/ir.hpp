@@ -38,10 +38,10 @@ struct Value {
 
     std::string name;
     ValueKind kind = ValueKind::Tensor;
-    TensorMeta meta;                            // Tensor
-    ExprPtr expr;                               // SymInt, SymFloat, SymBool: what it is, where the source tells
-    std::uint32_t producer = no_producer;       // index into Graph::nodes
-    std::uint32_t producer_output_idx = 0;      // among the flattened outputs of the producer
+    TensorMeta meta;                        // Tensor
+    ExprPtr expr;                           // SymInt, SymFloat, SymBool: what it is, where the source tells
+    std::uint32_t producer = no_producer;   // index into Graph::nodes
+    std::uint32_t producer_output_idx = 0;  // among the flattened outputs of the producer
 
     bool operator==(const Value& other) const;
 };
@@ -108,7 +108,8 @@ enum class InputKind : std::uint8_t { Parameter, Buffer, TensorConstant, UserInp
 /// Says what Graph::inputs[i] is.
 struct InputSpec {
     InputKind kind = InputKind::UserInput;
-    std::string target;      // state_dict key, constant name or FQN; empty for user inputs
+    std::string
+        target;  // state_dict key, constant name or FQN; for a user input that is a constant, its name; else empty
     bool persistent = true;  // Buffer: whether it is in the state_dict
     bool operator==(const InputSpec&) const = default;
 };
@@ -145,8 +146,8 @@ struct Model {
     std::string name;
     std::string pytorch_version;
     Graph graph;
-    std::vector<InputSpec> inputs;    // parallel to graph.inputs
-    std::vector<OutputSpec> outputs;  // parallel to graph.outputs
+    std::vector<InputSpec> inputs;              // parallel to graph.inputs
+    std::vector<OutputSpec> outputs;            // parallel to graph.outputs
     std::map<std::string, Constant> constants;  // by InputSpec::target
     std::vector<SymbolRange> symbols;
     std::vector<std::string> guards;  // Python expressions over the inputs, as torch.export writes them

@@ -84,8 +84,7 @@ TensorList meshgrid(const TensorList& tensors, const std::string& indexing) {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         Ints place(shape.size(), 1);
         place[i] = shape[i];
-        Tensor grid = inputs[i].reshape(place).expand(shape);
-        grids.push_back(swap ? grid.transpose(0, 1) : grid);
+        grids.push_back(inputs[i].reshape(place).expand(shape));
     }
     if (swap) std::swap(grids[0], grids[1]);
     return grids;

@@ -163,7 +163,8 @@ class Pt2ModelReader {
 
     static InputSpec input_spec(const Json& json) {
         const auto& [tag, content] = union_of(json);
-        if (tag == "user_input" || tag == "constant_input") return {};
+        if (tag == "user_input") return {};
+        if (tag == "constant_input") return {InputKind::UserInput, to_text(member(content, "name"))};
         if (tag == "parameter") return {InputKind::Parameter, to_text(member(content, "parameter_name"))};
         if (tag == "buffer") {
             const Json* persistent = find_member(content, "persistent");
