@@ -3,6 +3,7 @@
 
 #include "backend/conv.hpp"
 #include "backend/gemm.hpp"
+#include "memory.hpp"
 #include "parallel.hpp"
 #include "torch_ir/error.hpp"
 
@@ -141,7 +142,10 @@ void conv(const ConvGeometry& g, const float* src, const float* weight, const Co
             const bool keep = cache && cache->keep_weights && !first_call;
             packed = keep ? memory(desc, engine()) : scratch_weights(desc);
             prepared->reorder.execute(stream(), {{DNNL_ARG_FROM, plain}, {DNNL_ARG_TO, packed}});
-            if (keep) prepared->packed = packed;
+            if (keep) {
+                prepared->packed = packed;
+                release_mapped_pages(weight, plain_weights_desc(g).get_size());
+            }
         }
         std::unordered_map<int, memory> args{
             {DNNL_ARG_SRC, memory(prepared->description.src_desc(), engine(), const_cast<float*>(src))},

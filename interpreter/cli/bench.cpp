@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -10,6 +8,7 @@
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "load.hpp"
+#include "memory.hpp"
 
 namespace torch_ir::cli {
 namespace {
@@ -50,9 +49,7 @@ int bench(const Options& options, const Globals& globals) {
     }
     std::sort(times.begin(), times.end());
     const double median = (times[times.size() / 2] + times[(times.size() - 1) / 2]) / 2;
-    rusage used{};
-    getrusage(RUSAGE_SELF, &used);
-    const auto peak = static_cast<std::int64_t>(used.ru_maxrss) * 1024;
+    const std::int64_t peak = peak_resident_bytes();
     if (options.json)
         std::cout << nlohmann::ordered_json{{"median_ms", median},
                                             {"min_ms", times.front()},
