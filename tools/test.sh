@@ -1,11 +1,31 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs what is needed, builds everything in build-test and runs all tests; ends with the line `N passed, N failed`.
+# Installs what is needed, builds everything and runs all tests; ends with the line `N passed, N failed`.
+# With CI set, it does so a second time under AddressSanitizer and UBSan, and verifies the sentence encoder of examples/minilm if
+# torch can be installed.
 cd "$(dirname "$0")/.." || exit 1
 tools/install_packages.sh || exit 1
-[ -f build-test/build.ninja ] || meson setup build-test -Dtests=enabled || exit 1
-ninja -C build-test || exit 1
-meson test -C build-test --print-errorlogs --no-rebuild
-status=$?
-python3 tools/count_tests.py build-test/meson-logs/testlog.json
+status=0
+logs=""
+
+# build_and_test DIRECTORY MESON_OPTION...
+build_and_test() {
+    directory=$1
+    shift
+    [ -f "$directory/build.ninja" ] || meson setup "$directory" -Dtests=enabled "$@" || exit 1
+    ninja -C "$directory" || exit 1
+    meson test -C "$directory" --print-errorlogs --no-rebuild || status=1
+    logs="$logs $directory/meson-logs/testlog.json"
+}
+
+if [ -n "$CI" ]; then
+    # Found by the test `minilm`; without it that test is skipped.
+    TORCH_IR_PYTHON=$(tools/install_torch.sh build-torch) && export TORCH_IR_PYTHON
+fi
+build_and_test build-test
+if [ -n "$CI" ]; then
+    build_and_test build-sanitize -Db_sanitize=address,undefined -Dbuildtype=plain -Doptimization=1 -Dcpu=
+fi
+# shellcheck disable=SC2086
+python3 tools/count_tests.py $logs
 exit $status

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// The tool from outside: output, messages and exit statuses. The path of the tool is in TORCH_IR_TOOL.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "support/bytes.hpp"
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+struct Outcome {
+    int status;
+    std::string out;
+    std::string err;
+};
+
+std::string read_text(const fs::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void write_text(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+
+/// A folder that goes away with the test.
+struct Folder {
+    fs::path path = fs::temp_directory_path() / ("torch_ir_cli_" + std::to_string(std::rand()) + std::to_string(::getpid()));
+    Folder() { fs::create_directories(path); }
+    ~Folder() { fs::remove_all(path); }
+    std::string operator/(const std::string& name) const { return (path / name).string(); }
+};
+
+Outcome run(const std::string& arguments) {
+    const char* tool = std::getenv("TORCH_IR_TOOL");
+    REQUIRE(tool);
+    const Folder folder;
+    const std::string command = "'" + std::string(tool) + "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "'";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(folder / "out"), read_text(folder / "err")};
+}
+
+const std::string cnn = "tests/data/seed/DeepResNet";
+const std::string attention = "tests/data/seed/SelfAttention";
+const std::string mlp = "tests/data/versions/2.13.0/mlp/model.pt2";
+
+void check_refused(const std::string& arguments, const std::string& message) {
+    const Outcome outcome = run(arguments);
+    CAPTURE(arguments);
+    CHECK(outcome.err == "torch-ir: error: " + message + "\n");
+    CHECK(outcome.out.empty());
+    CHECK(outcome.status == 3);
+}
+
+}  // namespace
+
+TEST_CASE("help and version work, wrong usage has status 2") {
+    CHECK(run("--help").status == 0);
+    CHECK(run("--help").out.find("verify") != std::string::npos);
+    for (const char* command : {"verify", "run", "info", "validate", "ops", "visualize", "extract", "bench"}) {
+        const Outcome help = run(std::string(command) + " --help");
+        CHECK(help.status == 0);
+        CHECK(help.out.find("Example") != std::string::npos);
+    }
+    CHECK(run("--version").out.starts_with("torch-ir 0."));
+    CHECK(run("").status == 2);
+    CHECK(run("nonsense").status == 2);
+    CHECK(run("verify").status == 2);
+    CHECK(run("run " + cnn + " --threads 0").status == 2);
+    CHECK(run("bench " + cnn + " --repeat 0").status == 2);
+}
+
+TEST_CASE("verify says yes with status 0 and no with status 1") {
+    const Outcome yes = run("verify " + cnn);
+    CHECK(yes.status == 0);
+    CHECK(yes.out.find("passed: DeepResNet") != std::string::npos);
+    const Outcome no = run("verify " + cnn + " --rtol 0 --atol 0 --json");
+    CHECK(no.status == 1);
+    const json verdict = json::parse(no.out);
+    CHECK(verdict["passed"] == false);
+    CHECK(verdict["outputs"][0]["name"] == "output_0");
+    CHECK(verdict["outputs"][0]["passed"] == false);
+    CHECK(verdict["outputs"][0]["max_abs"] > 0);
+    CHECK(verdict["outputs"][0]["mean_abs"] > 0);
+}
+
+TEST_CASE("run writes outputs and intermediates that verify takes") {
+    const Folder folder;
+    CHECK(run("run " + cnn + " --quiet -o " + (folder / "y.safetensors") + " --intermediates " + (folder / "all.safetensors")).status == 0);
+    CHECK(run("verify " + cnn + " --expected " + (folder / "y.safetensors") + " --rtol 1e-5 --atol 1e-5").status == 0);
+    CHECK(read_text(folder / "all.safetensors").find("\"batch_norm\"") != std::string::npos);
+}
+
+TEST_CASE("a suite finds model cases and op cases and reports them as JSON") {
+    const Outcome outcome = run("verify --suite tests/data/seed --json -j 2");
+    CHECK(outcome.status == 0);
+    const json report = json::parse(outcome.out);
+    CHECK(report["passed"] == 9);
+    CHECK(report["failed"] == 0);
+    CHECK(report["unsupported"] == 0);
+    CHECK(report["error"] == 0);
+    CHECK(report["cases"][0]["name"] == "CrossAttention");
+    CHECK(report["cases"][0]["status"] == "passed");
+    CHECK(report["cases"][0]["seconds"] >= 0);
+    CHECK(json::parse(run("verify --suite tests/data/seed --json --filter Deep").out)["cases"].size() == 1);
+
+    const Folder folder;
+    write_text(folder / "cases.json", R"([
+      {"id": "aten.relu.default/0", "op_type": "aten.relu.default", "args": {"self": {"int": 3}}, "outputs": [{"int": 3}]},
+      {"id": "aten.abs.default/1", "op_type": "aten.abs.default", "args": {"self": {"int": -3}}, "outputs": [{"int": 4}]},
+      {"id": "mine.op.default/2", "op_type": "mine.op.default", "args": {}, "outputs": []}])");
+    const Outcome ops = run("verify --suite " + folder.path.string() + " --json");
+    CHECK(ops.status == 1);
+    const json cases = json::parse(ops.out)["cases"];
+    CHECK(cases[0]["status"] == "passed");
+    CHECK(cases[1]["status"] == "failed");
+    CHECK(cases[2]["status"] == "unsupported");
+}
+
+TEST_CASE("extract, info, validate, ops and visualize") {
+    const Folder folder;
+    CHECK(run("extract " + mlp + " -o " + (folder / "ir.json") + " --weights-out " + (folder / "weights.safetensors")).status == 0);
+    CHECK(run("validate " + (folder / "ir.json") + " --weights " + (folder / "weights.safetensors")).status == 0);
+    CHECK(run("verify " + (folder / "ir.json") + " --inputs tests/data/versions/2.13.0/mlp/inputs.safetensors --expected "
+              "tests/data/versions/2.13.0/mlp/expected.safetensors").status == 0);
+    const json info = json::parse(run("info " + cnn + " --json").out);
+    CHECK(info["num_nodes"] == 27);
+    CHECK(run("visualize " + attention).out == read_text(attention + "/graph.mmd") + "\n");
+    CHECK(run("visualize " + attention + " -o " + (folder / "g.svg")).status == 0);
+    CHECK(read_text(folder / "g.svg").starts_with("<svg"));
+    const json ops = json::parse(run("ops " + cnn + " --json").out);
+    CHECK(ops["complete"] == true);
+    CHECK(run("ops --json").status == 0);
+    const json bench = json::parse(run("bench " + attention + " --json --repeat 3").out);
+    for (const char* key : {"median_ms", "min_ms", "peak_rss_bytes", "load_ms"}) CHECK(bench[key] > 0);
+}
+
+TEST_CASE("files that are not there or not models are refused by name") {
+    check_refused("info nowhere.pt2", "nowhere.pt2: cannot be opened: No such file or directory");
+    check_refused("info tests/data", "tests/data: expected model.pt2 or ir.json in this directory, found neither");
+    const Folder folder;
+    write_text(folder / "x", "hello");
+    check_refused("info " + (folder / "x"), (folder / "x") + ": expected a .pt2 (zip) or a JSON IR; the first bytes are those of neither");
+    check_refused("verify " + mlp + " --inputs tests/data/versions/2.13.0/mlp/inputs.safetensors --expected nowhere.safetensors",
+                  "nowhere.safetensors: cannot be opened: No such file or directory");
+}
+
+TEST_CASE("damaged archives and JSON are refused with status 3") {
+    const Folder folder;
+    const std::string whole = read_text(mlp);
+    for (const std::size_t length : {std::size_t{4}, whole.size() / 2, whole.size() - 10}) {
+        write_text(folder / "cut.pt2", whole.substr(0, length));
+        const Outcome cut = run("info " + (folder / "cut.pt2"));
+        CHECK(cut.status == 3);
+        CHECK(cut.err.find("cut.pt2: ") != std::string::npos);
+    }
+    std::string flipped = whole;
+    flipped[flipped.find("\"graph_module\"") + 3] ^= 1;
+    write_text(folder / "flipped.pt2", flipped);
+    const Outcome bad_crc = run("info " + (folder / "flipped.pt2"));
+    CHECK(bad_crc.status == 3);
+    CHECK(bad_crc.err.find("checksum") != std::string::npos);
+
+    write_text(folder / "deep.json", "{\"nodes\": " + std::string(10000, '[') + std::string(10000, ']') + "}");
+    const Outcome deep = run("info " + (folder / "deep.json"));
+    CHECK(deep.status == 3);
+    CHECK(deep.err.find("deep") != std::string::npos);
+    write_text(folder / "types.json", R"({"graph_inputs": 3, "graph_outputs": [], "weights": [], "nodes": []})");
+    const Outcome types = run("validate " + (folder / "types.json"));
+    CHECK(types.status == 3);
+    CHECK(types.err.find("types.json: graph_inputs: expected") != std::string::npos);
+}
+
+TEST_CASE("missing, extra and misshapen inputs and weights are named") {
+    const Folder folder;
+    const std::string expected = " --expected " + cnn + "/expected.safetensors";
+    check_refused("verify " + cnn + " --inputs " + cnn + "/expected.safetensors" + expected,
+                  "inputs: 'x' (float32[1, 3, 32, 32]) is missing; 'output_0' is not an input of the model");
+    check_refused("run " + attention + " --inputs " + cnn + "/inputs.safetensors",
+                  "inputs: 'x': expected float32[1, 16, 64], found float32[1, 3, 32, 32]");
+    const Outcome weights = run("verify " + attention + " --weights " + cnn + "/weights.safetensors");
+    CHECK(weights.status == 3);
+    CHECK(weights.err.find("'q_proj.weight' (float32[64, 64]) is missing") != std::string::npos);
+    CHECK(run("validate " + attention + " --weights " + cnn + "/weights.safetensors").status == 1);
+}
+
+TEST_CASE("all unsupported ops are listed at once") {
+    std::string text = read_text(attention + "/ir.json");
+    for (std::size_t at = 0; (at = text.find("aten.matmul.default", at)) != std::string::npos;) text.replace(at, 11, "mine.madmul");
+    for (std::size_t at = 0; (at = text.find("aten.softmax.int", at)) != std::string::npos;) text.replace(at, 16, "mine.softmax.int");
+    const Folder folder;
+    write_text(folder / "ir.json", text);
+    check_refused("run " + (folder / "ir.json") + " --inputs " + attention + "/inputs.safetensors --weights " + attention + "/weights.safetensors",
+                  "2 ops are not supported: mine.madmul.default (2x; no such ATen op), mine.softmax.int (1x; no such ATen op)");
+    CHECK(run("ops " + (folder / "ir.json")).status == 1);
+}
+
+TEST_CASE("a full disk leaves no half-written file") {
+    check_refused("extract " + mlp + " -o /dev/full", "/dev/full: cannot be written: No space left on device");
+    const Outcome run_full = run("run " + cnn + " --quiet -o /dev/full");
+    CHECK(run_full.status == 3);
+    CHECK(run_full.err.find("/dev/full: cannot be written: No space left on device") != std::string::npos);
+    const Folder folder;
+    CHECK(run("extract " + mlp + " -o " + (folder / "missing/ir.json")).status == 3);
+    CHECK(fs::is_empty(folder.path));
+}
