@@ -86,13 +86,19 @@ inline Ints reduced_shape(const Tensor& x, std::span<const std::int64_t> dims, b
     return shape;
 }
 
-/// The inverse of the permutation behind `rows`: a tensor of shape [kept…, reduced…] back in the order of `x`.
+/// The inverse of the permutation behind `rows`: a tensor of shape [kept…, reduced…] back in the order of `x`, laid out
+/// as a result of an elementwise op on `x` would be.
 inline Tensor unrows(const Tensor& permuted, const Tensor& x, std::span<const std::int64_t> dims) {
     const Ints order = rows_order(x, dims);
     Ints inverse(order.size());
     for (std::size_t i = 0; i < order.size(); ++i)
         inverse[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
-    return permuted.permute(inverse);
+    const Tensor y = permuted.permute(inverse);
+    if (y.is_contiguous() && x.is_contiguous()) return y;
+    const Tensor result = Tensor::empty_like(x, y.dtype());
+    if (result.strides() == y.strides()) return y;
+    result.copy_from(y);
+    return result;
 }
 
 }  // namespace torch_ir

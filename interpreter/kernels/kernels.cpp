@@ -17,10 +17,12 @@ void register_kernels(Registry& registry) {
     register_conv(registry);
     register_create(registry);
     register_dropout(registry);
+    register_extreme(registry);
     register_index(registry);
     register_mask(registry);
     register_matmul(registry);
     register_meta(registry);
+    register_moments(registry);
     register_norm(registry);
     register_pool(registry);
     register_power(registry);
@@ -33,6 +35,7 @@ void register_kernels(Registry& registry) {
     register_split(registry);
     register_symbolic(registry);
     register_unary(registry);
+    register_unique(registry);
     register_view(registry);
     register_view_copy(registry);
 }

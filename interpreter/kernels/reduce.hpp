@@ -176,6 +176,22 @@ void reduce_walk(const R& r, const C* x, const std::vector<ReduceDim>& dims, typ
 
 }  // namespace detail
 
+// What is summed.
+inline constexpr auto identity = []<class C>(C x) { return x; };
+inline constexpr auto square = []<class C>(C x) {
+    if constexpr (std::is_same_v<C, std::complex<double>>)
+        return std::norm(x);
+    else
+        return x * x;
+};
+inline constexpr auto magnitude = []<class C>(C x) { return std::abs(x); };
+inline constexpr auto to_truth = []<class C>(C x) {
+    if constexpr (std::is_same_v<C, float>)
+        return x != 0 ? 1.0F : 0.0F;
+    else
+        return std::int64_t(x != C(0));
+};
+
 /// Sums of F()(x): floats in double across runs.
 template <class C, class F>
 struct SumOf {
@@ -201,6 +217,23 @@ Tensor reduce(const Tensor& x, std::span<const std::int64_t> dims, bool keepdim,
         detail::reduce_walk(r, in.data<C>(), detail::reduce_dims(in, dims), out.data<typename R::Acc>());
     return out;
 }
+
+inline Ints dims_of(const Tensor& self, const std::optional<Ints>& dim) {
+    return normalize_dims(self, dim.value_or(Ints{}));
+}
+inline std::int64_t length_of(const Tensor& self, const Ints& dims) {
+    std::int64_t length = 1;
+    for (const std::int64_t d : dims) length *= self.size(d);
+    return length;
+}
+
+/// The dtype of sums: integers and bool grow to int64.
+inline DType sum_dtype(const Tensor& self, std::optional<DType> dtype) {
+    return dtype.value_or(is_integral(self.dtype(), true) ? DType::Int64 : self.dtype());
+}
+
+/// `self` in the dtype asked for (the values that are to be reduced).
+inline Tensor as(const Tensor& self, std::optional<DType> dtype) { return dtype ? self.to(*dtype) : self; }
 
 Tensor sum(const Tensor& self, const std::optional<Ints>& dim, bool keepdim, std::optional<DType> dtype);
 Tensor mean(const Tensor& self, const std::optional<Ints>& dim, bool keepdim, std::optional<DType> dtype);

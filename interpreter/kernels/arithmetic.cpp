@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/arithmetic.hpp"
+
+#include "elementwise.hpp"
+#include "promote.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+template <class F>
+Tensor in_common(const Tensor& a, const Tensor& b, const F& f) {
+    const DType dtype = result_type(a, b);
+    return visit_compute(dtype, [&]<class C>(C) { return elementwise<C>(dtype, f, a, b); });
+}
+
+}  // namespace
+
+Tensor plus(const Tensor& a, const Tensor& b) {
+    return in_common(a, b, [](auto x, auto y) { return x + y; });
+}
+Tensor minus(const Tensor& a, const Tensor& b) {
+    return in_common(a, b, [](auto x, auto y) { return x - y; });
+}
+Tensor times(const Tensor& a, const Tensor& b) {
+    return in_common(a, b, [](auto x, auto y) { return x * y; });
+}
+Tensor divided(const Tensor& a, const Tensor& b) {
+    const DType dtype = to_float(result_type(a, b));
+    return visit_compute(dtype, [&]<class C>(C) {
+        return elementwise<C>(
+            dtype,
+            [](C x, C y) {
+                if constexpr (std::is_same_v<C, std::int64_t>)
+                    return y == 0 ? C(0) : x / y;  // not reached: the dtype is a float
+                else
+                    return x / y;
+            },
+            a, b);
+    });
+}
+Tensor not_equal(const Tensor& a, const Tensor& b) {
+    return visit_compute(result_type(a, b), [&]<class C>(C) {
+        return elementwise<C>(
+            DType::Bool, [](C x, C y) { return x != y; }, a, b);
+    });
+}
+
+}  // namespace torch_ir::kernels
