@@ -112,6 +112,8 @@ DType result_type(std::span<const Tensor* const> tensors) {
         if (!level.any) continue;
         if (!result.any)
             result = level;
+        else if (rank(level.dtype) == 3 && rank(result.dtype) == 2)
+            result.dtype = to_complex(result.dtype);
         else if (rank(level.dtype) > rank(result.dtype))
             result.dtype = promote_types(result.dtype, level.dtype);
     }

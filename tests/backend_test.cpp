@@ -48,8 +48,9 @@ double gemm_error(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, st
     return worst;
 }
 
-ConvGeometry geometry(std::int64_t groups, std::int64_t in, std::int64_t out, std::vector<std::int64_t> input, std::vector<std::int64_t> kernel,
-                      std::int64_t stride, std::int64_t padding, std::int64_t dilation) {
+ConvGeometry geometry(std::int64_t groups, std::int64_t in, std::int64_t out, std::vector<std::int64_t> input,
+                      std::vector<std::int64_t> kernel, std::int64_t stride, std::int64_t padding,
+                      std::int64_t dilation) {
     ConvGeometry g;
     g.batch = 2;
     g.groups = groups;
@@ -84,7 +85,8 @@ std::vector<double> reference(const ConvGeometry& g, const std::vector<float>& s
                 for (std::int64_t o = 0; source >= 0 && o < g.out_channels; ++o)
                     for (std::int64_t c = 0; c < in; ++c)
                         result[static_cast<std::size_t>((n * window.pixels() + pixel) * g.out_channels + o)] +=
-                            static_cast<double>(src[static_cast<std::size_t>((n * product(g.input) + source) * g.in_channels + o / out * in + c)]) *
+                            static_cast<double>(src[static_cast<std::size_t>(
+                                (n * product(g.input) + source) * g.in_channels + o / out * in + c)]) *
                             weight[static_cast<std::size_t>((o * in + c) * window.taps() + tap)];
             });
     return result;
@@ -132,7 +134,8 @@ void check_conv(const ConvGeometry& g) {
 TEST_CASE("gemm agrees with the plain sum for every transposition and edge size") {
     for (const bool trans_a : {false, true})
         for (const bool trans_b : {false, true})
-            for (const auto& [m, n, k] : {std::tuple{1, 1, 1}, {5, 17, 3}, {64, 64, 64}, {67, 130, 300}, {1, 300, 40}, {3, 2, 0}}) {
+            for (const auto& [m, n, k] :
+                 {std::tuple{1, 1, 1}, {5, 17, 3}, {64, 64, 64}, {67, 130, 300}, {1, 300, 40}, {3, 2, 0}}) {
                 CAPTURE(m);
                 CAPTURE(k);
                 CHECK(gemm_error<float>(trans_a, trans_b, m, n, k, 0) < 1e-4);

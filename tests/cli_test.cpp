@@ -2,6 +2,7 @@
 // The tool from outside: output, messages and exit statuses. The path of the tool is in TORCH_IR_TOOL.
 #include <doctest/doctest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -9,8 +10,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
-
-#include "support/bytes.hpp"
 
 namespace fs = std::filesystem;
 using nlohmann::json;
@@ -32,7 +31,8 @@ void write_text(const fs::path& path, const std::string& text) { std::ofstream(p
 
 /// A folder that goes away with the test.
 struct Folder {
-    fs::path path = fs::temp_directory_path() / ("torch_ir_cli_" + std::to_string(std::rand()) + std::to_string(::getpid()));
+    fs::path path =
+        fs::temp_directory_path() / ("torch_ir_cli_" + std::to_string(std::rand()) + std::to_string(::getpid()));
     Folder() { fs::create_directories(path); }
     ~Folder() { fs::remove_all(path); }
     std::string operator/(const std::string& name) const { return (path / name).string(); }
@@ -42,7 +42,8 @@ Outcome run(const std::string& arguments) {
     const char* tool = std::getenv("TORCH_IR_TOOL");
     REQUIRE(tool);
     const Folder folder;
-    const std::string command = "'" + std::string(tool) + "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "'";
+    const std::string command =
+        "'" + std::string(tool) + "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "'";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(folder / "out"), read_text(folder / "err")};
 }
@@ -93,7 +94,9 @@ TEST_CASE("verify says yes with status 0 and no with status 1") {
 
 TEST_CASE("run writes outputs and intermediates that verify takes") {
     const Folder folder;
-    CHECK(run("run " + cnn + " --quiet -o " + (folder / "y.safetensors") + " --intermediates " + (folder / "all.safetensors")).status == 0);
+    CHECK(run("run " + cnn + " --quiet -o " + (folder / "y.safetensors") + " --intermediates " +
+              (folder / "all.safetensors"))
+              .status == 0);
     CHECK(run("verify " + cnn + " --expected " + (folder / "y.safetensors") + " --rtol 1e-5 --atol 1e-5").status == 0);
     CHECK(read_text(folder / "all.safetensors").find("\"batch_norm\"") != std::string::npos);
 }
@@ -126,10 +129,13 @@ TEST_CASE("a suite finds model cases and op cases and reports them as JSON") {
 
 TEST_CASE("extract, info, validate, ops and visualize") {
     const Folder folder;
-    CHECK(run("extract " + mlp + " -o " + (folder / "ir.json") + " --weights-out " + (folder / "weights.safetensors")).status == 0);
+    CHECK(run("extract " + mlp + " -o " + (folder / "ir.json") + " --weights-out " + (folder / "weights.safetensors"))
+              .status == 0);
     CHECK(run("validate " + (folder / "ir.json") + " --weights " + (folder / "weights.safetensors")).status == 0);
-    CHECK(run("verify " + (folder / "ir.json") + " --inputs tests/data/versions/2.13.0/mlp/inputs.safetensors --expected "
-              "tests/data/versions/2.13.0/mlp/expected.safetensors").status == 0);
+    CHECK(run("verify " + (folder / "ir.json") +
+              " --inputs tests/data/versions/2.13.0/mlp/inputs.safetensors --expected "
+              "tests/data/versions/2.13.0/mlp/expected.safetensors")
+              .status == 0);
     const json info = json::parse(run("info " + cnn + " --json").out);
     CHECK(info["num_nodes"] == 27);
     CHECK(run("visualize " + attention).out == read_text(attention + "/graph.mmd") + "\n");
@@ -143,13 +149,15 @@ TEST_CASE("extract, info, validate, ops and visualize") {
 }
 
 TEST_CASE("files that are not there or not models are refused by name") {
-    check_refused("info nowhere.pt2", "nowhere.pt2: cannot be opened: No such file or directory");
+    check_refused("info nowhere.pt2", "cannot open 'nowhere.pt2': No such file or directory");
     check_refused("info tests/data", "tests/data: expected model.pt2 or ir.json in this directory, found neither");
     const Folder folder;
     write_text(folder / "x", "hello");
-    check_refused("info " + (folder / "x"), (folder / "x") + ": expected a .pt2 (zip) or a JSON IR; the first bytes are those of neither");
-    check_refused("verify " + mlp + " --inputs tests/data/versions/2.13.0/mlp/inputs.safetensors --expected nowhere.safetensors",
-                  "nowhere.safetensors: cannot be opened: No such file or directory");
+    check_refused("info " + (folder / "x"),
+                  (folder / "x") + ": expected a .pt2 (zip) or a JSON IR; the first bytes are those of neither");
+    check_refused(
+        "verify " + mlp + " --inputs tests/data/versions/2.13.0/mlp/inputs.safetensors --expected nowhere.safetensors",
+        "cannot open 'nowhere.safetensors': No such file or directory");
 }
 
 TEST_CASE("damaged archives and JSON are refused with status 3") {
@@ -193,20 +201,24 @@ TEST_CASE("missing, extra and misshapen inputs and weights are named") {
 
 TEST_CASE("all unsupported ops are listed at once") {
     std::string text = read_text(attention + "/ir.json");
-    for (std::size_t at = 0; (at = text.find("aten.matmul.default", at)) != std::string::npos;) text.replace(at, 11, "mine.madmul");
-    for (std::size_t at = 0; (at = text.find("aten.softmax.int", at)) != std::string::npos;) text.replace(at, 16, "mine.softmax.int");
+    for (std::size_t at = 0; (at = text.find("aten.matmul.default", at)) != std::string::npos;)
+        text.replace(at, 11, "mine.madmul");
+    for (std::size_t at = 0; (at = text.find("aten.softmax.int", at)) != std::string::npos;)
+        text.replace(at, 16, "mine.softmax.int");
     const Folder folder;
     write_text(folder / "ir.json", text);
-    check_refused("run " + (folder / "ir.json") + " --inputs " + attention + "/inputs.safetensors --weights " + attention + "/weights.safetensors",
-                  "2 ops are not supported: mine.madmul.default (2x; no such ATen op), mine.softmax.int (1x; no such ATen op)");
+    check_refused(
+        "run " + (folder / "ir.json") + " --inputs " + attention + "/inputs.safetensors --weights " + attention +
+            "/weights.safetensors",
+        "2 ops are not supported: mine.madmul.default (2x; no such ATen op), mine.softmax.int (1x; no such ATen op)");
     CHECK(run("ops " + (folder / "ir.json")).status == 1);
 }
 
 TEST_CASE("a full disk leaves no half-written file") {
-    check_refused("extract " + mlp + " -o /dev/full", "/dev/full: cannot be written: No space left on device");
+    check_refused("extract " + mlp + " -o /dev/full", "cannot write '/dev/full': No space left on device");
     const Outcome run_full = run("run " + cnn + " --quiet -o /dev/full");
     CHECK(run_full.status == 3);
-    CHECK(run_full.err.find("/dev/full: cannot be written: No space left on device") != std::string::npos);
+    CHECK(run_full.err.find("cannot write '/dev/full': No space left on device") != std::string::npos);
     const Folder folder;
     CHECK(run("extract " + mlp + " -o " + (folder / "missing/ir.json")).status == 3);
     CHECK(fs::is_empty(folder.path));

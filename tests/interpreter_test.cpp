@@ -55,7 +55,8 @@ TEST_CASE("the models of pytorch-ir run from their JSON and from their .pt2, wit
             const auto verdicts = judge(result, load_expected(loaded, ""), std::nullopt, std::nullopt);
             CHECK(!verdicts.empty());
             for (const OutputVerdict& verdict : verdicts)
-                CHECK_MESSAGE(verdict.comparison.passed, loaded.path.string() << ": " << verdict.name << ": " << verdict.comparison.message);
+                CHECK_MESSAGE(verdict.comparison.passed,
+                              loaded.path.string() << ": " << verdict.name << ": " << verdict.comparison.message);
         }
     }
 }
@@ -63,7 +64,8 @@ TEST_CASE("the models of pytorch-ir run from their JSON and from their .pt2, wit
 TEST_CASE("missing and misshapen weights are all named, with the closest name") {
     Interpreter interpreter(test::model_of(linear_model()));
     CHECK_THROWS_WITH_AS(interpreter.load_weights(weights_of("lin.weigth", floats({4, 3}, std::vector<float>(12)))),
-                         "weights: 'lin.weight' (float32[4, 3]) is missing; the closest name is 'lin.weigth'", ArgumentError);
+                         "weights: 'lin.weight' (float32[4, 3]) is missing; the closest name is 'lin.weigth'",
+                         ArgumentError);
     CHECK_THROWS_WITH_AS(interpreter.load_weights(weights_of("lin.weight", floats({3, 4}, std::vector<float>(12)))),
                          "weights: 'lin.weight': expected float32[4, 3], found float32[3, 4]", ArgumentError);
     CHECK_THROWS_WITH_AS(interpreter.run({floats({2, 3}, std::vector<float>(6))}),
@@ -73,7 +75,8 @@ TEST_CASE("missing and misshapen weights are all named, with the closest name") 
 TEST_CASE("inputs are checked: missing, extra, shape, dtype") {
     const Interpreter interpreter(test::model_of(linear_model()));
     CHECK_THROWS_WITH_AS(interpreter.bind_inputs({{"z", floats({2, 3}, std::vector<float>(6))}}),
-                         "inputs: 'x' (float32[2, 3]) is missing; the closest name is 'z'; 'z' is not an input of the model; the closest name is 'x'",
+                         "inputs: 'x' (float32[2, 3]) is missing; the closest name is 'z'; 'z' is not an input of the "
+                         "model; the closest name is 'x'",
                          ArgumentError);
     CHECK_THROWS_WITH_AS(interpreter.bind_inputs({{"x", floats({2, 4}, std::vector<float>(8))}}),
                          "inputs: 'x': expected float32[2, 3], found float32[2, 4]", ArgumentError);
@@ -129,5 +132,6 @@ TEST_CASE("compare holds NaN equal to NaN, infinities by sign, and says where it
     CHECK(worst.max_rel == 0.25);
     CHECK(worst.mean_abs == 0.25);
     CHECK(compare(floats({1}, {1}), floats({2}, {1, 1}), {}).message == "expected shape [2], found [1]");
-    CHECK(compare(Tensor::zeros({1}, DType::Int64), floats({1}, {0}), {}).message == "expected dtype float32, found int64");
+    CHECK(compare(Tensor::zeros({1}, DType::Int64), floats({1}, {0}), {}).message ==
+          "expected dtype float32, found int64");
 }

@@ -18,7 +18,9 @@ namespace {
 /// Counts what it sees.
 struct Counter : Observer {
     std::vector<std::string> names;
-    void node_ran(const Node& node, std::span<const IValue* const>, std::span<const IValue>) override { names.push_back(node.name); }
+    void node_ran(const Node& node, std::span<const IValue* const>, std::span<const IValue>) override {
+        names.push_back(node.name);
+    }
 };
 
 GraphBuilder residual_block() {
@@ -29,8 +31,10 @@ GraphBuilder residual_block() {
     const auto beta = b.input("beta", {{4}});
     const auto mean = b.input("mean", {{4}});
     const auto variance = b.input("variance", {{4}});
-    const auto conv = b.call("aten.conv2d.default", {x, w, None{}, ArgumentList{1, 1}, ArgumentList{1, 1}}, {{2, 4, 6, 6}});
-    const auto norm = b.call("aten.batch_norm.default", {conv, gamma, beta, mean, variance, false, 0.1, 1e-5, true}, {{2, 4, 6, 6}});
+    const auto conv =
+        b.call("aten.conv2d.default", {x, w, None{}, ArgumentList{1, 1}, ArgumentList{1, 1}}, {{2, 4, 6, 6}});
+    const auto norm =
+        b.call("aten.batch_norm.default", {conv, gamma, beta, mean, variance, false, 0.1, 1e-5, true}, {{2, 4, 6, 6}});
     const auto sum = b.call("aten.add.Tensor", {norm, x}, {{2, 4, 6, 6}});
     b.output(b.call("aten.relu.default", {sum}, {{2, 4, 6, 6}}));
     return b;
@@ -45,9 +49,10 @@ TEST_CASE("every op that cannot run is listed with its count before anything run
     x = b.call("mine.second.default", {x}, {{2}});
     x = b.call("mine.second.default", {x}, {{2}});
     b.output(x);
-    CHECK_THROWS_WITH_AS(Interpreter(test::model_of(b)),
-                         "2 ops are not supported: mine.second.default (2x; no such ATen op), mine.first.default (1x; no such ATen op)",
-                         UnsupportedError);
+    CHECK_THROWS_WITH_AS(
+        Interpreter(test::model_of(b)),
+        "2 ops are not supported: mine.second.default (2x; no such ATen op), mine.first.default (1x; no such ATen op)",
+        UnsupportedError);
 }
 
 TEST_CASE("an error names the node and the op") {
@@ -55,7 +60,8 @@ TEST_CASE("an error names the node and the op") {
     const auto x = b.input("x", {{2, 3}});
     b.output(b.call("aten.mm.default", {x, x}, {{2, 3}}));
     CHECK_THROWS_WITH_AS(test::run(b, {{"x", noise({2, 3}, 1)}}),
-                         "node 'mm' (aten.mm.default): mm: shapes [2, 3] and [2, 3] cannot be multiplied", ArgumentError);
+                         "node 'mm' (aten.mm.default): mm: shapes [2, 3] and [2, 3] cannot be multiplied",
+                         ArgumentError);
 }
 
 TEST_CASE("an argument of a wrong kind is refused when the plan is made") {
@@ -63,14 +69,15 @@ TEST_CASE("an argument of a wrong kind is refused when the plan is made") {
     const auto x = b.input("x", {{2, 3}});
     b.output(b.call("aten.softmax.int", {x, "one"}, {{2, 3}}));
     CHECK_THROWS_WITH_AS(Interpreter(test::model_of(b)),
-                         "node 'softmax' (aten.softmax.int): argument 'dim': expected int, found string", ArgumentError);
+                         "node 'softmax' (aten.softmax.int): argument 'dim': expected int, found string",
+                         ArgumentError);
 }
 
 TEST_CASE("convolution, batch norm, addition and activation become one step that gives the same") {
     const GraphBuilder b = residual_block();
-    const std::map<std::string, Tensor, std::less<>> inputs{{"x", noise({2, 4, 6, 6}, 1)},   {"w", noise({4, 4, 3, 3}, 2)},
-                                                            {"gamma", noise({4}, 3)},         {"beta", noise({4}, 4)},
-                                                            {"mean", noise({4}, 5)},          {"variance", floats({4}, {1, 2, 0.5F, 3})}};
+    const std::map<std::string, Tensor, std::less<>> inputs{
+        {"x", noise({2, 4, 6, 6}, 1)}, {"w", noise({4, 4, 3, 3}, 2)}, {"gamma", noise({4}, 3)},
+        {"beta", noise({4}, 4)},       {"mean", noise({4}, 5)},       {"variance", floats({4}, {1, 2, 0.5F, 3})}};
     const auto model = test::model_of(b);
     const auto plan = Plan::compile({model, &model->graph}, builtin_registry());
     CHECK(plan->steps().size() == 1);
@@ -119,7 +126,8 @@ TEST_CASE("values are freed after their last use") {
     const Tensor input = Tensor::zeros({1 << 18}, DType::Float32);
     const std::size_t before = peak_allocated_bytes();
     CHECK(values(test::run(b, {{"x", input}}))[5] == 20);
-    CHECK(peak_allocated_bytes() - before <= std::size_t{5} << 20);  // a few of the 1 MB tensors and the double copy here, not 20
+    CHECK(peak_allocated_bytes() - before <= std::size_t{5}
+                                                 << 20);  // a few of the 1 MB tensors and the double copy here, not 20
 }
 
 TEST_CASE("pytorch-ir's getitem nodes select a result") {

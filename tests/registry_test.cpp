@@ -51,7 +51,8 @@ TEST_CASE("a kernel that does not fit its schema is refused when it is registere
                          "the kernel of 'aten.relu.default' takes 2 parameters, its schema has 1", SchemaError);
     CHECK_THROWS_WITH_AS(registry.add("softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor",
                                       [](const Tensor& a, std::int64_t, std::int64_t) { return a; }),
-                         "the kernel of 'aten.softmax.int' does not take its parameter 'dtype' as ScalarType?", SchemaError);
+                         "the kernel of 'aten.softmax.int' does not take its parameter 'dtype' as ScalarType?",
+                         SchemaError);
     registry.add("relu(Tensor self) -> Tensor", [](const Tensor& a) { return a; });
     CHECK_THROWS_WITH_AS(registry.add("relu(Tensor self) -> Tensor", [](const Tensor& a) { return a; }),
                          "op 'aten.relu.default' is registered twice", SchemaError);
@@ -71,7 +72,8 @@ TEST_CASE("in-place and out variants run the functional kernel and write its res
     call(*out, {self, floats({2}, {2, 2}), target});
     CHECK(values(target) == std::vector<double>{6, 16});
     CHECK_THROWS_WITH_AS(call(*in_place, {floats({1}, {1}), self}),
-                         "in-place result of shape [2] does not fit the tensor of shape [1] it is written to", ArgumentError);
+                         "in-place result of shape [2] does not fit the tensor of shape [1] it is written to",
+                         ArgumentError);
 }
 
 TEST_CASE("coerce gives a parameter the form it takes") {
@@ -80,6 +82,7 @@ TEST_CASE("coerce gives a parameter the form it takes") {
     CHECK(std::get<Ints>(coerce(std::int64_t{3}, schema.parameters[1].type)) == Ints{3, 3});
     CHECK(std::get<double>(coerce(std::int64_t{3}, schema.parameters[2].type)) == 3.0);
     CHECK(std::get<double>(coerce(Tensor::scalar(2.5, DType::Float32), schema.parameters[3].type)) == 2.5);
-    CHECK_THROWS_WITH_AS(coerce(std::string("x"), schema.parameters[2].type), "expected float, found string", ArgumentError);
+    CHECK_THROWS_WITH_AS(coerce(std::string("x"), schema.parameters[2].type), "expected float, found string",
+                         ArgumentError);
     CHECK_THROWS_WITH_AS(coerce(None{}, schema.parameters[2].type), "expected float, found None", ArgumentError);
 }

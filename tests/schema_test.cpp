@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "torch_ir/schema.hpp"
 
-#include "torch_ir/ir.hpp"
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <fstream>
+
+#include "torch_ir/ir.hpp"
 
 using namespace torch_ir;
 

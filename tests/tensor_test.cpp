@@ -27,16 +27,19 @@ TEST_CASE("try_view finds the strides of a view where there is one") {
     CHECK(t.transpose(0, 1).try_view(Ints{3, 2, 2, 2}).strides() == Ints{4, 12, 2, 1});
     CHECK_FALSE(t.transpose(0, 1).try_view(Ints{6, 4}).defined());
     CHECK(t.transpose(0, 1).reshape({6, 4}).is_contiguous());
-    CHECK_THROWS_WITH_AS(t.try_view(Ints{5, -1}), "shape [5, -1] is invalid for float32[2, 3, 4] of 24 elements", ArgumentError);
+    CHECK_THROWS_WITH_AS(t.try_view(Ints{5, -1}), "shape [5, -1] is invalid for float32[2, 3, 4] of 24 elements",
+                         ArgumentError);
     CHECK_THROWS_WITH_AS(t.try_view(Ints{-1, -1}), "only one dimension can be inferred in [-1, -1]", ArgumentError);
 }
 
 TEST_CASE("wrong dimensions and shapes are named") {
     const Tensor t = floats({2, 3}, std::vector<float>(6));
-    CHECK_THROWS_WITH_AS(t.size(2), "dimension out of range (expected to be in range of [-2, 1], but got 2)", ArgumentError);
+    CHECK_THROWS_WITH_AS(t.size(2), "dimension out of range (expected to be in range of [-2, 1], but got 2)",
+                         ArgumentError);
     CHECK_THROWS_WITH_AS(t.select(0, 2), "index 2 is out of bounds for dimension 0 with size 2", ArgumentError);
     CHECK_THROWS_WITH_AS(t.expand(Ints{2, 4}), "cannot expand float32[2, 3] to [2, 4]", ArgumentError);
-    CHECK_THROWS_WITH_AS(broadcast_shapes(Ints{2, 3}, Ints{4}), "shapes [2, 3] and [4] do not broadcast", ArgumentError);
+    CHECK_THROWS_WITH_AS(broadcast_shapes(Ints{2, 3}, Ints{4}), "shapes [2, 3] and [4] do not broadcast",
+                         ArgumentError);
     CHECK_THROWS_AS(numel_of(Ints{1LL << 40, 1LL << 40}), ArgumentError);
     CHECK_THROWS_AS(Tensor::empty({1LL << 40, 1LL << 20}, DType::Float64), ArgumentError);
 }

@@ -346,54 +346,45 @@ Tensor convolution_op(Context& context, const Tensor& input, const Tensor& weigh
 
 void register_conv(Registry& r) {
     r.add(
-        "conv1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, SymInt[1] padding=0, SymInt[1] "
-        "dilation=1, SymInt "
-        "groups=1) -> Tensor",
+        "conv1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=[1], SymInt[1] padding=[0], SymInt[1] "
+        "dilation=[1], SymInt groups=1) -> Tensor",
         conv);
     r.add(
-        "conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] "
-        "dilation=1, SymInt "
-        "groups=1) -> Tensor",
+        "conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=[1, 1], SymInt[2] padding=[0, 0], "
+        "SymInt[2] dilation=[1, 1], SymInt groups=1) -> Tensor",
         conv);
     r.add(
-        "conv3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] "
-        "dilation=1, SymInt "
-        "groups=1) -> Tensor",
+        "conv3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=[1, 1, 1], SymInt[3] padding=[0, 0, "
+        "0], SymInt[3] dilation=[1, 1, 1], SymInt groups=1) -> Tensor",
         conv);
     r.add(
-        "conv1d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, str padding=\"valid\", "
-        "SymInt[1] dilation=1, "
-        "SymInt groups=1) -> Tensor",
+        "conv1d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=[1], str padding=\"valid\", "
+        "SymInt[1] dilation=[1], SymInt groups=1) -> Tensor",
         conv_padding);
     r.add(
-        "conv2d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, str padding=\"valid\", "
-        "SymInt[2] dilation=1, "
-        "SymInt groups=1) -> Tensor",
+        "conv2d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=[1, 1], str "
+        "padding=\"valid\", SymInt[2] dilation=[1, 1], SymInt groups=1) -> Tensor",
         conv_padding);
     r.add(
-        "conv3d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, str padding=\"valid\", "
-        "SymInt[3] dilation=1, "
-        "SymInt groups=1) -> Tensor",
+        "conv3d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=[1, 1, 1], str "
+        "padding=\"valid\", SymInt[3] dilation=[1, 1, 1], SymInt groups=1) -> Tensor",
         conv_padding);
     r.add(
-        "conv_transpose1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, SymInt[1] padding=0, "
-        "SymInt[1] "
-        "output_padding=0, SymInt groups=1, SymInt[1] dilation=1) -> Tensor",
+        "conv_transpose1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=[1], SymInt[1] padding=[0], "
+        "SymInt[1] output_padding=[0], SymInt groups=1, SymInt[1] dilation=[1]) -> Tensor",
         conv_transpose);
     r.add(
-        "conv_transpose2d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] "
-        "padding=0, SymInt[2] "
-        "output_padding=0, SymInt groups=1, SymInt[2] dilation=1) -> Tensor",
+        "conv_transpose2d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=[1, 1], SymInt[2] "
+        "padding=[0, 0], SymInt[2] output_padding=[0, 0], SymInt groups=1, SymInt[2] dilation=[1, 1]) -> Tensor",
         conv_transpose);
     r.add(
-        "conv_transpose3d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] "
-        "padding=0, SymInt[3] "
-        "output_padding=0, SymInt groups=1, SymInt[3] dilation=1) -> Tensor",
+        "conv_transpose3d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=[1, 1, 1], SymInt[3] "
+        "padding=[0, 0, 0], SymInt[3] output_padding=[0, 0, 0], SymInt groups=1, SymInt[3] dilation=[1, 1, 1]) -> "
+        "Tensor",
         conv_transpose);
     r.add(
         "convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, "
-        "bool transposed, "
-        "SymInt[] output_padding, SymInt groups) -> Tensor",
+        "bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor",
         convolution_op);
 }
 
