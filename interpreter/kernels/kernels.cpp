@@ -16,13 +16,17 @@ void register_kernels(Registry& registry) {
     register_compare(registry);
     register_conv(registry);
     register_create(registry);
+    register_distance(registry);
     register_dropout(registry);
     register_extreme(registry);
     register_index(registry);
+    register_loss(registry);
+    register_margin_loss(registry);
     register_mask(registry);
     register_matmul(registry);
     register_meta(registry);
     register_moments(registry);
+    register_nll_loss(registry);
     register_norm(registry);
     register_pool(registry);
     register_power(registry);
@@ -32,6 +36,7 @@ void register_kernels(Registry& registry) {
     register_scatter(registry);
     register_softmax(registry);
     register_sort(registry);
+    register_special(registry);
     register_split(registry);
     register_symbolic(registry);
     register_unary(registry);

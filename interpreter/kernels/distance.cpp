@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Distances and products of vectors.
+#include "kernels/distance.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/families.hpp"
+#include "kernels/pointwise.hpp"
+#include "kernels/row_math.hpp"
+#include "parallel.hpp"
+#include "rows.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+/// The p-norm of f(0) … f(n - 1), absolute values already taken.
+template <class C, class F>
+C norm_of(std::int64_t n, double p, F f) {
+    C total = 0;
+    if (p == 0) {
+        for (std::int64_t i = 0; i < n; ++i) total += f(i) != C(0) ? C(1) : C(0);
+        return total;
+    }
+    if (p == 1) {
+        for (std::int64_t i = 0; i < n; ++i) total += f(i);
+        return total;
+    }
+    if (p == 2) {
+        for (std::int64_t i = 0; i < n; ++i) {
+            const C d = f(i);
+            total += d * d;
+        }
+        return std::sqrt(total);
+    }
+    if (std::isinf(p)) {
+        if (p < 0) total = std::numeric_limits<C>::infinity();
+        for (std::int64_t i = 0; i < n; ++i) {
+            const C d = f(i);
+            if (d != d) return d;
+            total = p > 0 ? std::max(total, d) : std::min(total, d);
+        }
+        return total;
+    }
+    const C exponent = static_cast<C>(p);
+    for (std::int64_t i = 0; i < n; ++i) total += std::pow(f(i), exponent);
+    return std::pow(total, C(1) / exponent);
+}
+
+template <class C>
+C difference_norm(const C* a, const C* b, std::int64_t n, double p) {
+    return norm_of<C>(n, p, [a, b](std::int64_t i) { return std::fabs(a[i] - b[i]); });
+}
+
+/// The p-norm over `dims` of |x|.
+Tensor norm_rows(const char* op, const Tensor& x, const Ints& dims, double p, bool keepdim, DType out) {
+    return visit_float(out, op, [&]<class C>(C) {
+        const Rows<C> in = rows<C>(x, dims);
+        const Tensor y = Tensor::empty(reduced_shape(x, dims, keepdim), dtype_of<C>());
+        parallel_for(in.count, std::max<std::int64_t>(1, parallel_grain / std::max<std::int64_t>(1, in.length)),
+                     [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t i = begin; i < end; ++i) {
+                             const C* const row = in[i].data();
+                             y.data<C>()[i] =
+                                 norm_of<C>(in.length, p, [row](std::int64_t j) { return std::fabs(row[j]); });
+                         }
+                     });
+        return y.to(out);
+    });
+}
+
+/// Σ over the last dimension of f(x, y) of broadcast operands, in the compute type.
+Tensor dot_last(const Tensor& x, const Tensor& y) {
+    return sum_last(binary<InFloat>([](auto a, auto b) { return a * b; })("dot", x, y));
+}
+
+Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, std::int64_t dim, double eps) {
+    const DType dtype = result_type(x1, x2);
+    if (!is_floating_point(dtype)) unsupported_dtype("cosine_similarity", dtype);
+    const Ints shape = broadcast_shapes(x1.shape(), x2.shape());
+    const Tensor a = x1.expand(shape), b = x2.expand(shape);
+    const std::int64_t d = a.wrap_dim(dim);
+    return visit_float(dtype, "cosine_similarity", [&]<class C>(C) {
+        Ints order;
+        for (std::int64_t i = 0; i < a.dim(); ++i)
+            if (i != d) order.push_back(i);
+        if (a.dim() > 0) order.push_back(d);
+        const Tensor x = a.permute(order).to(dtype_of<C>()), y = b.permute(order).to(dtype_of<C>());
+        return elementwise<C>(
+            dtype,
+            [e = static_cast<C>(eps)](C xy, C xx, C yy) {
+                return xy / (std::max(std::sqrt(xx), e) * std::max(std::sqrt(yy), e));
+            },
+            dot_last(x, y), dot_last(x, x), dot_last(y, y));
+    });
+}
+
+void require_vectors(const char* op, const Tensor& x1, const Tensor& x2) {
+    if (x1.dim() < 2 || x2.dim() < 2 || x1.size(-1) != x2.size(-1))
+        throw ArgumentError(std::string(op) +
+                            ": expected x1 and x2 of at least two dimensions and vectors of one length, found " +
+                            describe(x1) + " and " + describe(x2));
+    if (x1.dtype() != x2.dtype() || !is_floating_point(x1.dtype()))
+        throw ArgumentError(std::string(op) + ": expected x1 and x2 of one floating point dtype, found " +
+                            describe(x1) + " and " + describe(x2));
+}
+
+/// Distances between all pairs of rows of two batches of matrices.
+Tensor cdist_forward(const Tensor& x1, const Tensor& x2, double p, std::optional<std::int64_t>) {
+    require_vectors("cdist", x1, x2);
+    if (!(p >= 0)) throw ArgumentError("cdist: expected p to be at least 0, found " + std::to_string(p));
+    const std::int64_t rows1 = x1.size(-2), rows2 = x2.size(-2), length = x1.size(-1);
+    const Ints batch1(x1.shape().begin(), x1.shape().end() - 2), batch2(x2.shape().begin(), x2.shape().end() - 2);
+    const Ints batch = broadcast_shapes(batch1, batch2);
+    const auto matrices = [&](const Tensor& x, std::int64_t count, DType dtype) {
+        Ints shape = batch;
+        shape.insert(shape.end(), {count, length});
+        return x.expand(shape).to(dtype).contiguous();
+    };
+    Ints shape = batch;
+    shape.insert(shape.end(), {rows1, rows2});
+    return visit_float(x1.dtype(), "cdist", [&]<class C>(C) {
+        const Tensor a = matrices(x1, rows1, dtype_of<C>()), b = matrices(x2, rows2, dtype_of<C>());
+        const Tensor y = Tensor::empty(shape, dtype_of<C>());
+        const std::int64_t count = numel_of(batch) * rows1;
+        parallel_for(count, std::max<std::int64_t>(1, parallel_grain / std::max<std::int64_t>(1, rows2 * length)),
+                     [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t i = begin; i < end; ++i)
+                             for (std::int64_t j = 0; j < rows2; ++j)
+                                 y.data<C>()[i * rows2 + j] =
+                                     difference_norm(a.data<C>() + i * length,
+                                                     b.data<C>() + (i / rows1 * rows2 + j) * length, length, p);
+                     });
+        return y.to(x1.dtype());
+    });
+}
+
+/// Distances between the rows above and below each other: the upper triangle of cdist(self, self).
+Tensor pdist(const Tensor& self, double p) {
+    if (self.dim() != 2) throw ArgumentError("pdist: expected self to have 2 dimensions, found " + describe(self));
+    if (!(p >= 0)) throw ArgumentError("pdist: expected p to be at least 0, found " + std::to_string(p));
+    return visit_float(self.dtype(), "pdist", [&]<class C>(C) {
+        const Tensor x = self.to(dtype_of<C>()).contiguous();
+        const std::int64_t n = x.size(0), length = x.size(1);
+        const Tensor y = Tensor::empty({n < 2 ? 0 : n * (n - 1) / 2}, dtype_of<C>());
+        C* out = y.data<C>();
+        for (std::int64_t i = 0; i < n; ++i)
+            for (std::int64_t j = i + 1; j < n; ++j)
+                *out++ = difference_norm(x.data<C>() + i * length, x.data<C>() + j * length, length, p);
+        return y.to(self.dtype());
+    });
+}
+
+Tensor euclidean_dist(const Tensor& x1, const Tensor& x2) { return cdist_forward(x1, x2, 2, std::nullopt); }
+
+/// a × b of vectors of three along `dim`.
+Tensor linalg_cross(const Tensor& self, const Tensor& other, std::int64_t dim) {
+    if (self.dim() != other.dim())
+        throw ArgumentError("cross: expected self and other to have as many dimensions, found " + describe(self) +
+                            " and " + describe(other));
+    const Ints shape = broadcast_shapes(self.shape(), other.shape());
+    const Tensor a = self.expand(shape), b = other.expand(shape);
+    const std::int64_t d = a.wrap_dim(dim);
+    if (a.dim() == 0 || self.size(d) != 3 || other.size(d) != 3)
+        throw ArgumentError("cross: expected self and other to have size 3 in dim " + std::to_string(dim) + ", found " +
+                            describe(self) + " and " + describe(other));
+    const DType dtype = result_type(self, other);
+    const Tensor* const operands[] = {&a, &b};
+    const Tensor out = elementwise_output(dtype, operands);
+    for (std::int64_t i = 0; i < 3; ++i)
+        visit_rule<InAny>(dtype, "cross", [&]<class C>(C) {
+            const std::int64_t j = (i + 1) % 3, k = (i + 2) % 3;
+            elementwise_into<C>(
+                out.select(d, i), [](C x, C y, C u, C v) { return x * y - u * v; }, a.select(d, j), b.select(d, k),
+                a.select(d, k), b.select(d, j));
+            return out;
+        });
+    return out;
+}
+
+/// Without a dimension: the first one of size 3.
+Tensor cross(const Tensor& self, const Tensor& other, std::optional<std::int64_t> dim) {
+    if (dim) return linalg_cross(self, other, *dim);
+    for (std::int64_t d = 0; d < self.dim(); ++d)
+        if (self.size(d) == 3) return linalg_cross(self, other, d);
+    throw ArgumentError("cross: expected self to have a dimension of size 3, found " + describe(self));
+}
+
+}  // namespace
+
+Tensor sum_last(const Tensor& x) {
+    const Ints dims = x.dim() == 0 ? Ints{} : Ints{x.dim() - 1};
+    return visit_float(x.dtype(), "sum", [&]<class C>(C) {
+        const Rows<C> in = rows<C>(x, dims);
+        const Tensor y = Tensor::empty(reduced_shape(x, dims, false), dtype_of<C>());
+        for (std::int64_t i = 0; i < in.count; ++i)
+            y.data<C>()[i] = sum_of(in[i].data(), in.length, [](C v) { return v; });
+        return y;
+    });
+}
+
+Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p, double eps, bool keepdim) {
+    const DType dtype = result_type(x1, x2);
+    if (!is_floating_point(dtype)) unsupported_dtype("pairwise_distance", dtype);
+    const Tensor delta = visit_float(dtype, "pairwise_distance", [&]<class C>(C) {
+        return elementwise<C>(
+            dtype, [e = static_cast<C>(eps)](C x, C y) { return x - y + e; }, x1, x2);
+    });
+    const Ints dims = delta.dim() == 0 ? Ints{} : Ints{delta.dim() - 1};
+    return norm_rows("pairwise_distance", delta, dims, p, keepdim, dtype);
+}
+
+void register_distance(Registry& r) {
+    r.add("cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor", cosine_similarity);
+    r.add(
+        "pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=9.9999999999999995e-07, bool keepdim=False) -> "
+        "Tensor",
+        pairwise_distance);
+    r.add("cdist(Tensor x1, Tensor x2, float p=2., int? compute_mode=None) -> Tensor", cdist_forward);
+    r.add("_cdist_forward(Tensor x1, Tensor x2, float p, int? compute_mode) -> Tensor", cdist_forward);
+    r.add("_euclidean_dist(Tensor x1, Tensor x2) -> Tensor", euclidean_dist);
+    r.add("pdist(Tensor self, float p=2.) -> Tensor", pdist);
+    r.add("_pdist_forward(Tensor self, float p=2.) -> Tensor", pdist);
+    r.add("cross(Tensor self, Tensor other, int? dim=None) -> Tensor", cross);
+    r.add("linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor", linalg_cross);
+}
+
+}  // namespace torch_ir::kernels

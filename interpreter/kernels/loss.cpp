@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+// Losses of an input and a target of the same kind, and those of distances between embeddings.
+#include "kernels/loss.hpp"
+
+#include <cmath>
+#include <numbers>
+
+#include "kernels/distance.hpp"
+#include "kernels/families.hpp"
+#include "kernels/pointwise.hpp"
+#include "kernels/row_math.hpp"
+
+namespace torch_ir::kernels {
+
+Tensor reduce_loss(const char* op, const Tensor& losses, std::int64_t reduction) {
+    if (reduction == 0) return losses;
+    if (reduction != 1 && reduction != 2)
+        throw ArgumentError(std::string(op) + ": expected reduction to be 0 (none), 1 (mean) or 2 (sum), found " +
+                            std::to_string(reduction));
+    return visit_rule<InAny>(losses.dtype(), op, [&]<class C>(C) {
+        const Tensor dense = losses.to(dtype_of<C>()).contiguous();
+        C total = sum_of(dense.data<C>(), dense.numel(), [](C v) { return v; });
+        const Tensor out = Tensor::empty({}, dtype_of<C>());
+        if (reduction == 1) {
+            if constexpr (std::is_same_v<C, std::int64_t>)
+                unsupported_dtype(op, losses.dtype());
+            else
+                total /= static_cast<C>(static_cast<double>(losses.numel()));
+        }
+        *out.data<C>() = total;
+        return out.to(losses.dtype());
+    });
+}
+
+namespace {
+
+/// `f(x, y)` of the promoted floating point dtype, reduced.
+template <class F>
+Tensor pointwise(const char* op, const Tensor& self, const Tensor& target, std::int64_t reduction, F f) {
+    const DType dtype = result_type(self, target);
+    return reduce_loss(
+        op, visit_rule<InFloat>(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, f, self, target); }),
+        reduction);
+}
+
+void require_same_shape(const char* op, const Tensor& self, const Tensor& target) {
+    if (self.shape() != target.shape())
+        throw ArgumentError(std::string(op) + ": expected target to have the shape of the input, found " +
+                            to_string(target.shape()) + " and " + to_string(self.shape()));
+}
+
+Tensor mse_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
+    const DType dtype = result_type(self, target);
+    return reduce_loss("mse_loss",
+                       visit_rule<InAny>(dtype, "mse_loss",
+                                         [&]<class C>(C) {
+                                             return elementwise<C>(
+                                                 dtype, [](C x, C y) { return (x - y) * (x - y); }, self, target);
+                                         }),
+                       reduction);
+}
+
+Tensor l1_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
+    const DType dtype = result_type(self, target);
+    if (is_complex(dtype))
+        return reduce_loss("l1_loss",
+                           elementwise<std::complex<double>>(
+                               to_real(dtype), [](auto x, auto y) { return std::abs(x - y); }, self, target),
+                           reduction);
+    return reduce_loss("l1_loss",
+                       binary<InReal>([](auto x, auto y) { return x < y ? y - x : x - y; })("l1_loss", self, target),
+                       reduction);
+}
+
+Tensor smooth_l1_loss(const Tensor& self, const Tensor& target, std::int64_t reduction, double beta) {
+    if (beta < 0) throw ArgumentError("smooth_l1_loss: expected beta to be at least 0, found " + std::to_string(beta));
+    if (beta == 0) return l1_loss(self, target, reduction);
+    return pointwise("smooth_l1_loss", self, target, reduction, [beta](auto x, auto y) {
+        using C = decltype(x);
+        const C z = std::fabs(x - y), b = static_cast<C>(beta);
+        return z < b ? C(.5) * z * z / b : z - C(.5) * b;
+    });
+}
+
+Tensor huber_loss(const Tensor& self, const Tensor& target, std::int64_t reduction, double delta) {
+    if (!(delta > 0))
+        throw ArgumentError("huber_loss: expected delta to be greater than 0, found " + std::to_string(delta));
+    return pointwise("huber_loss", self, target, reduction, [delta](auto x, auto y) {
+        using C = decltype(x);
+        const C z = std::fabs(x - y), d = static_cast<C>(delta);
+        return z <= d ? C(.5) * z * z : d * (z - C(.5) * d);
+    });
+}
+
+Tensor or_ones(const Tensor& weight, DType dtype) { return weight.defined() ? weight : Tensor::scalar(1.0, dtype); }
+
+/// Logarithms are cut off at -100.
+Tensor binary_cross_entropy(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction) {
+    require_same_shape("binary_cross_entropy", self, target);
+    return reduce_loss(
+        "binary_cross_entropy",
+        visit_float(self.dtype(), "binary_cross_entropy",
+                    [&]<class C>(C) {
+                        return elementwise<C>(
+                            self.dtype(),
+                            [](C x, C y, C w) {
+                                if (!(x >= 0 && x <= 1))
+                                    throw ArgumentError("binary_cross_entropy: expected input between 0 and 1, found " +
+                                                        std::to_string(x));
+                                const C log_x = std::fmax(std::log(x), C(-100));
+                                const C log_rest = std::fmax(std::log1p(-x), C(-100));
+                                return ((y - C(1)) * log_rest - y * log_x) * w;
+                            },
+                            self, target, or_ones(weight, self.dtype()));
+                    }),
+        reduction);
+}
+
+Tensor binary_cross_entropy_with_logits(const Tensor& self, const Tensor& target, const Tensor& weight,
+                                        const Tensor& pos_weight, std::int64_t reduction) {
+    require_same_shape("binary_cross_entropy_with_logits", self, target);
+    return reduce_loss(
+        "binary_cross_entropy_with_logits",
+        visit_float(self.dtype(), "binary_cross_entropy_with_logits",
+                    [&]<class C>(C) {
+                        return elementwise<C>(
+                            self.dtype(),
+                            [](C x, C y, C w, C positive) {
+                                const C log_weight = (positive - C(1)) * y + C(1);
+                                const C softplus = vmath::log1p(vmath::exp(-std::fabs(x))) - (x < C(0) ? x : C(0));
+                                return ((C(1) - y) * x + log_weight * softplus) * w;
+                            },
+                            self, target, or_ones(weight, self.dtype()), or_ones(pos_weight, self.dtype()));
+                    }),
+        reduction);
+}
+
+Tensor kl_div(const Tensor& self, const Tensor& target, std::int64_t reduction, bool log_target) {
+    return pointwise("kl_div", self, target, reduction, [log_target](auto x, auto y) {
+        using C = decltype(x);
+        if (log_target) return std::exp(y) * (y - x);
+        if (y != y) return y;
+        return (y == C(0) ? C(0) : y * std::log(y)) - y * x;
+    });
+}
+
+Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input, bool full, double eps,
+                        std::int64_t reduction) {
+    return pointwise("poisson_nll_loss", input, target, reduction, [=](auto x, auto y) {
+        using C = decltype(x);
+        C loss = log_input ? std::exp(x) - y * x : x - y * std::log(x + static_cast<C>(eps));
+        if (full && y > C(1)) loss += y * std::log(y) - y + C(.5) * std::log(C(2 * std::numbers::pi) * y);
+        return loss;
+    });
+}
+
+Tensor soft_margin_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
+    return pointwise("soft_margin_loss", self, target, reduction,
+                     [](auto x, auto y) { return std::log1p(std::exp(-y * x)); });
+}
+
+/// The input where the target is 1, max(0, margin - input) where it is -1.
+Tensor hinge_embedding_loss(const Tensor& self, const Tensor& target, double margin, std::int64_t reduction) {
+    const DType dtype = result_type(self, Tensor::wrapped_number(margin));
+    return reduce_loss("hinge_embedding_loss",
+                       visit_rule<InFloat>(dtype, "hinge_embedding_loss",
+                                           [&]<class C>(C) {
+                                               return elementwise<C>(
+                                                   dtype,
+                                                   [m = static_cast<C>(margin)](C x, C y) {
+                                                       const C rest = m - x;
+                                                       return (y == C(1) ? C(0) : (rest < C(0) ? C(0) : rest)) +
+                                                              (y == C(-1) ? C(0) : x);
+                                                   },
+                                                   self, target);
+                                           }),
+                       reduction);
+}
+
+Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Tensor& target, double margin,
+                           std::int64_t reduction) {
+    const Tensor* const operands[] = {&input1, &input2, &target};
+    const DType dtype = result_type(operands);
+    if (input1.dim() != input2.dim() || input1.dim() != target.dim())
+        throw ArgumentError(
+            "margin_ranking_loss: expected input1, input2 and target to have as many dimensions, found " +
+            describe(input1) + ", " + describe(input2) + " and " + describe(target));
+    const auto losses = [&]<class C>(C) {
+        return elementwise<C>(
+            dtype,
+            [m = static_cast<C>(margin)](C a, C b, C y) {
+                const C z = -y * (a - b) + m;
+                return z < C(0) ? C(0) : z;
+            },
+            input1, input2, target);
+    };
+    return reduce_loss("margin_ranking_loss", visit_rule<InReal>(dtype, "margin_ranking_loss", losses), reduction);
+}
+
+/// 1 - cos where the target is 1, max(0, cos - margin) where it is -1.
+Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const Tensor& target, double margin,
+                             std::int64_t reduction) {
+    if (target.dim() > 1 || input1.dim() != target.dim() + 1 || input2.dim() != input1.dim())
+        throw ArgumentError("cosine_embedding_loss: expected inputs of one dimension more than target, found " +
+                            describe(input1) + ", " + describe(input2) + " and target " + describe(target));
+    const DType dtype = to_float(result_type(input1, input2));
+    const Tensor losses = visit_float(dtype, "cosine_embedding_loss", [&]<class C>(C) {
+        constexpr C eps = C(1e-12);
+        const auto inner = [&](const Tensor& a, const Tensor& b) {
+            return sum_last(elementwise<C>(
+                dtype_of<C>(), [](C x, C y) { return x * y; }, a, b));
+        };
+        return elementwise<C>(
+            dtype,
+            [m = static_cast<C>(margin)](C ab, C aa, C bb, C y) {
+                const C cosine = ab / std::sqrt((aa + eps) * (bb + eps));
+                return (y == C(1) ? C(1) - cosine : C(0)) +
+                       (y == C(-1) ? (cosine - m < C(0) ? C(0) : cosine - m) : C(0));
+            },
+            inner(input1, input2), inner(input1, input1), inner(input2, input2), target);
+    });
+    return reduce_loss("cosine_embedding_loss", losses, reduction);
+}
+
+Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin,
+                           double p, double eps, bool swap, std::int64_t reduction) {
+    if (anchor.dim() != positive.dim() || anchor.dim() != negative.dim())
+        throw ArgumentError(
+            "triplet_margin_loss: expected anchor, positive and negative to have as many dimensions, found " +
+            describe(anchor) + ", " + describe(positive) + " and " + describe(negative));
+    const Tensor near = pairwise_distance(anchor, positive, p, eps, false);
+    Tensor far = pairwise_distance(anchor, negative, p, eps, false);
+    if (swap)
+        far = binary<InFloat>([](auto x, auto y) { return x < y || x != x ? x : y; })(
+            "triplet_margin_loss", far, pairwise_distance(positive, negative, p, eps, false));
+    return pointwise("triplet_margin_loss", near, far, reduction, [margin](auto x, auto y) {
+        using C = decltype(x);
+        const C z = static_cast<C>(margin) + x - y;
+        return z < C(0) ? C(0) : z;
+    });
+}
+
+}  // namespace
+
+void register_loss(Registry& r) {
+    r.add("mse_loss(Tensor self, Tensor target, int reduction=1) -> Tensor", mse_loss);
+    r.add("l1_loss(Tensor self, Tensor target, int reduction=1) -> Tensor", l1_loss);
+    r.add("smooth_l1_loss(Tensor self, Tensor target, int reduction=1, float beta=1.) -> Tensor", smooth_l1_loss);
+    r.add("huber_loss(Tensor self, Tensor target, int reduction=1, float delta=1.) -> Tensor", huber_loss);
+    r.add("binary_cross_entropy(Tensor self, Tensor target, Tensor? weight=None, int reduction=1) -> Tensor",
+          binary_cross_entropy);
+    r.add(
+        "binary_cross_entropy_with_logits(Tensor self, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, "
+        "int reduction=1) -> Tensor",
+        binary_cross_entropy_with_logits);
+    r.add("kl_div(Tensor self, Tensor target, int reduction=1, *, bool log_target=False) -> Tensor", kl_div);
+    r.add(
+        "poisson_nll_loss(Tensor input, Tensor target, bool log_input, bool full, float eps, int reduction) -> Tensor",
+        poisson_nll_loss);
+    r.add("soft_margin_loss(Tensor self, Tensor target, int reduction=1) -> Tensor", soft_margin_loss);
+    r.add("hinge_embedding_loss(Tensor self, Tensor target, float margin=1., int reduction=1) -> Tensor",
+          hinge_embedding_loss);
+    r.add(
+        "margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0., int reduction=1) -> Tensor",
+        margin_ranking_loss);
+    r.add(
+        "cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0., int reduction=1) -> "
+        "Tensor",
+        cosine_embedding_loss);
+    r.add(
+        "triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1., float p=2., "
+        "float eps=9.9999999999999995e-07, bool swap=False, int reduction=1) -> Tensor",
+        triplet_margin_loss);
+}
+
+}  // namespace torch_ir::kernels

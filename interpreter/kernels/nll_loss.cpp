@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+// Negative log likelihood and cross entropy over classes.
+#include <cmath>
+#include <optional>
+
+#include "kernels/families.hpp"
+#include "kernels/loss.hpp"
+#include "kernels/pointwise.hpp"
+#include "kernels/row_math.hpp"
+#include "rows.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+using Losses = std::tuple<Tensor, Tensor>;
+
+void check_reduction(const char* op, std::int64_t reduction) {
+    if (reduction < 0 || reduction > 2)
+        throw ArgumentError(std::string(op) + ": expected reduction to be 0 (none), 1 (mean) or 2 (sum), found " +
+                            std::to_string(reduction));
+}
+
+/// Is dimension 1 that of the classes? In a vector it is the only one.
+std::int64_t class_dim(const Tensor& self) { return self.dim() < 2 ? 0 : 1; }
+
+/// [N, C, …] log probabilities and [N, …] class numbers: -weight[c] · log p(c), and the sum of the weights used.
+Losses nll(const char* op, const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
+           std::int64_t ignore_index) {
+    check_reduction(op, reduction);
+    if (self.dim() == 0) throw ArgumentError(std::string(op) + ": expected self to have at least one dimension");
+    const std::int64_t dim = class_dim(self), classes = self.size(dim);
+    Ints expected = self.shape();
+    expected.erase(expected.begin() + dim);
+    if (target.shape() != expected)
+        throw ArgumentError(std::string(op) + ": expected target of shape " + to_string(expected) + ", found " +
+                            to_string(target.shape()));
+    if (!is_integral(target.dtype(), false))
+        throw ArgumentError(std::string(op) + ": expected target of class numbers, found " + describe(target));
+    if (weight.defined() && (weight.dim() != 1 || weight.numel() != classes))
+        throw ArgumentError(std::string(op) + ": expected weight to have " + std::to_string(classes) +
+                            " elements, found " + describe(weight));
+    return visit_float(self.dtype(), op, [&]<class C>(C) -> Losses {
+        const Tensor wide = self.to(dtype_of<C>());
+        const Tensor index = target.to(DType::Int64).contiguous();
+        const Tensor w = weight.defined() ? weight.to(dtype_of<C>()).contiguous() : Tensor();
+        const Tensor losses = Tensor::empty(target.shape(), dtype_of<C>());
+        const Tensor weights = Tensor::empty(target.shape(), dtype_of<C>());
+        const std::int64_t inner = self.dim() > 2 ? numel_of(std::span(self.shape()).subspan(2)) : 1;
+        const Tensor x = wide.contiguous();
+        for (std::int64_t i = 0; i < index.numel(); ++i) {
+            const std::int64_t c = index.data<std::int64_t>()[i];
+            C loss = 0, factor = 0;
+            if (c != ignore_index) {
+                if (c < 0 || c >= classes)
+                    throw ArgumentError(std::string(op) + ": expected target between 0 and " +
+                                        std::to_string(classes - 1) + ", found " + std::to_string(c));
+                factor = w.defined() ? w.data<C>()[c] : C(1);
+                loss = -factor * x.data<C>()[(i / inner * classes + c) * inner + i % inner];
+            }
+            losses.data<C>()[i] = loss;
+            weights.data<C>()[i] = factor;
+        }
+        const auto total = [](const Tensor& t) { return sum_of(t.data<C>(), t.numel(), [](C v) { return v; }); };
+        const C weight_sum = reduction == 0 ? C(0) : total(weights);
+        const Tensor total_weight = Tensor::scalar(static_cast<double>(weight_sum), self.dtype());
+        if (reduction == 0) return {losses.to(self.dtype()), total_weight};
+        const C sum = total(losses);
+        return {Tensor::scalar(static_cast<double>(reduction == 1 ? sum / weight_sum : sum), self.dtype()),
+                total_weight};
+    });
+}
+
+Losses nll_loss_forward(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
+                        std::int64_t ignore_index) {
+    if (self.dim() > 2)
+        throw ArgumentError("nll_loss_forward: expected self to have 1 or 2 dimensions, found " + describe(self));
+    // One sample's target may have no dimension or one element.
+    const bool single = self.dim() == 1 && target.dim() == 1 && target.numel() == 1;
+    return nll("nll_loss_forward", self, single ? target.reshape({}) : target, weight, reduction, ignore_index);
+}
+Losses nll_loss2d_forward(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
+                          std::int64_t ignore_index) {
+    if (self.dim() != 4)
+        throw ArgumentError("nll_loss2d_forward: expected self to have 4 dimensions, found " + describe(self));
+    return nll("nll_loss2d_forward", self, target, weight, reduction, ignore_index);
+}
+Tensor nll_loss(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
+                std::int64_t ignore_index) {
+    return std::get<0>(nll_loss_forward(self, target, weight, reduction, ignore_index));
+}
+Tensor nll_loss2d(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
+                  std::int64_t ignore_index) {
+    return std::get<0>(nll_loss2d_forward(self, target, weight, reduction, ignore_index));
+}
+Tensor nll_loss_nd(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
+                   std::int64_t ignore_index) {
+    return std::get<0>(nll("nll_loss_nd", self, target, weight, reduction, ignore_index));
+}
+
+/// Logarithms of the softmax over the classes, in the compute type: [rows, classes], the classes last.
+template <class C>
+Tensor log_probabilities(const Tensor& self, std::int64_t dim) {
+    const Rows<C> in = rows<C>(self, dim);
+    const Tensor y = Tensor::empty(in.memory.shape(), dtype_of<C>());
+    for (std::int64_t i = 0; i < in.count; ++i) {
+        const C* const x = in[i].data();
+        const C largest = max_of(x, in.length);
+        const C log_total = std::log(sum_of(x, in.length, [largest](C v) { return vmath::exp(v - largest); }));
+        for (std::int64_t j = 0; j < in.length; ++j)
+            y.template data<C>()[i * in.length + j] = x[j] - largest - log_total;
+    }
+    return y;
+}
+
+/// Targets that are probabilities: -Σ over classes of weight · target · log p; the mean is over samples.
+template <class C>
+Tensor soft_cross_entropy(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
+                          double smoothing) {
+    const std::int64_t dim = class_dim(self), classes = self.size(dim);
+    const Tensor log_p = log_probabilities<C>(self, dim);
+    const Rows<C> t = rows<C>(target, dim);
+    const Tensor w = weight.defined() ? weight.to(dtype_of<C>()).contiguous() : Tensor();
+    Ints shape = self.shape();
+    shape.erase(shape.begin() + dim);
+    const Tensor losses = Tensor::empty(shape, dtype_of<C>());
+    const C keep = static_cast<C>(1 - smoothing), spread = static_cast<C>(smoothing / static_cast<double>(classes));
+    for (std::int64_t i = 0; i < t.count; ++i) {
+        C total = 0;
+        for (std::int64_t j = 0; j < classes; ++j) {
+            const C smooth =
+                smoothing > 0 ? t[i][static_cast<std::size_t>(j)] * keep + spread : t[i][static_cast<std::size_t>(j)];
+            total +=
+                smooth * log_p.template data<C>()[i * classes + j] * (w.defined() ? w.template data<C>()[j] : C(1));
+        }
+        losses.template data<C>()[i] = -total;
+    }
+    if (reduction == 0) return losses;
+    const C sum = sum_of(losses.template data<C>(), losses.numel(), [](C v) { return v; });
+    const double samples = static_cast<double>(self.numel()) / static_cast<double>(classes);
+    return Tensor::scalar(static_cast<double>(reduction == 1 ? sum / static_cast<C>(samples) : sum), dtype_of<C>());
+}
+
+/// Class numbers; with label smoothing, every class shares a part of the target.
+template <class C>
+Tensor hard_cross_entropy(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
+                          std::int64_t ignore_index, double smoothing) {
+    const std::int64_t dim = class_dim(self), classes = self.size(dim);
+    const Tensor rows_last = log_probabilities<C>(self, dim);
+    const Ints dims{dim};
+    const Tensor log_p = unrows(rows_last, self, dims);
+    const Tensor w = weight.defined() ? weight.to(dtype_of<C>()) : Tensor();
+    const auto [loss, total_weight] = nll("cross_entropy_loss", log_p, target, w, reduction, ignore_index);
+    if (smoothing <= 0) return loss;
+    const Tensor index = target.to(DType::Int64).contiguous();
+    const Tensor weights = w.defined() ? w.contiguous() : Tensor();
+    const Tensor smooth = Tensor::empty(target.shape(), dtype_of<C>());
+    std::int64_t used = 0;
+    for (std::int64_t i = 0; i < index.numel(); ++i) {
+        C total = 0;
+        if (index.data<std::int64_t>()[i] != ignore_index) {
+            ++used;
+            for (std::int64_t j = 0; j < classes; ++j)
+                total -= rows_last.template data<C>()[i * classes + j] *
+                         (weights.defined() ? weights.template data<C>()[j] : C(1));
+        }
+        smooth.template data<C>()[i] = total;
+    }
+    const C keep = static_cast<C>(1 - smoothing), spread = static_cast<C>(smoothing / static_cast<double>(classes));
+    Tensor reduced = smooth;
+    if (reduction != 0) {
+        C sum = sum_of(smooth.template data<C>(), smooth.numel(), [](C v) { return v; });
+        if (reduction == 1)
+            sum /= weights.defined() ? static_cast<C>(total_weight.item().template to<double>()) : static_cast<C>(used);
+        reduced = Tensor::scalar(static_cast<double>(sum), dtype_of<C>());
+    }
+    return elementwise<C>(
+        dtype_of<C>(), [keep, spread](C hard, C soft) { return keep * hard + spread * soft; }, loss, reduced);
+}
+
+Tensor cross_entropy_loss(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
+                          std::int64_t ignore_index, double label_smoothing) {
+    check_reduction("cross_entropy_loss", reduction);
+    if (!(label_smoothing >= 0 && label_smoothing <= 1))
+        throw ArgumentError("cross_entropy_loss: expected label_smoothing between 0 and 1, found " +
+                            std::to_string(label_smoothing));
+    if (self.dim() == 0) throw ArgumentError("cross_entropy_loss: expected self to have at least one dimension");
+    const std::int64_t classes = self.size(class_dim(self));
+    if (weight.defined() && (weight.dim() != 1 || weight.numel() != classes))
+        throw ArgumentError("cross_entropy_loss: expected weight to have " + std::to_string(classes) +
+                            " elements, found " + describe(weight));
+    const bool soft = self.shape() == target.shape();
+    if (soft && !is_floating_point(target.dtype()))
+        throw ArgumentError("cross_entropy_loss: expected target probabilities to be of floating point, found " +
+                            describe(target));
+    return visit_float(self.dtype(), "cross_entropy_loss", [&]<class C>(C) {
+        return (soft ? soft_cross_entropy<C>(self, target, weight, reduction, label_smoothing)
+                     : hard_cross_entropy<C>(self, target, weight, reduction, ignore_index, label_smoothing))
+            .to(self.dtype());
+    });
+}
+
+}  // namespace
+
+void register_nll_loss(Registry& r) {
+    const std::string parameters =
+        "(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt ignore_index=-100) -> Tensor";
+    r.add("nll_loss" + parameters, nll_loss);
+    r.add("nll_loss_nd" + parameters, nll_loss_nd);
+    r.add("nll_loss2d" + parameters, nll_loss2d);
+    const std::string forward =
+        "(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor "
+        "total_weight)";
+    r.add("nll_loss_forward" + forward, nll_loss_forward);
+    r.add("nll_loss2d_forward" + forward, nll_loss2d_forward);
+    r.add(
+        "cross_entropy_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt "
+        "ignore_index=-100, float label_smoothing=0.) -> Tensor",
+        cross_entropy_loss);
+}
+
+}  // namespace torch_ir::kernels

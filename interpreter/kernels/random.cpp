@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: MIT
+// Random tensors: equal, number for number, to PyTorch's on the CPU (aten/src/ATen/native/cpu/DistributionTemplates.h).
+#include "kernels/random.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <numeric>
+
+#include "elementwise.hpp"
+#include "half.hpp"
+#include "kernels/families.hpp"
+#include "promote.hpp"
+
+namespace torch_ir {
+
+Generator& default_generator() {
+    static Generator generator;
+    return generator;
+}
+
+namespace kernels {
+namespace {
+
+using In = const Tensor&;
+using OptDType = std::optional<DType>;
+using OptLayout = std::optional<Layout>;
+using OptDevice = std::optional<Device>;
+using OptBool = std::optional<bool>;
+using OptFormat = std::optional<MemoryFormat>;
+
+/// Bits of a float type's significand.
+int significand_bits(DType dtype) {
+    switch (dtype) {
+        case DType::Float64:
+            return 53;
+        case DType::Float32:
+            return 24;
+        case DType::Float16:
+            return 11;
+        case DType::BFloat16:
+            return 8;
+        default:
+            throw UnsupportedError("random numbers of dtype '" + std::string(name(dtype)) + "' are not supported");
+    }
+}
+
+double round_to(DType dtype, double x) {
+    switch (dtype) {
+        case DType::Float32:
+            return static_cast<float>(x);
+        case DType::Float16:
+            return static_cast<double>(static_cast<Float16>(static_cast<float>(x)));
+        case DType::BFloat16:
+            return static_cast<float>(BFloat16(static_cast<float>(x)));
+        default:
+            return x;
+    }
+}
+
+/// One number in [from, to), of the precision of the dtype.
+double draw_uniform(Generator& g, DType dtype, double from, double to) {
+    if (dtype == DType::Float64) return g.uniform() * (to - from) + from;
+    const auto low = static_cast<float>(from);
+    return g.uniform_float(significand_bits(dtype)) * static_cast<float>(to - from) + low;
+}
+
+void fill_uniform(Context& context, In out, double from, double to) {
+    significand_bits(out.dtype());
+    if (!(from <= to))
+        throw ArgumentError("uniform: expected from <= to, found from " + std::to_string(from) + " and to " +
+                            std::to_string(to));
+    const double low = round_to(out.dtype(), from), high = round_to(out.dtype(), to);
+    fill_random(context, out, [&](Generator& g) { return draw_uniform(g, out.dtype(), low, high); });
+}
+
+/// Box-Muller on eight pairs: uniform numbers (i, i + 8) become normal ones. Every step is rounded to the dtype.
+void make_normal(double* x, DType dtype, double mean, double std) {
+    const auto r = [dtype](double v) { return round_to(dtype, v); };
+    for (int j = 0; j < 8; ++j) {
+        const double u1 = r(1 - x[j]), u2 = x[j + 8];
+        const double radius = r(std::sqrt(r(-2 * r(std::log(u1)))));
+        const double theta = r(2 * std::numbers::pi * u2);
+        x[j] = r(r(r(radius * r(std::cos(theta))) * std) + mean);
+        x[j + 8] = r(r(r(radius * r(std::sin(theta))) * std) + mean);
+    }
+}
+
+void fill_normal(Context& context, In out, double mean, double std) {
+    const DType dtype = out.dtype();
+    if (!(std >= 0)) throw ArgumentError("normal: expected std to be at least 0, found " + std::to_string(std));
+    if (is_complex(dtype)) {  // both parts share the variance
+        const Ints shape{out.numel(), 2};
+        const Tensor parts = Tensor::empty(shape, to_real(dtype));
+        fill_normal(context, parts, 0, std / std::numbers::sqrt2);
+        const auto size = static_cast<std::int64_t>(item_size(dtype));
+        std::copy(parts.raw(), parts.raw() + out.numel() * size, out.raw());
+        return;
+    }
+    significand_bits(dtype);
+    if (out.numel() < 16 || !out.is_contiguous())
+        return fill_random(context, out, [=](Generator& g) { return g.normal() * std + mean; });
+    std::vector<double> values(static_cast<std::size_t>(out.numel()));
+    {
+        Generator& generator = generator_of(context);
+        const std::scoped_lock lock(generator.mutex);
+        const double m = round_to(dtype, mean), s = round_to(dtype, std);
+        for (double& value : values) value = draw_uniform(generator, dtype, 0, 1);
+        for (std::size_t i = 0; i + 16 <= values.size(); i += 16) make_normal(&values[i], dtype, m, s);
+        if (values.size() % 16 != 0) {  // the last 16 are drawn anew
+            double* const last = values.data() + values.size() - 16;
+            for (int j = 0; j < 16; ++j) last[j] = draw_uniform(generator, dtype, 0, 1);
+            make_normal(last, dtype, m, s);
+        }
+    }
+    store(dtype, out.raw(), 1, Compute::Double, values.data(), out.numel());
+}
+
+/// Whole numbers in [low, low + range); range 0 stands for 2^64.
+void fill_integers(Context& context, In out, std::int64_t low, std::uint64_t range) {
+    const bool wide = range == 0 || range >= std::uint64_t{1} << 28;
+    fill_random(context, out, [=](Generator& g) {
+        const std::uint64_t value = wide ? g.random64() : g.random();
+        return static_cast<std::int64_t>((range == 0 ? value : value % range) + static_cast<std::uint64_t>(low));
+    });
+}
+
+/// The largest whole number that random_ draws for a dtype.
+std::int64_t largest_whole(DType dtype) {
+    if (dtype == DType::Bool) return 1;
+    if (is_floating_point(dtype)) return std::int64_t{1} << significand_bits(dtype);
+    const int bits = 8 * static_cast<int>(item_size(dtype));
+    const bool is_signed = category(dtype) == DTypeCategory::Signed;
+    return is_signed || bits == 64 ? std::numeric_limits<std::int64_t>::max() >> (64 - bits)
+                                   : (std::int64_t{1} << bits) - 1;
+}
+
+/// Any whole number that the dtype holds, from 0 on.
+Tensor random(Context& context, In self, None) {
+    const Tensor out = Tensor::empty_like(self, self.dtype());
+    const DType dtype = self.dtype();
+    const std::uint64_t range = static_cast<std::uint64_t>(largest_whole(dtype)) + 1;
+    const bool wide = dtype == DType::Float64 || dtype == DType::Int64 || dtype == DType::UInt64;
+    fill_random(context, out,
+                [=](Generator& g) { return static_cast<std::int64_t>((wide ? g.random64() : g.random()) % range); });
+    return out;
+}
+
+void check_range(const char* op, std::int64_t low, std::int64_t high) {
+    if (low >= high)
+        throw ArgumentError(std::string(op) + ": expected low to be less than high, found " + std::to_string(low) +
+                            " and " + std::to_string(high));
+}
+
+std::uint64_t width(std::int64_t low, std::int64_t high) {
+    return static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
+}
+
+Tensor random_from(Context& context, In self, std::int64_t from, std::optional<std::int64_t> to, None) {
+    const Tensor out = Tensor::empty_like(self, self.dtype());
+    if (to) {
+        check_range("random", from, *to);
+        fill_integers(context, out, from, width(from, *to));
+    } else {
+        fill_integers(context, out, from, width(from, largest_whole(self.dtype())) + 1);
+    }
+    return out;
+}
+Tensor random_to(Context& context, In self, std::int64_t to, None none) {
+    return random_from(context, self, 0, to, none);
+}
+
+Tensor rand(Context& context, const Ints& size, OptDType dtype) {
+    const Tensor out = Tensor::empty(size, dtype.value_or(DType::Float32));
+    if (is_complex(out.dtype())) {
+        const Tensor parts = Tensor::empty({out.numel(), 2}, to_real(out.dtype()));
+        fill_uniform(context, parts, 0, 1);
+        std::copy(parts.raw(), parts.raw() + out.bytes(), out.raw());
+    } else {
+        fill_uniform(context, out, 0, 1);
+    }
+    return out;
+}
+Tensor randn(Context& context, const Ints& size, OptDType dtype) {
+    const Tensor out = Tensor::empty(size, dtype.value_or(DType::Float32));
+    fill_normal(context, out, 0, 1);
+    return out;
+}
+Tensor randint(Context& context, std::int64_t low, std::int64_t high, const Ints& size, OptDType dtype) {
+    check_range("randint", low, high);
+    const Tensor out = Tensor::empty(size, dtype.value_or(DType::Int64));
+    fill_integers(context, out, low, width(low, high));
+    return out;
+}
+
+Tensor empty_like(In self, OptDType dtype, OptFormat format) {
+    const DType out = dtype.value_or(self.dtype());
+    return format == MemoryFormat::Contiguous ? Tensor::empty(self.shape(), out) : Tensor::empty_like(self, out);
+}
+
+Tensor rand_like(Context& context, In self, OptDType dtype, OptLayout, OptDevice, OptBool, OptFormat format) {
+    const Tensor out = empty_like(self, dtype, format);
+    fill_uniform(context, out, 0, 1);
+    return out;
+}
+Tensor randn_like(Context& context, In self, OptDType dtype, OptLayout, OptDevice, OptBool, OptFormat format) {
+    const Tensor out = empty_like(self, dtype, format);
+    fill_normal(context, out, 0, 1);
+    return out;
+}
+Tensor randint_like_low(Context& context, In self, std::int64_t low, std::int64_t high, OptDType dtype, OptLayout,
+                        OptDevice, OptBool, OptFormat format) {
+    check_range("randint_like", low, high);
+    const Tensor out = empty_like(self, dtype, format);
+    fill_integers(context, out, low, width(low, high));
+    return out;
+}
+Tensor randint_like(Context& context, In self, std::int64_t high, OptDType dtype, OptLayout layout, OptDevice device,
+                    OptBool pin, OptFormat format) {
+    return randint_like_low(context, self, 0, high, dtype, layout, device, pin, format);
+}
+
+Tensor randperm(Context& context, std::int64_t n, OptDType dtype) {
+    if (n < 0) throw ArgumentError("randperm: expected n to be at least 0, found " + std::to_string(n));
+    std::vector<std::int64_t> order(static_cast<std::size_t>(n));
+    std::iota(order.begin(), order.end(), std::int64_t{0});
+    Generator& generator = generator_of(context);
+    const std::scoped_lock lock(generator.mutex);
+    const bool wide = n >= std::numeric_limits<std::uint32_t>::max() / 20;
+    for (std::int64_t i = 0; i < n - 1; ++i) {
+        const std::uint64_t value = wide ? generator.random64() : generator.random();
+        const auto step = static_cast<std::int64_t>(value % static_cast<std::uint64_t>(n - i));
+        std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(i + step)]);
+    }
+    return Tensor::from_ints(order).to(dtype.value_or(DType::Int64));
+}
+
+Tensor uniform(Context& context, In self, double from, double to, None) {
+    const Tensor out = Tensor::empty_like(self, self.dtype());
+    fill_uniform(context, out, from, to);
+    return out;
+}
+
+Tensor normal_like(Context& context, In self, double mean, double std, None) {
+    const Tensor out = Tensor::empty_like(self, self.dtype());
+    fill_normal(context, out, mean, std);
+    return out;
+}
+
+/// Standard normal numbers times std plus mean, over the shape both broadcast to.
+Tensor normal(Context& context, In mean, In std) {
+    const Tensor out = Tensor::empty(broadcast_shapes(mean.shape(), std.shape()),
+                                     mean.is_wrapped_number() ? std.dtype() : mean.dtype());
+    fill_normal(context, out, 0, 1);
+    return visit_float(out.dtype(), "normal", [&]<class C>(C) {
+        return elementwise<C>(
+            out.dtype(), [](C z, C s, C m) { return z * s + m; }, out, std, mean);
+    });
+}
+
+/// `draw(generator)` for every element of a tensor like `self`.
+template <class F>
+Tensor draw_like(Context& context, const char* op, In self, F draw) {
+    if (!is_floating_point(self.dtype()))
+        throw UnsupportedError(std::string(op) + " is not defined for " + describe(self));
+    const Tensor out = Tensor::empty_like(self, self.dtype());
+    fill_random(context, out, draw);
+    return out;
+}
+
+Tensor exponential(Context& context, In self, double lambd, None) {
+    if (!(lambd > 0))
+        throw ArgumentError("exponential: expected lambd to be greater than 0, found " + std::to_string(lambd));
+    return draw_like(context, "exponential", self, [=](Generator& g) { return -1 / lambd * std::log1p(-g.uniform()); });
+}
+Tensor cauchy(Context& context, In self, double median, double sigma, None) {
+    if (!(sigma > 0))
+        throw ArgumentError("cauchy: expected sigma to be greater than 0, found " + std::to_string(sigma));
+    return draw_like(context, "cauchy", self, [=](Generator& g) {
+        constexpr double eps = std::numeric_limits<double>::epsilon();
+        return median + sigma * std::tan(std::numbers::pi * (std::clamp(g.uniform(), eps, 1 - eps) - .5));
+    });
+}
+Tensor log_normal(Context& context, In self, double mean, double std, None) {
+    if (!(std > 0)) throw ArgumentError("log_normal: expected std to be greater than 0, found " + std::to_string(std));
+    return draw_like(context, "log_normal", self, [=](Generator& g) { return std::exp(g.normal() * std + mean); });
+}
+Tensor geometric(Context& context, In self, double p, None) {
+    if (!(p > 0 && p < 1)) throw ArgumentError("geometric: expected p between 0 and 1, found " + std::to_string(p));
+    const Tensor out = Tensor::empty_like(self, self.dtype());
+    fill_random(context, out, [=](Generator& g) { return std::ceil(std::log(g.uniform()) / std::log1p(-p)); });
+    return out;
+}
+
+/// 1 with the probability that `p` holds for the element.
+Tensor bernoulli_tensor(Context& context, In self, In p, None) {
+    if (!is_floating_point(p.dtype()))
+        throw UnsupportedError("bernoulli is not defined for probabilities " + describe(p));
+    const Tensor out = Tensor::empty_like(self, self.dtype());
+    const Tensor probabilities = Tensor::empty_strided(out.shape(), out.strides(), DType::Float64);
+    probabilities.copy_from(p);
+    const double* next = probabilities.data<double>();
+    const bool wide = p.dtype() == DType::Float64;
+    fill_random(context, out, [&](Generator& g) -> std::int64_t {
+        if (!(*next >= 0 && *next <= 1))
+            throw ArgumentError("bernoulli: expected p between 0 and 1, found " + std::to_string(*next));
+        return wide ? g.uniform() < *next++ : g.uniform_float() < static_cast<float>(*next++);
+    });
+    return out;
+}
+Tensor bernoulli(Context& context, In self, None none) { return bernoulli_tensor(context, self, self, none); }
+Tensor bernoulli_p(Context& context, In self, double p, None) {
+    if (!(p >= 0 && p <= 1)) throw ArgumentError("bernoulli: expected p between 0 and 1, found " + std::to_string(p));
+    const Tensor out = Tensor::empty_like(self, self.dtype());
+    fill_bernoulli(context, out, p);
+    return out;
+}
+
+/// Draws without replacement: the elements whose p / q are largest, q exponentially distributed.
+void draw_distinct(Context& context, In p, std::int64_t row_length, std::int64_t samples, std::int64_t* out) {
+    const Tensor q = exponential(context, p, 1, None{});
+    const DType dtype = p.dtype();
+    const Tensor weights = p.to(DType::Float64), divisors = q.to(DType::Float64);
+    std::vector<double> score(static_cast<std::size_t>(row_length));
+    std::vector<std::int64_t> order(score.size());
+    for (std::int64_t begin = 0; begin < p.numel(); begin += row_length, out += samples) {
+        for (std::int64_t j = 0; j < row_length; ++j)
+            score[static_cast<std::size_t>(j)] =
+                round_to(dtype, weights.data<double>()[begin + j] / divisors.data<double>()[begin + j]);
+        std::iota(order.begin(), order.end(), std::int64_t{0});
+        std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+            return score[static_cast<std::size_t>(a)] > score[static_cast<std::size_t>(b)];
+        });
+        std::copy_n(order.begin(), samples, out);
+    }
+}
+
+void draw_repeated(Context& context, In p, std::int64_t row_length, std::int64_t samples, std::int64_t* out) {
+    Generator& generator = generator_of(context);
+    const std::scoped_lock lock(generator.mutex);
+    const Tensor weights = p.to(DType::Float64);
+    const DType dtype = p.dtype() == DType::Float64 ? DType::Float64 : DType::Float32;
+    std::vector<double> cumulative(static_cast<std::size_t>(row_length));
+    for (std::int64_t begin = 0; begin < p.numel(); begin += row_length) {
+        double sum = 0;
+        for (std::int64_t j = 0; j < row_length; ++j) {
+            sum = round_to(dtype, sum + weights.data<double>()[begin + j]);
+            cumulative[static_cast<std::size_t>(j)] = sum;
+        }
+        for (double& value : cumulative) value = round_to(p.dtype(), value / sum);
+        cumulative.back() = 1;
+        for (std::int64_t i = 0; i < samples; ++i) {
+            const auto found = std::lower_bound(cumulative.begin(), cumulative.end(), generator.uniform());
+            *out++ = std::min<std::int64_t>(found - cumulative.begin(), row_length - 1);
+        }
+    }
+}
+
+Tensor multinomial(Context& context, In self, std::int64_t num_samples, bool replacement, None) {
+    if (self.dim() != 1 && self.dim() != 2)
+        throw ArgumentError("multinomial: expected self to have 1 or 2 dimensions, found " + describe(self));
+    if (!is_floating_point(self.dtype()))
+        throw ArgumentError("multinomial: expected floating point probabilities, found " + describe(self));
+    const std::int64_t n = self.size(-1);
+    if (num_samples <= 0)
+        throw ArgumentError("multinomial: expected num_samples to be greater than 0, found " +
+                            std::to_string(num_samples));
+    if (n == 0 || (!replacement && num_samples > n))
+        throw ArgumentError("multinomial: cannot draw " + std::to_string(num_samples) + " samples of " +
+                            std::to_string(n) + " categories without replacement");
+    const Tensor p = self.contiguous();
+    const Tensor wide = p.to(DType::Float64);
+    for (std::int64_t begin = 0; begin < p.numel(); begin += n) {
+        double sum = 0;
+        for (std::int64_t j = 0; j < n; ++j) {
+            const double value = wide.data<double>()[begin + j];
+            if (!(value >= 0 && value <= std::numeric_limits<double>::max()))
+                throw ArgumentError("multinomial: expected probabilities to be finite and at least 0, found " +
+                                    std::to_string(value));
+            sum += value;
+        }
+        if (sum == 0) throw ArgumentError("multinomial: expected a row of probabilities to have a sum greater than 0");
+    }
+    Ints shape = self.shape();
+    shape.back() = num_samples;
+    const Tensor out = Tensor::empty(shape, DType::Int64);
+    if (replacement && num_samples != 1)
+        draw_repeated(context, p, n, num_samples, out.data<std::int64_t>());
+    else
+        draw_distinct(context, p, n, num_samples, out.data<std::int64_t>());
+    return out;
+}
+
+/// W. Hörmann, The transformed rejection method for generating Poisson random variables, 1993.
+std::int64_t draw_poisson(Generator& g, double lambda) {
+    if (!(lambda >= 0)) throw ArgumentError("poisson: expected rates of at least 0, found " + std::to_string(lambda));
+    if (lambda == 0) return 0;
+    if (lambda < 10) {
+        const double limit = std::exp(-lambda);
+        std::int64_t count = 0;
+        for (double product = g.uniform(); product > limit; product *= g.uniform()) ++count;
+        return count;
+    }
+    const double slam = std::sqrt(lambda), loglam = std::log(lambda), b = 0.931 + 2.53 * slam;
+    const double a = -0.059 + 0.02483 * b, invalpha = 1.1239 + 1.1328 / (b - 3.4), vr = 0.9277 - 3.6224 / (b - 2);
+    for (;;) {
+        const double u = g.uniform() - 0.5, v = g.uniform(), us = 0.5 - std::fabs(u);
+        const double k = std::floor((2 * a / us + b) * u + lambda + 0.43);
+        if (us >= 0.07 && v <= vr) return static_cast<std::int64_t>(k);
+        if (k < 0 || (us < 0.013 && v > us)) continue;
+        int sign = 0;
+        if (std::log(v) + std::log(invalpha) - std::log(a / (us * us) + b) <=
+            -lambda + k * loglam - lgamma_r(k + 1, &sign))
+            return static_cast<std::int64_t>(k);
+    }
+}
+
+Tensor poisson(Context& context, In self, None) {
+    const Tensor out = Tensor::empty(self.shape(), self.dtype());
+    const Tensor rates = self.to(DType::Float64).contiguous();
+    const double* next = rates.data<double>();
+    fill_random(context, out, [&](Generator& g) { return draw_poisson(g, *next++); });
+    return out;
+}
+
+constexpr const char* options =
+    "ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None";
+constexpr const char* int_options =
+    "ScalarType? dtype=4, Layout? layout=None, Device? device=None, bool? pin_memory=None";
+
+/// The plain form and the one that names a generator.
+template <class F, class G>
+void add_both(Registry& r, const std::string& name, const std::string& with_generator, const std::string& parameters,
+              const std::string& keywords, F plain, G with) {
+    r.add(name + "(" + parameters + ", *, " + keywords + ") -> Tensor", plain);
+    r.add(with_generator + "(" + parameters + ", *, Generator? generator, " + keywords + ") -> Tensor", with);
+}
+
+void register_sized(Registry& r) {
+    add_both(
+        r, "rand", "rand.generator", "SymInt[] size", options,
+        [](Context& c, const Ints& size, OptDType d, OptLayout, OptDevice, OptBool) { return rand(c, size, d); },
+        [](Context& c, const Ints& size, None, OptDType d, OptLayout, OptDevice, OptBool) { return rand(c, size, d); });
+    add_both(
+        r, "randn", "randn.generator", "SymInt[] size", options,
+        [](Context& c, const Ints& size, OptDType d, OptLayout, OptDevice, OptBool) { return randn(c, size, d); },
+        [](Context& c, const Ints& size, None, OptDType d, OptLayout, OptDevice, OptBool) {
+            return randn(c, size, d);
+        });
+    add_both(
+        r, "randint", "randint.generator", "SymInt high, SymInt[] size", int_options,
+        [](Context& c, std::int64_t high, const Ints& size, OptDType d, OptLayout, OptDevice, OptBool) {
+            return randint(c, 0, high, size, d);
+        },
+        [](Context& c, std::int64_t high, const Ints& size, None, OptDType d, OptLayout, OptDevice, OptBool) {
+            return randint(c, 0, high, size, d);
+        });
+    add_both(
+        r, "randint.low", "randint.low_generator", "SymInt low, SymInt high, SymInt[] size", int_options,
+        [](Context& c, std::int64_t low, std::int64_t high, const Ints& size, OptDType d, OptLayout, OptDevice,
+           OptBool) { return randint(c, low, high, size, d); },
+        [](Context& c, std::int64_t low, std::int64_t high, const Ints& size, None, OptDType d, OptLayout, OptDevice,
+           OptBool) { return randint(c, low, high, size, d); });
+    add_both(
+        r, "randperm", "randperm.generator", "SymInt n", int_options,
+        [](Context& c, std::int64_t n, OptDType d, OptLayout, OptDevice, OptBool) { return randperm(c, n, d); },
+        [](Context& c, std::int64_t n, None, OptDType d, OptLayout, OptDevice, OptBool) { return randperm(c, n, d); });
+}
+
+}  // namespace
+
+void register_random(Registry& r) {
+    register_sized(r);
+    const std::string like = std::string(options) + ", MemoryFormat? memory_format=None) -> Tensor";
+    r.add("rand_like(Tensor self, *, " + like, rand_like);
+    r.add("randn_like(Tensor self, *, " + like, randn_like);
+    r.add("randint_like(Tensor self, SymInt high, *, " + like, randint_like);
+    r.add("randint_like.low_dtype(Tensor self, SymInt low, SymInt high, *, " + like, randint_like_low);
+    r.add("uniform(Tensor self, float from=0., float to=1., *, Generator? generator=None) -> Tensor", uniform);
+    r.add("random(Tensor self, *, Generator? generator=None) -> Tensor", random);
+    r.add("random.from(Tensor self, int from, int? to, *, Generator? generator=None) -> Tensor", random_from);
+    r.add("random.to(Tensor self, int to, *, Generator? generator=None) -> Tensor", random_to);
+    r.add("exponential(Tensor self, float lambd=1., *, Generator? generator=None) -> Tensor", exponential);
+    r.add("cauchy(Tensor self, float median=0., float sigma=1., *, Generator? generator=None) -> Tensor", cauchy);
+    r.add("log_normal(Tensor self, float mean=1., float std=2., *, Generator? generator=None) -> Tensor", log_normal);
+    r.add("geometric(Tensor self, float p, *, Generator? generator=None) -> Tensor", geometric);
+    r.add("bernoulli(Tensor self, *, Generator? generator=None) -> Tensor", bernoulli);
+    r.add("bernoulli.p(Tensor self, float p, *, Generator? generator=None) -> Tensor", bernoulli_p);
+    r.add("bernoulli.Tensor(Tensor self, Tensor p, *, Generator? generator=None) -> Tensor", bernoulli_tensor);
+    r.add(
+        "multinomial(Tensor self, SymInt num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor",
+        multinomial);
+    r.add("poisson(Tensor self, Generator? generator=None) -> Tensor", poisson);
+    r.add("normal_functional(Tensor self, float mean=0., float std=1., *, Generator? generator=None) -> Tensor",
+          normal_like);
+    r.add("normal_(Tensor(a!) self, float mean=0., float std=1., *, Generator? generator=None) -> Tensor(a!)",
+          [](Context& c, In self, double mean, double std, None none) {
+              self.copy_from(normal_like(c, self, mean, std, none));
+              return self;
+          });
+    r.add("normal.Tensor_Tensor(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor",
+          [](Context& c, In mean, In std, None) { return normal(c, mean, std); });
+    r.add("normal.Tensor_float(Tensor mean, float std=1., *, Generator? generator=None) -> Tensor",
+          [](Context& c, In mean, double std, None) { return normal(c, mean, Tensor::wrapped_number(std)); });
+    r.add("normal.float_Tensor(float mean, Tensor std, *, Generator? generator=None) -> Tensor",
+          [](Context& c, double mean, In std, None) { return normal(c, Tensor::wrapped_number(mean), std); });
+    r.add(
+        "normal.float_float(float mean, float std, SymInt[] size, *, Generator? generator=None, " +
+            std::string(options) + ") -> Tensor",
+        [](Context& c, double mean, double std, const Ints& size, None, OptDType dtype, OptLayout, OptDevice, OptBool) {
+            const Tensor out = Tensor::empty(size, dtype.value_or(DType::Float32));
+            fill_normal(c, out, mean, std);
+            return out;
+        });
+}
+
+}  // namespace kernels
+}  // namespace torch_ir

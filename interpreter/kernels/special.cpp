@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// torch.special: functions that are computed in double precision whatever the dtype.
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "kernels/families.hpp"
+#include "kernels/pointwise.hpp"
+#include "kernels/special_math.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+using Function = double (*)(double);
+using Function2 = double (*)(double, double);
+using Polynomial = double (*)(double, std::int64_t);
+
+/// Integers become float32.
+Tensor apply_double(const char* op, const Tensor& self, Function f) {
+    return apply<InDouble>(
+        op, to_float(self.dtype()), [f](double x) { return f(x); }, self);
+}
+
+Tensor apply_double(const char* op, const Tensor& self, const Tensor& other, Function2 f) {
+    const DType dtype = to_float(result_type(self, other));
+    return visit_rule<InDouble>(dtype, op, [&]<class C>(C) {
+        return elementwise<C>(
+            dtype, [f](C x, C y) { return f(x, y); }, self, other);
+    });
+}
+
+struct Entry {
+    const char* names;
+    Function f;
+};
+
+/// The Bessel functions of the C library are 0 at infinity, PyTorch's NaN.
+template <Function f>
+double nan_at_infinity(double x) {
+    return std::isinf(x) ? std::numeric_limits<double>::quiet_NaN() : f(x);
+}
+
+constexpr Entry functions[] = {
+    {"digamma special_digamma special_psi", special::digamma},
+    {"erfinv special_erfinv", special::erfinv},
+    {"i0 special_i0", special::i0},
+    {"special_i0e", special::i0e},
+    {"special_i1", special::i1},
+    {"special_i1e", special::i1e},
+    {"special_modified_bessel_i0", special::i0},
+    {"special_modified_bessel_i1", special::i1},
+    {"special_modified_bessel_k0", special::k0},
+    {"special_modified_bessel_k1", special::k1},
+    {"special_bessel_j0", nan_at_infinity<::j0>},
+    {"special_bessel_j1", nan_at_infinity<::j1>},
+    {"special_bessel_y0", nan_at_infinity<::y0>},
+    {"special_bessel_y1", nan_at_infinity<::y1>},
+    {"special_entr", special::entr},
+    {"special_erfcx", special::erfcx},
+    {"special_ndtr", special::ndtr},
+    {"special_ndtri", special::ndtri},
+    {"special_log_ndtr", special::log_ndtr},
+};
+
+/// Those whose schema calls the argument x.
+constexpr Entry functions_of_x[] = {
+    {"special_airy_ai", special::airy_ai},
+    {"special_scaled_modified_bessel_k0", special::scaled_k0},
+    {"special_scaled_modified_bessel_k1", special::scaled_k1},
+    {"special_spherical_bessel_j0", special::spherical_j0},
+};
+
+struct Orthogonal {
+    const char* name;
+    Polynomial f;
+    bool shifted = false;        // of 2x - 1
+    std::int64_t limit[2] = {};  // the highest degree in float32 and float64: NaN above
+};
+
+constexpr Orthogonal polynomials[] = {
+    {"chebyshev_polynomial_t", special::chebyshev_t},
+    {"chebyshev_polynomial_u", special::chebyshev_u},
+    {"chebyshev_polynomial_v", special::chebyshev_v},
+    {"chebyshev_polynomial_w", special::chebyshev_w},
+    {"hermite_polynomial_h", special::hermite_h, false, {128, 512}},
+    {"hermite_polynomial_he", special::hermite_he, false, {128, 512}},
+    {"laguerre_polynomial_l", special::laguerre_l},
+    {"legendre_polynomial_p", special::legendre_p},
+    {"shifted_chebyshev_polynomial_t", special::chebyshev_t, true},
+    {"shifted_chebyshev_polynomial_u", special::chebyshev_u, true},
+    {"shifted_chebyshev_polynomial_v", special::chebyshev_v, true},
+    {"shifted_chebyshev_polynomial_w", special::chebyshev_w, true},
+};
+
+Tensor evaluate(const Orthogonal& polynomial, const Tensor& x, const Tensor& n) {
+    const DType dtype = to_float(result_type(x, n));
+    const std::int64_t limit = polynomial.limit[dtype == DType::Float64];
+    return visit_rule<InDouble>(dtype, polynomial.name, [&]<class C>(C) {
+        return elementwise<C>(
+            dtype,
+            [f = polynomial.f, shifted = polynomial.shifted, limit](C v, C degree) {
+                if (!(degree > -9e18 && degree < 9e18)) return degree < 0 ? C(0) : std::numeric_limits<C>::quiet_NaN();
+                const auto k = static_cast<std::int64_t>(degree);
+                if (limit != 0 && k > limit) return std::numeric_limits<C>::quiet_NaN();
+                return f(shifted ? 2 * v - 1 : v, k);
+            },
+            x, n);
+    });
+}
+
+Tensor polygamma(std::int64_t n, const Tensor& self) {
+    if (n < 0) throw ArgumentError("polygamma: expected n to be at least 0, found " + std::to_string(n));
+    return apply<InDouble>(
+        "polygamma", to_float(self.dtype()), [n](double x) { return special::polygamma(n, x); }, self);
+}
+
+/// log Γ of p dimensions: Σ log Γ(x - i / 2) + p (p - 1) / 4 log π.
+Tensor multigammaln(const Tensor& self, std::int64_t p) {
+    if (p < 1) throw ArgumentError("mvlgamma: expected p to be at least 1, found " + std::to_string(p));
+    const auto order = static_cast<double>(p);
+    const double constant = order * (order - 1) / 4 * std::log(std::numbers::pi);
+    return apply<InDouble>(
+        "mvlgamma", to_float(self.dtype()),
+        [p, constant](double x) {
+            double sum = constant;
+            for (std::int64_t i = 0; i < p; ++i) sum += special::lgamma(x - static_cast<double>(i) / 2);
+            return sum;
+        },
+        self);
+}
+
+}  // namespace
+
+void register_special(Registry& r) {
+    for (const auto& [entries, argument] :
+         {std::pair(std::span<const Entry>(functions), "self"), std::pair(std::span<const Entry>(functions_of_x), "x")})
+        for (const Entry& entry : entries)
+            for_each_name(entry.names, [&, argument = argument](const std::string& op) {
+                r.add(op + "(Tensor " + argument + ") -> Tensor",
+                      [op, f = entry.f](const Tensor& x) { return apply_double(op.c_str(), x, f); });
+            });
+    for (const Orthogonal& polynomial : polynomials) {
+        const std::string op = std::string("special_") + polynomial.name;
+        const auto kernel = [&polynomial](const Tensor& x, const Tensor& n) { return evaluate(polynomial, x, n); };
+        r.add(op + "(Tensor x, Tensor n) -> Tensor", kernel);
+        r.add(op + ".x_scalar(Scalar x, Tensor n) -> Tensor", kernel);
+        r.add(op + ".n_scalar(Tensor x, Scalar n) -> Tensor", kernel);
+    }
+    const auto zeta = [](const Tensor& self, const Tensor& other) {
+        return apply_double("zeta", self, other, special::zeta);
+    };
+    r.add("special_zeta(Tensor self, Tensor other) -> Tensor", zeta);
+    r.add("special_zeta.self_scalar(Scalar self, Tensor other) -> Tensor", zeta);
+    r.add("special_zeta.other_scalar(Tensor self, Scalar other) -> Tensor", zeta);
+    struct Entry2 {
+        const char* op;
+        Function2 f;
+    };
+    for (const Entry2& entry : {Entry2{"igamma", special::gammainc}, Entry2{"special_gammainc", special::gammainc},
+                                Entry2{"igammac", special::gammaincc}, Entry2{"special_gammaincc", special::gammaincc}})
+        r.add(
+            std::string(entry.op) + "(Tensor self, Tensor other) -> Tensor",
+            [entry](const Tensor& self, const Tensor& other) { return apply_double(entry.op, self, other, entry.f); });
+    r.add("polygamma_(Tensor(a!) self, int n) -> Tensor(a!)", [](const Tensor& self, std::int64_t n) {
+        self.copy_from(polygamma(n, self));
+        return self;
+    });
+    r.add("polygamma(int n, Tensor self) -> Tensor", polygamma);
+    r.add("special_polygamma(int n, Tensor self) -> Tensor", polygamma);
+    r.add("mvlgamma(Tensor self, int p) -> Tensor", multigammaln);
+    r.add("special_multigammaln(Tensor self, int p) -> Tensor", multigammaln);
+}
+
+}  // namespace torch_ir::kernels

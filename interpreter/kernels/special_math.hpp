@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Special functions of real numbers in double precision, where the C library has none. Edge values are PyTorch's
+// (aten/src/ATen/native/Math.h).
+#pragma once
+
+#include <cstdint>
+
+namespace torch_ir::kernels::special {
+
+// Gamma and its kin.
+double lgamma(double x);
+double digamma(double x);
+double trigamma(double x);
+double polygamma(std::int64_t n, double x);
+/// Hurwitz's Σ 1 / (q + k)^x.
+double zeta(double x, double q);
+/// The regularised incomplete gamma functions, lower and upper.
+double gammainc(double a, double x);
+double gammaincc(double a, double x);
+
+// The error function and the normal distribution.
+double erfinv(double y);
+/// e^(x²) erfc(x).
+double erfcx(double x);
+double ndtr(double x);
+double log_ndtr(double x);
+double ndtri(double p);
+double entr(double x);
+
+// Bessel functions; `_e` are scaled by e^-|x|, the scaled k by e^x.
+double i0(double x);
+double i0e(double x);
+double i1(double x);
+double i1e(double x);
+double k0(double x);
+double k1(double x);
+double scaled_k0(double x);
+double scaled_k1(double x);
+double spherical_j0(double x);
+double airy_ai(double x);
+
+// Orthogonal polynomials of degree n; 0 for negative n.
+double chebyshev_t(double x, std::int64_t n);
+double chebyshev_u(double x, std::int64_t n);
+double chebyshev_v(double x, std::int64_t n);
+double chebyshev_w(double x, std::int64_t n);
+double hermite_h(double x, std::int64_t n);
+double hermite_he(double x, std::int64_t n);
+double laguerre_l(double x, std::int64_t n);
+double legendre_p(double x, std::int64_t n);
+
+}  // namespace torch_ir::kernels::special
