@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Tensors from sizes and numbers. Layout, device and pinning arguments are taken and do not matter.
+// Tensors from sizes and numbers. Layout, device and pinning arguments are
+// taken and do not matter.
 #include <algorithm>
 #include <cmath>
 
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
 #include "kernels/view.hpp"
-#include "parallel.hpp"
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
+using In = const Tensor &;
 using OptDType = std::optional<DType>;
 using OptLayout = std::optional<Layout>;
 using OptDevice = std::optional<Device>;
@@ -22,623 +22,268 @@ namespace {
 constexpr DType default_dtype = DType::Float32;
 
 /// `dtype`, or that of a number: bool, int64, float32 or complex64.
-DType number_dtype(OptDType dtype, const Scalar& value) { return dtype.value_or(value.default_dtype()); }
-
-/// A tensor of that dtype whose i-th element is `f(i)`, computed in C.
-template <class C, class F>
-Tensor generate(std::int64_t count, DType dtype, F f) {
-    Tensor result = Tensor::empty({count}, dtype);
-    constexpr std::int64_t block = 1024;
-    const auto item = static_cast<std::int64_t>(item_size(dtype));
-    parallel_for((count + block - 1) / block, 32, [&](std::int64_t begin, std::int64_t end) {
-        C values[block];
-        for (std::int64_t b = begin; b < end; ++b) {
-            const std::int64_t n = std::min(block, count - b * block);
-            for (std::int64_t i = 0; i < n; ++i) values[i] = f(b * block + i);
-            store(dtype, result.raw() + b * block * item, 1, compute_of<C>(), values, n);
-        }
-    });
-    return result;
+DType number_dtype(OptDType dtype, const Scalar &value) {
+  return dtype.value_or(value.default_dtype());
 }
 
-/// Calls `f` with the type to generate in: int64, double (for all floats) or complex.
-template <class F>
-Tensor visit_generator(DType dtype, F&& f) {
-    switch (compute_for(dtype)) {
-        case Compute::Int64:
-            return f(std::int64_t{});
-        case Compute::Complex:
-            return f(std::complex<double>{});
-        default:
-            return f(double{});
-    }
-}
-
-std::int64_t checked_count(const char* op, double count) {
-    if (!(count >= 0) || count > 9e15)
-        throw ArgumentError(std::string(op) + ": the number of elements is out of range");
-    return static_cast<std::int64_t>(count);
-}
-
-void check_bounds(const char* op, const Scalar& start, const Scalar& end, const Scalar& step) {
-    for (const Scalar* value : {&start, &end, &step})
-        if (value->kind() == Scalar::Kind::Complex)
-            throw ArgumentError(std::string(op) + ": complex bounds are not supported");
-    if (step.to<double>() == 0) throw ArgumentError(std::string(op) + ": step must be nonzero");
-    if (!std::isfinite(start.to<double>()) || !std::isfinite(end.to<double>()))
-        throw ArgumentError(std::string(op) + ": unsupported range " + std::to_string(start.to<double>()) + " -> " +
-                            std::to_string(end.to<double>()));
-    if (step.to<double>() > 0 ? start.to<double>() > end.to<double>() : start.to<double>() < end.to<double>())
-        throw ArgumentError(std::string(op) + ": upper bound and lower bound are inconsistent with the sign of step");
-}
-
-/// `start + i * step`.
-Tensor progression(std::int64_t count, DType dtype, const Scalar& start, const Scalar& step) {
-    if (is_integral(dtype, true)) {
-        const auto first = start.to<std::int64_t>();
-        const auto by = step.to<std::int64_t>();
-        return generate<std::int64_t>(count, dtype, [=](std::int64_t i) {
-            return static_cast<std::int64_t>(static_cast<std::uint64_t>(first) +
-                                             static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(by));
-        });
-    }
-    const auto first = start.to<double>();
-    const auto by = step.to<double>();
-    return generate<double>(count, dtype, [=](std::int64_t i) { return first + static_cast<double>(i) * by; });
-}
-
-Tensor arange_step(const Scalar& start, const Scalar& end, const Scalar& step, OptDType dtype, OptLayout, OptDevice,
-                   OptBool) {
-    const bool integral = start.is_integral() && end.is_integral() && step.is_integral();
-    const DType out = dtype.value_or(integral ? DType::Int64 : default_dtype);
-    check_bounds("arange", start, end, step);
-    std::int64_t count = 0;
-    if (out == DType::Int64) {
-        const auto first = start.to<std::int64_t>();
-        const auto by = step.to<std::int64_t>();
-        if (by == 0) throw ArgumentError("arange: step must be nonzero");
-        std::int64_t span = 0;
-        if (__builtin_sub_overflow(end.to<std::int64_t>(), first, &span))
-            throw ArgumentError("arange: the range is too large");
-        count = std::max<std::int64_t>(0, span / by + (span % by != 0 && (span < 0) == (by < 0) ? 1 : 0));
-    } else {
-        count = checked_count("arange", std::ceil((end.to<double>() - start.to<double>()) / step.to<double>()));
-    }
-    return progression(count, out, start, step);
-}
-
-Tensor arange_start(const Scalar& start, const Scalar& end, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return arange_step(start, end, 1, dtype, {}, {}, {});
-}
-
-Tensor arange(const Scalar& end, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return arange_step(0, end, 1, dtype, {}, {}, {});
-}
-
-/// Like arange, but `end` belongs to it and the default dtype is float32.
-Tensor range_step(const Scalar& start, const Scalar& end, const Scalar& step, OptDType dtype, OptLayout, OptDevice,
-                  OptBool) {
-    check_bounds("range", start, end, step);
-    const double count = std::floor((end.to<double>() - start.to<double>()) / step.to<double>()) + 1;
-    return progression(checked_count("range", count), dtype.value_or(default_dtype), start, step);
-}
-
-Tensor range(const Scalar& start, const Scalar& end, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return range_step(start, end, 1, dtype, {}, {}, {});
-}
-
-void check_steps(const char* op, std::int64_t steps) {
-    if (steps < 0)
-        throw ArgumentError(std::string(op) + ": number of steps must be non-negative, found " + std::to_string(steps));
-}
-
-DType space_dtype(const Scalar& start, const Scalar& end, OptDType dtype) {
-    const bool complex = start.kind() == Scalar::Kind::Complex || end.kind() == Scalar::Kind::Complex;
-    const DType out = dtype.value_or(complex ? DType::Complex64 : default_dtype);
-    if (complex && !is_complex(out))
-        throw ArgumentError("expected a complex dtype for complex bounds, found '" + std::string(name(out)) + "'");
-    return out;
-}
-
-/// `steps` values from `start` to `end`, counted from the nearer end as PyTorch does, through `f`.
-template <class F>
-Tensor spaced(const Scalar& start, const Scalar& end, std::int64_t steps, DType dtype, F f) {
-    const auto values = [&]<class C>(C) {
-        C first = start.to<C>();
-        C last = end.to<C>();
-        if (is_integral(dtype, true)) {
-            first = static_cast<C>(start.to<std::int64_t>());
-            last = static_cast<C>(end.to<std::int64_t>());
-        }
-        const C step = steps > 1 ? (last - first) / static_cast<C>(static_cast<double>(steps - 1)) : C(0);
-        return generate<C>(steps, dtype, [=](std::int64_t i) {
-            return f(i < steps / 2 || steps == 1 ? first + step * static_cast<C>(static_cast<double>(i))
-                                                 : last - step * static_cast<C>(static_cast<double>(steps - i - 1)));
-        });
-    };
-    return is_complex(dtype) ? values(std::complex<double>{}) : values(double{});
-}
-
-Tensor linspace(const Scalar& start, const Scalar& end, std::int64_t steps, OptDType dtype, OptLayout, OptDevice,
-                OptBool) {
-    check_steps("linspace", steps);
-    return spaced(start, end, steps, space_dtype(start, end, dtype), [](auto x) { return x; });
-}
-
-Tensor logspace(const Scalar& start, const Scalar& end, std::int64_t steps, double base, OptDType dtype, OptLayout,
-                OptDevice, OptBool) {
-    check_steps("logspace", steps);
-    return spaced(start, end, steps, space_dtype(start, end, dtype), [base](auto x) {
-        if constexpr (std::is_same_v<decltype(x), double>)
-            return std::pow(base, x);
-        else
-            return std::exp(x * std::log(std::complex<double>(base)));
-    });
-}
-
-Scalar scalar_of(const char* op, const char* argument, In tensor) {
-    if (tensor.dim() != 0)
-        throw ArgumentError(std::string(op) + ": expected " + argument + " to be a 0-d tensor, found " +
-                            describe(tensor));
-    return tensor.item();
-}
-
-Tensor linspace_tensors(In start, In end, std::int64_t steps, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return linspace(scalar_of("linspace", "start", start), scalar_of("linspace", "end", end), steps, dtype, {}, {}, {});
-}
-
-Tensor logspace_tensors(In start, In end, std::int64_t steps, double base, OptDType dtype, OptLayout, OptDevice,
-                        OptBool) {
-    return logspace(scalar_of("logspace", "start", start), scalar_of("logspace", "end", end), steps, base, dtype, {},
-                    {}, {});
-}
-
-Tensor full(const Ints& size, const Scalar& fill_value, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return Tensor::full(size, fill_value, number_dtype(dtype, fill_value));
+Tensor full(const Ints &size, const Scalar &fill_value, OptDType dtype,
+            OptLayout, OptDevice, OptBool) {
+  return Tensor::full(size, fill_value, number_dtype(dtype, fill_value));
 }
 
 template <int Value>
-Tensor constant(const Ints& size, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return Tensor::full(size, Value, dtype.value_or(default_dtype));
+Tensor constant(const Ints &size, OptDType dtype, OptLayout, OptDevice,
+                OptBool) {
+  return Tensor::full(size, Value, dtype.value_or(default_dtype));
 }
 
 /// What PyTorch leaves uninitialised is zero here, so that runs repeat.
-Tensor empty(const Ints& size, OptDType dtype, OptLayout, OptDevice, OptBool, OptFormat memory_format) {
-    Tensor result = empty_format(size, dtype.value_or(default_dtype), memory_format.value_or(MemoryFormat::Contiguous));
-    result.fill(0);
-    return result;
+Tensor empty(const Ints &size, OptDType dtype, OptLayout, OptDevice, OptBool,
+             OptFormat memory_format) {
+  Tensor result =
+      empty_format(size, dtype.value_or(default_dtype),
+                   memory_format.value_or(MemoryFormat::Contiguous));
+  result.fill(0);
+  return result;
 }
 
-Tensor empty_strided(const Ints& size, const Ints& stride, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    if (size.size() != stride.size())
-        throw ArgumentError("empty_strided: size " + to_string(size) + " and stride " + to_string(stride) +
-                            " must have the same length");
-    std::int64_t extent = numel_of(size) == 0 ? 0 : 1;
-    for (std::size_t i = 0; i < size.size(); ++i) {
-        if (stride[i] < 0)
-            throw ArgumentError("empty_strided: negative strides are not supported, found " + to_string(stride));
-        std::int64_t reach = 0;
-        if (extent &&
-            (__builtin_mul_overflow(size[i] - 1, stride[i], &reach) || __builtin_add_overflow(extent, reach, &extent)))
-            throw ArgumentError("empty_strided: a tensor of size " + to_string(size) + " and stride " +
-                                to_string(stride) + " is too large");
-    }
-    return Tensor::zeros({extent}, dtype.value_or(default_dtype)).as_strided(size, stride, 0);
+Tensor empty_strided(const Ints &size, const Ints &stride, OptDType dtype,
+                     OptLayout, OptDevice, OptBool) {
+  if (size.size() != stride.size())
+    throw ArgumentError("empty_strided: size " + to_string(size) +
+                        " and stride " + to_string(stride) +
+                        " must have the same length");
+  std::int64_t extent = numel_of(size) == 0 ? 0 : 1;
+  for (std::size_t i = 0; i < size.size(); ++i) {
+    if (stride[i] < 0)
+      throw ArgumentError(
+          "empty_strided: negative strides are not supported, found " +
+          to_string(stride));
+    std::int64_t reach = 0;
+    if (extent && (__builtin_mul_overflow(size[i] - 1, stride[i], &reach) ||
+                   __builtin_add_overflow(extent, reach, &extent)))
+      throw ArgumentError("empty_strided: a tensor of size " + to_string(size) +
+                          " and stride " + to_string(stride) + " is too large");
+  }
+  return Tensor::zeros({extent}, dtype.value_or(default_dtype))
+      .as_strided(size, stride, 0);
 }
 
-Tensor empty_permuted(const Ints& size, const Ints& physical_layout, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    if (physical_layout.size() != size.size())
-        throw ArgumentError("empty_permuted: physical_layout " + to_string(physical_layout) +
-                            " must have one entry for each of " + std::to_string(size.size()) + " sizes");
-    Ints strides(size.size(), -1);
-    std::int64_t stride = 1;
-    numel_of(size);
-    for (std::size_t i = size.size(); i-- > 0;) {
-        const std::int64_t d = physical_layout[i];
-        if (d < 0 || d >= static_cast<std::int64_t>(size.size()) || strides[static_cast<std::size_t>(d)] != -1)
-            throw ArgumentError("empty_permuted: physical_layout " + to_string(physical_layout) +
-                                " is not a permutation");
-        strides[static_cast<std::size_t>(d)] = stride;
-        stride *= std::max<std::int64_t>(1, size[static_cast<std::size_t>(d)]);
-    }
-    return empty_strided(size, strides, dtype, {}, {}, {});
+Tensor empty_permuted(const Ints &size, const Ints &physical_layout,
+                      OptDType dtype, OptLayout, OptDevice, OptBool) {
+  if (physical_layout.size() != size.size())
+    throw ArgumentError("empty_permuted: physical_layout " +
+                        to_string(physical_layout) +
+                        " must have one entry for each of " +
+                        std::to_string(size.size()) + " sizes");
+  Ints strides(size.size(), -1);
+  std::int64_t stride = 1;
+  numel_of(size);
+  for (std::size_t i = size.size(); i-- > 0;) {
+    const std::int64_t d = physical_layout[i];
+    if (d < 0 || d >= static_cast<std::int64_t>(size.size()) ||
+        strides[static_cast<std::size_t>(d)] != -1)
+      throw ArgumentError("empty_permuted: physical_layout " +
+                          to_string(physical_layout) + " is not a permutation");
+    strides[static_cast<std::size_t>(d)] = stride;
+    stride *= std::max<std::int64_t>(1, size[static_cast<std::size_t>(d)]);
+  }
+  return empty_strided(size, strides, dtype, {}, {}, {});
 }
 
-Tensor full_like(In self, const Scalar& fill_value, OptDType dtype, OptLayout, OptDevice, OptBool,
-                 OptFormat memory_format) {
-    const DType out = dtype.value_or(self.dtype());
-    const MemoryFormat format = memory_format.value_or(MemoryFormat::Preserve);
-    Tensor result =
-        format == MemoryFormat::Preserve ? Tensor::empty_like(self, out) : empty_format(self.shape(), out, format);
-    result.fill(fill_value);
-    return result;
+Tensor full_like(In self, const Scalar &fill_value, OptDType dtype, OptLayout,
+                 OptDevice, OptBool, OptFormat memory_format) {
+  const DType out = dtype.value_or(self.dtype());
+  const MemoryFormat format = memory_format.value_or(MemoryFormat::Preserve);
+  Tensor result = format == MemoryFormat::Preserve
+                      ? Tensor::empty_like(self, out)
+                      : empty_format(self.shape(), out, format);
+  result.fill(fill_value);
+  return result;
 }
 
 template <int Value>
-Tensor constant_like(In self, OptDType dtype, OptLayout, OptDevice, OptBool, OptFormat memory_format) {
-    return full_like(self, Value, dtype, {}, {}, {}, memory_format);
+Tensor constant_like(In self, OptDType dtype, OptLayout, OptDevice, OptBool,
+                     OptFormat memory_format) {
+  return full_like(self, Value, dtype, {}, {}, {}, memory_format);
 }
 
 template <int Value>
-Tensor new_constant(In self, const Ints& size, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return Tensor::full(size, Value, dtype.value_or(self.dtype()));
+Tensor new_constant(In self, const Ints &size, OptDType dtype, OptLayout,
+                    OptDevice, OptBool) {
+  return Tensor::full(size, Value, dtype.value_or(self.dtype()));
 }
 
-Tensor new_full(In self, const Ints& size, const Scalar& fill_value, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return Tensor::full(size, fill_value, dtype.value_or(self.dtype()));
+Tensor new_full(In self, const Ints &size, const Scalar &fill_value,
+                OptDType dtype, OptLayout, OptDevice, OptBool) {
+  return Tensor::full(size, fill_value, dtype.value_or(self.dtype()));
 }
 
-Tensor new_empty_strided(In self, const Ints& size, const Ints& stride, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return empty_strided(size, stride, dtype.value_or(self.dtype()), {}, {}, {});
+Tensor new_empty_strided(In self, const Ints &size, const Ints &stride,
+                         OptDType dtype, OptLayout, OptDevice, OptBool) {
+  return empty_strided(size, stride, dtype.value_or(self.dtype()), {}, {}, {});
 }
 
-Tensor scalar_tensor(const Scalar& s, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return Tensor::scalar(s,
-                          number_dtype(dtype, s.is_integral() || s.kind() == Scalar::Kind::Complex ? s : Scalar(0.0)));
+Tensor scalar_tensor(const Scalar &s, OptDType dtype, OptLayout, OptDevice,
+                     OptBool) {
+  return Tensor::scalar(
+      s,
+      number_dtype(dtype, s.is_integral() || s.kind() == Scalar::Kind::Complex
+                              ? s
+                              : Scalar(0.0)));
 }
 
-Tensor eye_m(std::int64_t n, std::int64_t m, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    if (n < 0 || m < 0)
-        throw ArgumentError("eye: n and m must be non-negative, found " + std::to_string(n) + " and " +
-                            std::to_string(m));
-    Tensor result = Tensor::zeros({n, m}, dtype.value_or(default_dtype));
-    result.as_strided({std::min(n, m)}, {m + 1}, 0).fill(1);
-    return result;
+Tensor eye_m(std::int64_t n, std::int64_t m, OptDType dtype, OptLayout,
+             OptDevice, OptBool) {
+  if (n < 0 || m < 0)
+    throw ArgumentError("eye: n and m must be non-negative, found " +
+                        std::to_string(n) + " and " + std::to_string(m));
+  Tensor result = Tensor::zeros({n, m}, dtype.value_or(default_dtype));
+  result.as_strided({std::min(n, m)}, {m + 1}, 0).fill(1);
+  return result;
 }
 
-Tensor eye(std::int64_t n, OptDType dtype, OptLayout, OptDevice, OptBool) { return eye_m(n, n, dtype, {}, {}, {}); }
-
-/// [2, count]: rows and columns of the elements on and below (lower) or on and above the diagonal `offset`.
-Tensor triangle_indices(bool lower, std::int64_t row, std::int64_t col, std::int64_t offset, OptDType dtype) {
-    if (row < 0 || col < 0)
-        throw ArgumentError("row and col must be non-negative, found " + std::to_string(row) + " and " +
-                            std::to_string(col));
-    const DType out = dtype.value_or(DType::Int64);
-    if (out != DType::Int64 && out != DType::Int32)
-        throw ArgumentError("expected dtype int32 or int64, found '" + std::string(name(out)) + "'");
-    Ints rows;
-    Ints columns;
-    for (std::int64_t i = 0; i < row; ++i) {
-        const std::int64_t diagonal = std::clamp<std::int64_t>(lower ? i + offset + 1 : i + offset, 0, col);
-        for (std::int64_t j = lower ? 0 : diagonal; j < (lower ? diagonal : col); ++j) {
-            rows.push_back(i);
-            columns.push_back(j);
-        }
-    }
-    const auto count = static_cast<std::int64_t>(rows.size());
-    rows.insert(rows.end(), columns.begin(), columns.end());
-    return Tensor::from_ints(rows).reshape({2, count}).to(out);
+Tensor eye(std::int64_t n, OptDType dtype, OptLayout, OptDevice, OptBool) {
+  return eye_m(n, n, dtype, {}, {}, {});
 }
 
-Tensor tril_indices(std::int64_t row, std::int64_t col, std::int64_t offset, OptDType dtype, OptLayout, OptDevice,
-                    OptBool) {
-    return triangle_indices(true, row, col, offset, dtype);
-}
-
-Tensor triu_indices(std::int64_t row, std::int64_t col, std::int64_t offset, OptDType dtype, OptLayout, OptDevice,
-                    OptBool) {
-    return triangle_indices(false, row, col, offset, dtype);
-}
-
-/// `f(i, n - 1)` for a symmetric window of n points, of which a periodic one drops the last.
-template <class F>
-Tensor window(const char* op, std::int64_t window_length, bool periodic, OptDType dtype, F f) {
-    const DType out = dtype.value_or(default_dtype);
-    if (!is_floating_point(out))
-        throw ArgumentError(std::string(op) + ": expected a floating point dtype, found '" + std::string(name(out)) +
-                            "'");
-    if (window_length < 0)
-        throw ArgumentError(std::string(op) + ": window_length must be non-negative, found " +
-                            std::to_string(window_length));
-    if (window_length == 1) return Tensor::full({1}, 1, out);
-    const auto last = static_cast<double>(periodic ? window_length : window_length - 1);
-    return generate<double>(window_length, out, [=](std::int64_t i) { return f(static_cast<double>(i), last); });
-}
-
-Tensor cosine_window(const char* op, std::int64_t length, bool periodic, double alpha, double beta, OptDType dtype) {
-    return window(op, length, periodic, dtype,
-                  [=](double i, double last) { return alpha - beta * std::cos(2 * M_PI * i / last); });
-}
-
-Tensor bartlett(std::int64_t window_length, bool periodic, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return window("bartlett_window", window_length, periodic, dtype, [](double i, double last) {
-        const double x = 2 * i / last;
-        return x <= 1 ? x : 2 - x;
-    });
-}
-
-Tensor blackman(std::int64_t window_length, bool periodic, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return window("blackman_window", window_length, periodic, dtype, [](double i, double last) {
-        const double x = 2 * M_PI * i / last;
-        return 0.42 - 0.5 * std::cos(x) + 0.08 * std::cos(2 * x);
-    });
-}
-
-/// Modified Bessel function of order 0, by its series.
-double bessel_i0(double x) {
-    double sum = 1;
-    double term = 1;
-    for (int k = 1; term > sum * 1e-17 && k < 2000; ++k) {
-        term *= (x / (2 * k)) * (x / (2 * k));
-        sum += term;
-    }
-    return sum;
-}
-
-Tensor kaiser(std::int64_t window_length, bool periodic, double beta, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    const double scale = bessel_i0(beta);
-    return window("kaiser_window", window_length, periodic, dtype, [=](double i, double last) {
-        const double x = 2 * i / last - 1;
-        return bessel_i0(beta * std::sqrt(std::max(0.0, 1 - x * x))) / scale;
-    });
-}
-
-Tensor hann(std::int64_t window_length, bool periodic, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return cosine_window("hann_window", window_length, periodic, 0.5, 0.5, dtype);
-}
-
-Tensor hamming(std::int64_t window_length, bool periodic, double alpha, double beta, OptDType dtype, OptLayout,
-               OptDevice, OptBool) {
-    return cosine_window("hamming_window", window_length, periodic, alpha, beta, dtype);
-}
-
-void register_windows(Registry& r) {
-    r.add(
-        "hann_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None) -> Tensor",
-        [](std::int64_t n, OptDType t, OptLayout, OptDevice, OptBool) { return hann(n, true, t, {}, {}, {}); });
-    r.add(
-        "hann_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor",
-        hann);
-    r.add(
-        "hamming_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None) -> Tensor",
-        [](std::int64_t n, OptDType t, OptLayout, OptDevice, OptBool) {
-            return hamming(n, true, 0.54, 0.46, t, {}, {}, {});
-        });
-    r.add(
-        "hamming_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor",
-        [](std::int64_t n, bool periodic, OptDType t, OptLayout, OptDevice, OptBool) {
-            return hamming(n, periodic, 0.54, 0.46, t, {}, {}, {});
-        });
-    r.add(
-        "hamming_window.periodic_alpha(int window_length, bool periodic, float alpha, *, ScalarType? dtype=None, "
-        "Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        [](std::int64_t n, bool periodic, double alpha, OptDType t, OptLayout, OptDevice, OptBool) {
-            return hamming(n, periodic, alpha, 0.46, t, {}, {}, {});
-        });
-    r.add(
-        "hamming_window.periodic_alpha_beta(int window_length, bool periodic, float alpha, float beta, *, ScalarType? "
-        "dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        hamming);
-    r.add(
-        "bartlett_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None) -> Tensor",
-        [](std::int64_t n, OptDType t, OptLayout, OptDevice, OptBool) { return bartlett(n, true, t, {}, {}, {}); });
-    r.add(
-        "bartlett_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor",
-        bartlett);
-    r.add(
-        "blackman_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None) -> Tensor",
-        [](std::int64_t n, OptDType t, OptLayout, OptDevice, OptBool) { return blackman(n, true, t, {}, {}, {}); });
-    r.add(
-        "blackman_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor",
-        blackman);
-    r.add(
-        "kaiser_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None) -> Tensor",
-        [](std::int64_t n, OptDType t, OptLayout, OptDevice, OptBool) { return kaiser(n, true, 12, t, {}, {}, {}); });
-    r.add(
-        "kaiser_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor",
-        [](std::int64_t n, bool periodic, OptDType t, OptLayout, OptDevice, OptBool) {
-            return kaiser(n, periodic, 12, t, {}, {}, {});
-        });
-    r.add(
-        "kaiser_window.beta(int window_length, bool periodic, float beta, *, ScalarType? dtype=None, Layout? "
-        "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        kaiser);
-}
-
-void register_sequences(Registry& r) {
-    r.add(
-        "arange(Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None) -> Tensor",
-        arange);
-    r.add(
-        "arange.start(Scalar start, Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
-        "bool? pin_memory=None) -> Tensor",
-        arange_start);
-    r.add(
-        "arange.start_step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor",
-        arange_step);
-    r.add(
-        "range(Scalar start, Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None) -> Tensor",
-        range);
-    r.add(
-        "range.step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Layout? layout=None, Device? "
-        "device=None, bool? pin_memory=None) -> Tensor",
-        range_step);
-    r.add(
-        "linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? "
-        "device=None, bool? pin_memory=None) -> Tensor",
-        linspace);
-    r.add(
-        "linspace.Tensor_Tensor(Tensor start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor",
-        linspace_tensors);
-    r.add(
-        "linspace.Tensor_Scalar(Tensor start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor",
-        linspace_tensors);
-    r.add(
-        "linspace.Scalar_Tensor(Scalar start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor",
-        linspace_tensors);
-    r.add(
-        "logspace(Scalar start, Scalar end, int steps, float base=10., *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor",
-        logspace);
-    r.add(
-        "logspace.Tensor_Tensor(Tensor start, Tensor end, int steps, float base=10., *, ScalarType? dtype=None, "
-        "Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        logspace_tensors);
-    r.add(
-        "logspace.Tensor_Scalar(Tensor start, Scalar end, int steps, float base=10., *, ScalarType? dtype=None, "
-        "Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        logspace_tensors);
-    r.add(
-        "logspace.Scalar_Tensor(Scalar start, Tensor end, int steps, float base=10., *, ScalarType? dtype=None, "
-        "Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        logspace_tensors);
-    r.add(
-        "tril_indices(int row, int col, int offset=0, *, ScalarType? dtype=4, Layout? layout=None, Device? "
-        "device=None, bool? pin_memory=None) -> Tensor",
-        tril_indices);
-    r.add(
-        "triu_indices(int row, int col, int offset=0, *, ScalarType? dtype=4, Layout? layout=None, Device? "
-        "device=None, bool? pin_memory=None) -> Tensor",
-        triu_indices);
-    r.add(
-        "eye(SymInt n, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> "
-        "Tensor",
-        eye);
-    r.add(
-        "eye.m(SymInt n, SymInt m, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None) -> Tensor",
-        eye_m);
-}
-
-/// Both parts promoted to one of float16, float32, float64, combined to the complex dtype of it.
-template <class F>
-Tensor make_complex(const char* op, In a, In b, F f) {
-    if (a.dtype() != b.dtype() || !is_floating_point(a.dtype()) || a.dtype() == DType::BFloat16 ||
-        item_size(a.dtype()) < 2)
-        throw ArgumentError(std::string(op) +
-                            ": expected two float16, float32 or float64 tensors of one dtype, found " + describe(a) +
-                            " and " + describe(b));
-    const DType out = a.dtype() == DType::Float16   ? DType::Complex32
-                      : a.dtype() == DType::Float32 ? DType::Complex64
-                                                    : DType::Complex128;
-    using C = std::complex<double>;
-    return elementwise<C>(
-        out, [f](C x, C y) { return f(x.real(), y.real()); }, a, b);
+/// Both parts promoted to one of float16, float32, float64, combined to the
+/// complex dtype of it.
+template <class F> Tensor make_complex(const char *op, In a, In b, F f) {
+  if (a.dtype() != b.dtype() || !is_floating_point(a.dtype()) ||
+      a.dtype() == DType::BFloat16 || item_size(a.dtype()) < 2)
+    throw ArgumentError(std::string(op) +
+                        ": expected two float16, float32 or float64 tensors of "
+                        "one dtype, found " +
+                        describe(a) + " and " + describe(b));
+  const DType out = a.dtype() == DType::Float16   ? DType::Complex32
+                    : a.dtype() == DType::Float32 ? DType::Complex64
+                                                  : DType::Complex128;
+  using C = std::complex<double>;
+  return elementwise<C>(
+      out, [f](C x, C y) { return f(x.real(), y.real()); }, a, b);
 }
 
 /// `self` in its own dtype filled with the 0-d `value`.
 Tensor fill_value(In self, In value) {
-    if (value.dim() != 0) throw ArgumentError("fill: expected value to be a 0-d tensor, found " + describe(value));
-    Tensor result = Tensor::empty_like(self, self.dtype());
-    result.copy_from(value);
-    return result;
+  if (value.dim() != 0)
+    throw ArgumentError("fill: expected value to be a 0-d tensor, found " +
+                        describe(value));
+  Tensor result = Tensor::empty_like(self, self.dtype());
+  result.copy_from(value);
+  return result;
 }
 
 Tensor fill_value_in_place(In self, In value) {
-    if (value.dim() != 0) throw ArgumentError("fill_: expected value to be a 0-d tensor, found " + describe(value));
-    self.copy_from(value);
-    return self;
+  if (value.dim() != 0)
+    throw ArgumentError("fill_: expected value to be a 0-d tensor, found " +
+                        describe(value));
+  self.copy_from(value);
+  return self;
 }
 
-}  // namespace
+} // namespace
 
-void register_create(Registry& r) {
-    register_sequences(r);
-    register_windows(r);
-    r.add(
-        "full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
-        "bool? pin_memory=None) -> Tensor",
-        full);
-    r.add(
-        "zeros(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None) -> Tensor",
-        constant<0>);
-    r.add(
-        "ones(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None) -> Tensor",
-        constant<1>);
-    r.add(
-        "_efficientzerotensor(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
-        "bool? pin_memory=None) -> Tensor",
-        constant<0>);
-    r.add(
-        "empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        empty);
-    r.add(
-        "empty_strided(SymInt[] size, SymInt[] stride, *, ScalarType? dtype=None, Layout? layout=None, Device? "
+void register_create(Registry &r) {
+  r.add("eye(SymInt n, *, ScalarType? dtype=None, Layout? layout=None, Device? "
         "device=None, bool? pin_memory=None) -> Tensor",
-        empty_strided);
-    r.add(
-        "empty_permuted(SymInt[] size, int[] physical_layout, *, ScalarType? dtype=None, Layout? layout=None, Device? "
-        "device=None, bool? pin_memory=None) -> Tensor",
-        empty_permuted);
-    r.add(
-        "full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? "
-        "device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        full_like);
-    r.add(
-        "zeros_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        constant_like<0>);
-    r.add(
-        "ones_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        constant_like<1>);
-    r.add(
-        "empty_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
-        "pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        constant_like<0>);
-    r.add(
-        "new_full(Tensor self, SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor",
-        new_full);
-    r.add(
-        "new_zeros(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
-        "bool? pin_memory=None) -> Tensor",
-        new_constant<0>);
-    r.add(
-        "new_ones(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
-        "bool? pin_memory=None) -> Tensor",
-        new_constant<1>);
-    r.add(
-        "new_empty(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
-        "bool? pin_memory=None) -> Tensor",
-        new_constant<0>);
-    r.add(
-        "new_empty_strided(Tensor self, SymInt[] size, SymInt[] stride, *, ScalarType? dtype=None, Layout? "
+        eye);
+  r.add("eye.m(SymInt n, SymInt m, *, ScalarType? dtype=None, Layout? "
         "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        new_empty_strided);
-    r.add(
-        "scalar_tensor(Scalar s, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
+        eye_m);
+  r.add("full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, "
+        "Layout? layout=None, Device? device=None, bool? pin_memory=None) -> "
+        "Tensor",
+        full);
+  r.add("zeros(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, "
+        "Device? device=None, bool? pin_memory=None) -> Tensor",
+        constant<0>);
+  r.add("ones(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, "
+        "Device? device=None, bool? pin_memory=None) -> Tensor",
+        constant<1>);
+  r.add(
+      "_efficientzerotensor(SymInt[] size, *, ScalarType? dtype=None, Layout? "
+      "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+      constant<0>);
+  r.add("empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? "
+        "layout=None, Device? device=None, bool? pin_memory=None, "
+        "MemoryFormat? memory_format=None) -> Tensor",
+        empty);
+  r.add("empty_strided(SymInt[] size, SymInt[] stride, *, ScalarType? "
+        "dtype=None, Layout? layout=None, Device? device=None, bool? "
         "pin_memory=None) -> Tensor",
+        empty_strided);
+  r.add("empty_permuted(SymInt[] size, int[] physical_layout, *, ScalarType? "
+        "dtype=None, Layout? layout=None, Device? device=None, bool? "
+        "pin_memory=None) -> Tensor",
+        empty_permuted);
+  r.add("full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, "
+        "Layout? layout=None, Device? device=None, bool? pin_memory=None, "
+        "MemoryFormat? memory_format=None) -> Tensor",
+        full_like);
+  r.add("zeros_like(Tensor self, *, ScalarType? dtype=None, Layout? "
+        "layout=None, Device? device=None, bool? pin_memory=None, "
+        "MemoryFormat? memory_format=None) -> Tensor",
+        constant_like<0>);
+  r.add("ones_like(Tensor self, *, ScalarType? dtype=None, Layout? "
+        "layout=None, Device? device=None, bool? pin_memory=None, "
+        "MemoryFormat? memory_format=None) -> Tensor",
+        constant_like<1>);
+  r.add("empty_like(Tensor self, *, ScalarType? dtype=None, Layout? "
+        "layout=None, Device? device=None, bool? pin_memory=None, "
+        "MemoryFormat? memory_format=None) -> Tensor",
+        constant_like<0>);
+  r.add("new_full(Tensor self, SymInt[] size, Scalar fill_value, *, "
+        "ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
+        "bool? pin_memory=None) -> Tensor",
+        new_full);
+  r.add("new_zeros(Tensor self, SymInt[] size, *, ScalarType? dtype=None, "
+        "Layout? layout=None, Device? device=None, bool? pin_memory=None) -> "
+        "Tensor",
+        new_constant<0>);
+  r.add(
+      "new_ones(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? "
+      "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+      new_constant<1>);
+  r.add("new_empty(Tensor self, SymInt[] size, *, ScalarType? dtype=None, "
+        "Layout? layout=None, Device? device=None, bool? pin_memory=None) -> "
+        "Tensor",
+        new_constant<0>);
+  r.add("new_empty_strided(Tensor self, SymInt[] size, SymInt[] stride, *, "
+        "ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
+        "bool? pin_memory=None) -> Tensor",
+        new_empty_strided);
+  r.add("scalar_tensor(Scalar s, *, ScalarType? dtype=None, Layout? "
+        "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         scalar_tensor);
-    r.add("complex(Tensor real, Tensor imag) -> Tensor", [](In real, In imag) {
-        return make_complex("complex", real, imag, [](double x, double y) { return std::complex<double>(x, y); });
+  r.add("complex(Tensor real, Tensor imag) -> Tensor", [](In real, In imag) {
+    return make_complex("complex", real, imag, [](double x, double y) {
+      return std::complex<double>(x, y);
     });
-    r.add("polar(Tensor abs, Tensor angle) -> Tensor", [](In abs, In angle) {
-        return make_complex("polar", abs, angle,
-                            [](double x, double y) { return std::complex<double>(x * std::cos(y), x * std::sin(y)); });
+  });
+  r.add("polar(Tensor abs, Tensor angle) -> Tensor", [](In abs, In angle) {
+    return make_complex("polar", abs, angle, [](double x, double y) {
+      return std::complex<double>(x * std::cos(y), x * std::sin(y));
     });
-    r.add("fill.Scalar(Tensor self, Scalar value) -> Tensor",
-          [](In self, const Scalar& value) { return full_like(self, value, {}, {}, {}, {}, {}); });
-    r.add("fill.Tensor(Tensor self, Tensor value) -> Tensor", fill_value);
-    r.add("fill_.Scalar(Tensor(a!) self, Scalar value) -> Tensor(a!)", [](In self, const Scalar& value) {
-        self.fill(value);
-        return self;
-    });
-    r.add("fill_.Tensor(Tensor(a!) self, Tensor value) -> Tensor(a!)", fill_value_in_place);
-    r.add("zero(Tensor self) -> Tensor", [](In self) { return constant_like<0>(self, {}, {}, {}, {}, {}); });
-    r.add("zero_(Tensor(a!) self) -> Tensor(a!)", [](In self) {
-        self.fill(0);
-        return self;
-    });
+  });
+  r.add("fill.Scalar(Tensor self, Scalar value) -> Tensor",
+        [](In self, const Scalar &value) {
+          return full_like(self, value, {}, {}, {}, {}, {});
+        });
+  r.add("fill.Tensor(Tensor self, Tensor value) -> Tensor", fill_value);
+  r.add("fill_.Scalar(Tensor(a!) self, Scalar value) -> Tensor(a!)",
+        [](In self, const Scalar &value) {
+          self.fill(value);
+          return self;
+        });
+  r.add("fill_.Tensor(Tensor(a!) self, Tensor value) -> Tensor(a!)",
+        fill_value_in_place);
+  r.add("zero(Tensor self) -> Tensor",
+        [](In self) { return constant_like<0>(self, {}, {}, {}, {}, {}); });
+  r.add("zero_(Tensor(a!) self) -> Tensor(a!)", [](In self) {
+    self.fill(0);
+    return self;
+  });
 }
 
-}  // namespace torch_ir::kernels
+} // namespace torch_ir::kernels

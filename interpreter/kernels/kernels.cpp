@@ -14,11 +14,15 @@ void register_kernels(Registry& registry) {
     register_cast(registry);
     register_cat(registry);
     register_compare(registry);
+    register_contract(registry);
+    register_control(registry);
     register_conv(registry);
     register_create(registry);
     register_distance(registry);
     register_dropout(registry);
+    register_embedding(registry);
     register_extreme(registry);
+    register_grid(registry);
     register_index(registry);
     register_loss(registry);
     register_margin_loss(registry);
@@ -28,12 +32,16 @@ void register_kernels(Registry& registry) {
     register_moments(registry);
     register_nll_loss(registry);
     register_norm(registry);
+    register_pad(registry);
     register_pool(registry);
     register_power(registry);
     register_random(registry);
+    register_rearrange(registry);
     register_reduce(registry);
+    register_rnn(registry);
     register_scan(registry);
     register_scatter(registry);
+    register_sequence(registry);
     register_softmax(registry);
     register_sort(registry);
     register_special(registry);
@@ -41,6 +49,7 @@ void register_kernels(Registry& registry) {
     register_symbolic(registry);
     register_unary(registry);
     register_unique(registry);
+    register_upsample(registry);
     register_view(registry);
     register_view_copy(registry);
 }

@@ -37,6 +37,10 @@ class BlockCopier {
 Tensor cat(const TensorList& tensors, std::int64_t dim);
 Tensor stack(const TensorList& tensors, std::int64_t dim);
 
+Tensor flip(const Tensor& self, const Ints& dims);
+Tensor roll(const Tensor& self, const Ints& shifts, const Ints& dims);
+Tensor repeat(const Tensor& self, const Ints& repeats);
+
 /// Coordinates of the elements that are not 0: int64 [count, self.dim()].
 Tensor nonzero(const Tensor& self);
 Tensor index_select(const Tensor& self, std::int64_t dim, const Tensor& index);

@@ -313,11 +313,14 @@ Tensor index_select_backward(In grad, const Ints& self_sizes, std::int64_t dim, 
 Tensor take_along_dim(In self, In indices, std::optional<std::int64_t> dim) {
     if (indices.dtype() != DType::Int64)
         throw ArgumentError("take_along_dim: expected indices to be an int64 tensor, found " + describe(indices));
-    if (!dim) return gather(self.reshape({-1}), 0, indices.reshape({-1}), false);
+    const std::int64_t length = !dim ? self.numel() : self.dim() == 0 ? 1 : self.size(*dim);
+    const Tensor wrapped = elementwise<std::int64_t>(
+        DType::Int64, [length](std::int64_t i) { return i < 0 ? i + length : i; }, indices);
+    if (!dim) return gather(self.reshape({-1}), 0, wrapped.reshape({-1}), false);
     if (self.dim() != indices.dim())
         throw ArgumentError("take_along_dim: expected indices to have the same number of dimensions as self, found " +
                             describe(indices) + " and " + describe(self));
-    if (self.dim() == 0) return gather(self, 0, indices, false);
+    if (self.dim() == 0) return gather(self, 0, wrapped, false);
     const auto d = static_cast<std::size_t>(self.wrap_dim(*dim));
     Ints self_shape = self.shape();
     Ints index_shape = indices.shape();
@@ -328,7 +331,7 @@ Tensor take_along_dim(In self, In indices, std::optional<std::int64_t> dim) {
     index_shape = shape;
     self_shape[d] = self.shape()[d];
     index_shape[d] = indices.shape()[d];
-    return gather(self.expand(self_shape), static_cast<std::int64_t>(d), indices.expand(index_shape), false);
+    return gather(self.expand(self_shape), static_cast<std::int64_t>(d), wrapped.expand(index_shape), false);
 }
 
 }  // namespace

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+// Bags of embeddings, gradients and renormalisation of embeddings; places in sorted sequences.
+#include <algorithm>
+#include <cmath>
+
+#include "convert.hpp"
+#include "kernels/families.hpp"
+#include "kernels/move.hpp"
+#include "kernels/view.hpp"
+#include "parallel.hpp"
+#include "promote.hpp"
+#include "rows.hpp"
+
+namespace torch_ir::kernels {
+
+using In = const Tensor&;
+
+namespace {
+
+enum class BagMode { Sum, Mean, Max };
+
+struct Bags {
+    Tensor indices;  // int64 [n]
+    Tensor offsets;  // int64 [bags], with include_last_offset one more
+    std::int64_t count = 0;
+    BagMode mode = BagMode::Sum;
+    std::int64_t padding_idx = -1;
+
+    std::int64_t begin(std::int64_t bag) const { return offsets.data<std::int64_t>()[bag]; }
+    std::int64_t end(std::int64_t bag) const {
+        return bag + 1 < offsets.numel() ? offsets.data<std::int64_t>()[bag + 1] : indices.numel();
+    }
+};
+
+Bags make_bags(In weight, In indices, In offsets, std::int64_t mode, bool include_last_offset,
+               std::int64_t padding_idx) {
+    if (weight.dim() != 2 || !is_floating_point(weight.dtype()))
+        throw ArgumentError("embedding_bag: expected weight to be a 2-d floating point tensor, found " +
+                            describe(weight));
+    if (indices.dim() != 1 || offsets.dim() != 1)
+        throw ArgumentError("embedding_bag: expected indices and offsets to be 1-d, found " + describe(indices) +
+                            " and " + describe(offsets));
+    if (mode < 0 || mode > 2)
+        throw ArgumentError("embedding_bag: expected mode 0 (sum), 1 (mean) or 2 (max), found " + std::to_string(mode));
+    Bags bags{to_indices("embedding_bag", indices), to_indices("embedding_bag", offsets),
+              offsets.numel() - (include_last_offset ? 1 : 0), static_cast<BagMode>(mode), padding_idx};
+    if (bags.count < 0) throw ArgumentError("embedding_bag: include_last_offset needs at least one offset");
+    for (std::int64_t i = 0; i < bags.offsets.numel(); ++i)
+        if (bags.begin(i) < (i == 0 ? 0 : bags.begin(i - 1)) || bags.begin(i) > bags.indices.numel() ||
+            (i == 0 && bags.begin(0) != 0))
+            throw ArgumentError(
+                "embedding_bag: expected offsets to start at 0, not to decrease and to end within the " +
+                std::to_string(bags.indices.numel()) + " indices");
+    for (std::int64_t i = 0; i < bags.indices.numel(); ++i)
+        checked_index(bags.indices.data<std::int64_t>()[i], weight.size(0), false, 0);
+    return bags;
+}
+
+/// One bag into `out`; returns how many embeddings count. `winners` gets the index of each maximum.
+template <class C>
+std::int64_t fill_bag(const Bags& bags, std::int64_t bag, const C* weight, std::int64_t width, const C* per_sample,
+                      C* out, std::int64_t* winners) {
+    std::fill_n(out, width, C(0));
+    std::int64_t used = 0;
+    for (std::int64_t i = bags.begin(bag); i < bags.end(bag); ++i) {
+        const std::int64_t row = bags.indices.data<std::int64_t>()[i];
+        if (row == bags.padding_idx) continue;
+        const C* x = weight + row * width;
+        const C scale = per_sample ? per_sample[i] : C(1);
+        if (bags.mode != BagMode::Max) {
+            for (std::int64_t j = 0; j < width; ++j) out[j] += scale * x[j];
+        } else {
+            for (std::int64_t j = 0; j < width; ++j)
+                if (used == 0 || x[j] > out[j]) {
+                    out[j] = x[j];
+                    winners[j] = row;
+                }
+        }
+        ++used;
+    }
+    if (bags.mode == BagMode::Mean && used > 1)
+        for (std::int64_t j = 0; j < width; ++j) out[j] /= static_cast<C>(used);
+    return used;
+}
+
+using BagResult = std::tuple<Tensor, Tensor, Tensor, Tensor>;
+
+BagResult embedding_bag(In weight, In indices, In offsets, bool, std::int64_t mode, bool, In per_sample_weights,
+                        bool include_last_offset, std::int64_t padding_idx) {
+    const Bags bags = make_bags(weight, indices, offsets, mode, include_last_offset, padding_idx);
+    if (per_sample_weights.defined() && (bags.mode != BagMode::Sum || per_sample_weights.shape() != indices.shape() ||
+                                         per_sample_weights.dtype() != weight.dtype()))
+        throw ArgumentError(
+            "embedding_bag: expected per_sample_weights of the shape of indices and the dtype of weight, with mode "
+            "sum, found " +
+            describe(per_sample_weights));
+    const std::int64_t width = weight.size(1);
+    const DType index_dtype = promote_types(indices.dtype(), offsets.dtype());
+    Tensor output = Tensor::empty({bags.count, width}, weight.dtype());
+    Tensor sizes = Tensor::zeros({bags.count}, DType::Int64);
+    Tensor winners = Tensor::zeros({bags.count, bags.mode == BagMode::Max ? width : 0}, DType::Int64);
+    visit_float(weight.dtype(), "embedding_bag", [&]<class C>(C) {
+        const Tensor table = weight.to(dtype_of<C>()).contiguous();
+        const Tensor scales =
+            per_sample_weights.defined() ? per_sample_weights.to(dtype_of<C>()).contiguous() : Tensor();
+        const Tensor work = output.dtype() == dtype_of<C>() ? output : Tensor::empty(output.shape(), dtype_of<C>());
+        parallel_for(bags.count, 16, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t bag = begin; bag < end; ++bag)
+                sizes.data<std::int64_t>()[bag] =
+                    fill_bag<C>(bags, bag, table.data<C>(), width, scales.defined() ? scales.data<C>() : nullptr,
+                                work.data<C>() + bag * width, winners.data<std::int64_t>() + bag * width);
+        });
+        if (work.storage() != output.storage()) output.copy_from(work);
+    });
+    // The shapes of what only the gradient needs follow PyTorch's fast paths.
+    const bool fast =
+        bags.mode == BagMode::Sum && weight.dtype() != DType::Float64 && weight.stride(1) == 1 && padding_idx < 0;
+    Tensor offset2bag = Tensor::zeros({fast ? 0 : indices.numel()}, index_dtype);
+    if (!fast)
+        for (std::int64_t bag = 0; bag < bags.count; ++bag)
+            offset2bag.narrow(0, bags.begin(bag), bags.end(bag) - bags.begin(bag)).fill(bag);
+    Tensor bag_size = sizes;
+    if (bags.mode == BagMode::Sum) {
+        bag_size = Tensor::zeros(offsets.shape(), DType::Int64);
+        bag_size.narrow(0, 0, bags.count).copy_from(sizes);
+    }
+    const Tensor max_indices = bags.mode == BagMode::Max ? winners : Tensor::zeros(bag_size.shape(), DType::Int64);
+    return {output, offset2bag, bag_size.to(index_dtype), max_indices.to(index_dtype)};
+}
+
+BagResult embedding_bag_plain(In weight, In indices, In offsets, bool scale_grad_by_freq, std::int64_t mode,
+                              bool sparse, In per_sample_weights, bool include_last_offset) {
+    return embedding_bag(weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights,
+                         include_last_offset, -1);
+}
+
+BagResult embedding_bag_padded(In weight, In indices, In offsets, bool scale_grad_by_freq, std::int64_t mode,
+                               bool sparse, In per_sample_weights, bool include_last_offset,
+                               std::optional<std::int64_t> padding_idx) {
+    std::int64_t padding = -1;
+    if (padding_idx) {
+        const std::int64_t rows = weight.dim() > 0 ? weight.size(0) : 0;
+        if (*padding_idx < -rows || *padding_idx >= rows)
+            throw ArgumentError("embedding_bag: padding_idx must be within the number of embeddings " +
+                                std::to_string(rows) + ", found " + std::to_string(*padding_idx));
+        padding = *padding_idx < 0 ? *padding_idx + rows : *padding_idx;
+    }
+    return embedding_bag(weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights,
+                         include_last_offset, padding);
+}
+
+Tensor embedding_dense_backward(In grad_output, In indices, std::int64_t num_weights, std::int64_t padding_idx,
+                                bool scale_grad_by_freq) {
+    const Tensor rows = to_indices("embedding_dense_backward", indices.reshape({-1}));
+    if (grad_output.dim() == 0 || num_weights < 0)
+        throw ArgumentError(
+            "embedding_dense_backward: expected grad_output with dimensions and num_weights not negative, found " +
+            describe(grad_output));
+    const std::int64_t width = grad_output.size(-1);
+    if (grad_output.numel() != rows.numel() * width)
+        throw ArgumentError("embedding_dense_backward: grad_output " + describe(grad_output) +
+                            " does not fit indices " + describe(indices));
+    Tensor result = Tensor::empty({num_weights, width}, grad_output.dtype());
+    visit_float(grad_output.dtype(), "embedding_dense_backward", [&]<class C>(C) {
+        const Tensor work = Tensor::zeros({num_weights, width}, dtype_of<C>());
+        const Tensor grad = grad_output.to(dtype_of<C>()).contiguous();
+        const auto* index = rows.data<std::int64_t>();
+        std::vector<std::int64_t> counts(static_cast<std::size_t>(num_weights), 0);
+        for (std::int64_t k = 0; k < rows.numel(); ++k)
+            ++counts[static_cast<std::size_t>(checked_index(index[k], num_weights, false, 0))];
+        for (std::int64_t k = 0; k < rows.numel(); ++k) {
+            if (index[k] == padding_idx) continue;
+            const C scale =
+                scale_grad_by_freq ? C(1) / static_cast<C>(counts[static_cast<std::size_t>(index[k])]) : C(1);
+            for (std::int64_t j = 0; j < width; ++j)
+                work.data<C>()[index[k] * width + j] += scale * grad.data<C>()[k * width + j];
+        }
+        result.copy_from(work);
+    });
+    return result;
+}
+
+/// The rows that `indices` name scaled down to `max_norm`.
+Tensor embedding_renorm(In self, In indices, double max_norm, double norm_type) {
+    if (self.dim() != 2) throw ArgumentError("embedding_renorm: expected self to be 2-d, found " + describe(self));
+    Tensor result = self.clone();
+    const Tensor rows = to_indices("embedding_renorm", indices.reshape({-1}));
+    Ints named(rows.data<std::int64_t>(), rows.data<std::int64_t>() + rows.numel());
+    std::sort(named.begin(), named.end());
+    named.erase(std::unique(named.begin(), named.end()), named.end());
+    for (const std::int64_t index : named) {
+        const Tensor row = result.select(0, checked_index(index, self.size(0), false, 0));
+        const Tensor values = row.to(DType::Float64).clone().contiguous();
+        auto* x = values.data<double>();
+        double norm = 0;
+        for (std::int64_t j = 0; j < values.numel(); ++j)
+            norm =
+                std::isinf(norm_type) ? std::max(norm, std::fabs(x[j])) : norm + std::pow(std::fabs(x[j]), norm_type);
+        if (!std::isinf(norm_type)) norm = std::pow(norm, 1 / norm_type);
+        if (!(norm > max_norm)) continue;
+        for (std::int64_t j = 0; j < values.numel(); ++j) x[j] *= max_norm / (norm + 1e-7);
+        row.copy_from(values);
+    }
+    return result;
+}
+
+/// Place of `x` in a sorted row, read through `order` when there is one.
+template <class C>
+std::int64_t place_of(const C* row, const std::int64_t* order, std::int64_t n, C x, bool right) {
+    std::int64_t low = 0;
+    std::int64_t high = n;
+    while (low < high) {
+        const std::int64_t middle = low + (high - low) / 2;
+        const C value = row[order ? order[middle] : middle];
+        if (right ? !(value > x) : !(value >= x))  // NaN in the row counts as smaller, NaN as x as larger
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+Tensor search(const char* op, In sorted_sequence, In self, bool out_int32, bool right, In sorter) {
+    const bool shared = sorted_sequence.dim() == 1;  // one sequence for all values
+    if (sorted_sequence.dim() == 0)
+        throw ArgumentError(std::string(op) +
+                            ": expected sorted_sequence with at least one dimension, found a 0-d tensor");
+    if (!shared && (self.dim() != sorted_sequence.dim() ||
+                    !std::equal(self.shape().begin(), self.shape().end() - 1, sorted_sequence.shape().begin())))
+        throw ArgumentError(
+            std::string(op) + ": boundaries tensor should be 1-d or the first N-1 dimensions of boundaries " +
+            to_string(sorted_sequence.shape()) + " and input " + to_string(self.shape()) + " must match");
+    Tensor order;
+    const std::int64_t n = sorted_sequence.size(-1);
+    if (sorter.defined()) {
+        if (sorter.shape() != sorted_sequence.shape() || sorter.dtype() != DType::Int64)
+            throw ArgumentError(std::string(op) +
+                                ": expected sorter to be an int64 tensor of the shape of sorted_sequence, found " +
+                                describe(sorter));
+        order = sorter.contiguous();
+        for (std::int64_t i = 0; i < order.numel(); ++i)
+            checked_index(order.data<std::int64_t>()[i], n, false, order.dim() - 1);
+    }
+    Tensor result = Tensor::empty(self.shape(), DType::Int64);
+    const DType dtype = result_type(sorted_sequence, self);
+    visit_real(dtype, op, [&]<class C>(C) {
+        const Tensor rows = sorted_sequence.to(dtype_of<C>()).contiguous();
+        const Tensor values = self.to(dtype_of<C>()).contiguous();
+        const std::int64_t per_row =
+            shared ? std::max<std::int64_t>(1, self.numel()) : std::max<std::int64_t>(1, self.size(-1));
+        parallel_for(self.numel(), 2048, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t i = begin; i < end; ++i) {
+                const std::int64_t row = i / per_row * n;
+                result.data<std::int64_t>()[i] =
+                    place_of<C>(rows.data<C>() + row, order.defined() ? order.data<std::int64_t>() + row : nullptr, n,
+                                values.data<C>()[i], right);
+            }
+        });
+    });
+    return out_int32 ? result.to(DType::Int32) : result;
+}
+
+Tensor searchsorted(In sorted_sequence, In self, bool out_int32, bool right, const std::optional<std::string>& side,
+                    In sorter) {
+    if (side && *side != "left" && *side != "right")
+        throw ArgumentError("searchsorted: expected side to be 'left' or 'right', found '" + *side + "'");
+    if (side && right && *side == "left")
+        throw ArgumentError(
+            "searchsorted: side and right can't be set to opposites, found side of left while right was True");
+    return search("searchsorted", sorted_sequence, self, out_int32, right || (side && *side == "right"), sorter);
+}
+
+Tensor bucketize(In self, In boundaries, bool out_int32, bool right) {
+    if (boundaries.dim() != 1)
+        throw ArgumentError("bucketize: expected boundaries to be 1-d, found " + describe(boundaries));
+    return search("bucketize", boundaries, self, out_int32, right, {});
+}
+
+}  // namespace
+
+void register_embedding(Registry& r) {
+    r.add(
+        "embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool "
+        "sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False) -> (Tensor, Tensor, Tensor, "
+        "Tensor)",
+        embedding_bag_plain);
+    r.add(
+        "embedding_bag.padding_idx(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq, int mode, "
+        "bool sparse, Tensor? per_sample_weights, bool include_last_offset, int? padding_idx) -> (Tensor, Tensor, "
+        "Tensor, Tensor)",
+        embedding_bag_padded);
+    r.add(
+        "_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool "
+        "sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1) -> "
+        "(Tensor, Tensor, Tensor, Tensor)",
+        embedding_bag);
+    r.add(
+        "_embedding_bag_forward_only(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int "
+        "mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int "
+        "padding_idx=-1) -> (Tensor, Tensor, Tensor, Tensor)",
+        embedding_bag);
+    r.add(
+        "embedding_dense_backward(Tensor grad_output, Tensor indices, SymInt num_weights, SymInt padding_idx, bool "
+        "scale_grad_by_freq) -> Tensor",
+        embedding_dense_backward);
+    r.add("embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor", embedding_renorm);
+    r.add(
+        "searchsorted.Tensor(Tensor sorted_sequence, Tensor self, *, bool out_int32=False, bool right=False, str? "
+        "side=None, Tensor? sorter=None) -> Tensor",
+        searchsorted);
+    r.add(
+        "searchsorted.Scalar(Tensor sorted_sequence, Scalar self, *, bool out_int32=False, bool right=False, str? "
+        "side=None, Tensor? sorter=None) -> Tensor",
+        searchsorted);
+    r.add("bucketize.Tensor(Tensor self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor",
+          bucketize);
+    r.add("bucketize.Scalar(Scalar self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor",
+          bucketize);
+}
+
+}  // namespace torch_ir::kernels
