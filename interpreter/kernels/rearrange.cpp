@@ -188,6 +188,9 @@ Tensor diag_embed(In self, std::int64_t offset, std::int64_t dim1, std::int64_t 
     if (a == b)
         throw ArgumentError("diag_embed: diagonal dimensions cannot be identical, found " + std::to_string(dim1) +
                             " and " + std::to_string(dim2));
+    constexpr std::int64_t most = std::int64_t{1} << 40;
+    if (offset < -most || offset > most)
+        throw ArgumentError("diag_embed: offset " + std::to_string(offset) + " is too large");
     const std::int64_t size = self.size(-1) + (offset < 0 ? -offset : offset);
     Ints shape(self.shape().begin(), self.shape().end() - 1);
     shape.insert(shape.begin() + std::min(a, b), size);
@@ -350,7 +353,7 @@ Tensor linalg_vander(In x, OptInt n) {
     if (x.dim() == 0 && !n) throw ArgumentError("linalg_vander: expected N for a 0-d tensor");
     const std::int64_t count = n ? *n : x.size(-1);
     if (count <= 1) throw ArgumentError("linalg_vander: N must be greater than 1, found " + std::to_string(count));
-    return powers(x, count);
+    return powers(atleast(x, 1), count);
 }
 
 }  // namespace

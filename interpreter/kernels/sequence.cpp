@@ -184,8 +184,13 @@ Tensor triangle_indices(bool lower, std::int64_t row, std::int64_t col, std::int
     const DType out = dtype.value_or(DType::Int64);
     if (out != DType::Int64 && out != DType::Int32)
         throw ArgumentError("expected dtype int32 or int64, found '" + std::string(name(out)) + "'");
+    offset = std::clamp(offset, -row, col);
     Ints rows;
     Ints columns;
+    if (numel_of(Ints{row, col}) > std::int64_t{1} << 32)
+        throw ArgumentError("a matrix of " + std::to_string(row) + " rows and " + std::to_string(col) +
+                            " columns is too large");
+    if (numel_of(Ints{row, col}) == 0) row = 0;
     for (std::int64_t i = 0; i < row; ++i) {
         const std::int64_t diagonal = std::clamp<std::int64_t>(lower ? i + offset + 1 : i + offset, 0, col);
         for (std::int64_t j = lower ? 0 : diagonal; j < (lower ? diagonal : col); ++j) {

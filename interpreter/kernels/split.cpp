@@ -97,6 +97,8 @@ TensorList tensor_split_sections(In self, std::int64_t sections, std::int64_t di
         throw ArgumentError("tensor_split: expected self with at least one dimension, found a 0-d tensor");
     if (sections <= 0)
         throw ArgumentError("tensor_split: expected sections to be greater than 0, found " + std::to_string(sections));
+    constexpr std::int64_t most = std::int64_t{1} << 24;
+    if (sections > most) throw ArgumentError("tensor_split: " + std::to_string(sections) + " sections are too many");
     const std::int64_t length = self.size(dim);
     TensorList result;
     std::int64_t start = 0;

@@ -313,6 +313,11 @@ Tensor matrix_h(In self) {
     return self.dim() == 0 ? conj(self) : adjoint(self);
 }
 
+Tensor positive(In self) {
+    if (self.dtype() == DType::Bool) throw ArgumentError("positive: bool tensors are not supported");
+    return self;
+}
+
 Tensor unflatten(In self, std::int64_t dim, const Ints& sizes) {
     const std::int64_t d = self.wrap_dim(dim);
     if (sizes.empty()) throw ArgumentError("unflatten: sizes must not be empty");
@@ -407,6 +412,9 @@ void register_view(Registry& r) {
     r.add("imag(Tensor(a) self) -> Tensor(a)", imag);
     r.add("conj(Tensor(a) self) -> Tensor(a)", conj);
     r.add("_conj(Tensor(a) self) -> Tensor(a)", conj);
+    r.add("conj_physical(Tensor self) -> Tensor", conj);
+    r.add("_conj_physical(Tensor self) -> Tensor", conj);
+    r.add("positive(Tensor(a) self) -> Tensor(a)", positive);
     r.add("_neg_view(Tensor(a) self) -> Tensor(a)", negative);
     r.add("resolve_conj(Tensor(a) self) -> Tensor(a)", same);
     r.add("resolve_neg(Tensor(a) self) -> Tensor(a)", same);
