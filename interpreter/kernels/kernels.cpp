@@ -22,6 +22,7 @@ void register_kernels(Registry& registry) {
     register_dropout(registry);
     register_embedding(registry);
     register_extreme(registry);
+    register_fft(registry);
     register_grid(registry);
     register_index(registry);
     register_loss(registry);
@@ -34,6 +35,7 @@ void register_kernels(Registry& registry) {
     register_norm(registry);
     register_pad(registry);
     register_pool(registry);
+    register_pool_backward(registry);
     register_power(registry);
     register_random(registry);
     register_rearrange(registry);
@@ -46,12 +48,14 @@ void register_kernels(Registry& registry) {
     register_sort(registry);
     register_special(registry);
     register_split(registry);
+    register_stft(registry);
     register_symbolic(registry);
     register_unary(registry);
     register_unique(registry);
     register_upsample(registry);
     register_view(registry);
     register_view_copy(registry);
+    register_weight_norm(registry);
 }
 
 }  // namespace torch_ir

@@ -284,6 +284,32 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> batch_norm_functional(const T
             r.running_var.defined() ? r.running_var : running_var.clone()};
 }
 
+/// As the other forms, with an (empty) reserve of a back end.
+std::tuple<Tensor, Tensor, Tensor, Tensor> with_reserve(const BatchNorm& r) {
+    return {r.output, r.save_mean, r.save_rstd, Tensor::empty({0}, DType::UInt8)};
+}
+std::tuple<Tensor, Tensor, Tensor, Tensor> batch_norm_with_update(const Tensor& input, const Tensor& weight,
+                                                                  const Tensor& bias, const Tensor& running_mean,
+                                                                  const Tensor& running_var, double momentum,
+                                                                  double eps) {
+    return with_reserve(normalize_batch_in_place("_batch_norm_with_update", input, weight, bias, running_mean,
+                                                 running_var, true, momentum, eps));
+}
+std::tuple<Tensor, Tensor, Tensor, Tensor> batch_norm_no_update(const Tensor& input, const Tensor& weight,
+                                                                const Tensor& bias, const Tensor& running_mean,
+                                                                const Tensor& running_var, double momentum,
+                                                                double eps) {
+    return with_reserve(
+        normalize_batch("_batch_norm_no_update", input, weight, bias, running_mean, running_var, false, momentum, eps));
+}
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> batch_norm_with_update_functional(
+    const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+    const Tensor& running_var, double momentum, double eps) {
+    const BatchNorm r = normalize_batch("_batch_norm_with_update_functional", input, weight, bias, running_mean,
+                                        running_var, true, momentum, eps);
+    return {r.output, r.save_mean, r.save_rstd, Tensor::empty({0}, DType::UInt8), r.running_mean, r.running_var};
+}
+
 /// Each of `groups` groups of channels of each sample is normalised as a whole.
 Normalized group_norm_rows(const char* op, const Tensor& input, std::int64_t groups, const Tensor& weight,
                            const Tensor& bias, double eps) {
@@ -432,6 +458,19 @@ void register_norm(Registry& r) {
         "use_input_stats, float "
         "momentum, float eps, bool cudnn_enabled) -> Tensor",
         instance_norm);
+    r.add(
+        "_batch_norm_with_update(Tensor input, Tensor? weight, Tensor? bias, Tensor(a!) running_mean, Tensor(b!) "
+        "running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)",
+        batch_norm_with_update);
+    r.add(
+        "_batch_norm_no_update(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, "
+        "float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)",
+        batch_norm_no_update);
+    r.add(
+        "_batch_norm_with_update_functional(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor "
+        "running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor, Tensor running_mean_out, Tensor "
+        "running_var_out)",
+        batch_norm_with_update_functional);
 }
 
 }  // namespace torch_ir::kernels

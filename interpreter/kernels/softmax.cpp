@@ -2,6 +2,7 @@
 // Softmax and its logarithm along one dimension.
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/move.hpp"
 #include "kernels/row_math.hpp"
 #include "parallel.hpp"
 #include "promote.hpp"
@@ -62,6 +63,18 @@ Tensor safe_softmax(const Tensor& self, std::int64_t dim, std::optional<DType> d
                       });
 }
 
+/// Where `mask` is true, nothing takes part. mask_type 0: one [length, length] mask for all; 1: [batch, length] for the
+/// keys; 2 or None: a mask of the shape of `self`.
+Tensor masked_softmax(const Tensor& self, const Tensor& mask, std::optional<std::int64_t> dim,
+                      std::optional<std::int64_t> mask_type) {
+    if (mask.dtype() != DType::Bool)
+        throw ArgumentError("_masked_softmax: expected 'mask' of dtype bool, found " + describe(mask));
+    Tensor full = mask;
+    if (mask_type == 1 && mask.dim() == 2 && self.dim() == 4) full = mask.unsqueeze(1).unsqueeze(1);
+    const Tensor low = Tensor::wrapped_number(Scalar(-std::numeric_limits<double>::infinity()));
+    return softmax(where(full.expand(self.shape()), low, self), dim.value_or(self.dim() - 1), self.dtype());
+}
+
 }  // namespace
 
 void register_softmax(Registry& r) {
@@ -72,6 +85,7 @@ void register_softmax(Registry& r) {
     r.add("_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", softmax_leaf);
     r.add("_log_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", log_softmax_leaf);
     r.add("_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", safe_softmax);
+    r.add("_masked_softmax(Tensor self, Tensor mask, int? dim=None, int? mask_type=None) -> Tensor", masked_softmax);
 }
 
 }  // namespace torch_ir::kernels

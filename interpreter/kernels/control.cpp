@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Higher-order ops: calls of subgraphs. Their inputs bind to operands by position.
+#include "kernels/families.hpp"
+#include "kernels/move.hpp"
+#include "plan.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+using Args = std::span<const IValue* const>;
+using Results = std::vector<IValue>;
+
+/// Appends a value, or the elements of a list of operands.
+void append_operands(std::vector<IValue>& operands, const IValue& value) {
+    const auto each = [&](const auto& list) {
+        for (const auto& element : list) detail::append_result(operands, element);
+    };
+    if (const auto* tensors = std::get_if<TensorList>(&value))
+        each(*tensors);
+    else if (const auto* ints = std::get_if<Ints>(&value))
+        each(*ints);
+    else if (const auto* scalars = std::get_if<ScalarList>(&value))
+        each(*scalars);
+    else if (const auto* doubles = std::get_if<Doubles>(&value))
+        each(*doubles);
+    else
+        operands.push_back(value);
+}
+
+std::vector<IValue> operands_of(const char* op, Args args, std::size_t i) {
+    if (i >= args.size())
+        throw ArgumentError(std::string(op) + ": expected operands as argument " + std::to_string(i + 1));
+    std::vector<IValue> operands;
+    if (!std::holds_alternative<None>(*args[i])) append_operands(operands, *args[i]);
+    return operands;
+}
+
+const Plan& graph_of(const char* op, Args args, std::size_t i) {
+    const auto* plan = i < args.size() ? std::get_if<std::shared_ptr<const Plan>>(args[i]) : nullptr;
+    if (!plan || !*plan)
+        throw ArgumentError(std::string(op) + ": expected a graph as argument " + std::to_string(i + 1) + ", found " +
+                            std::string(i < args.size() ? kind(*args[i]) : "nothing"));
+    return **plan;
+}
+
+std::vector<IValue> call(const char* op, Context& context, const Plan& plan, std::vector<IValue> inputs) {
+    if (inputs.size() != plan.graph().inputs.size())
+        throw ArgumentError(std::string(op) + ": the graph takes " + std::to_string(plan.graph().inputs.size()) +
+                            " inputs, found " + std::to_string(inputs.size()) + " operands");
+    return plan.run(std::move(inputs), {nullptr, context.generator});
+}
+
+/// Subgraphs may return their inputs, and write to them: what is fed back is a value of its own.
+void move_into(Results& results, std::vector<IValue> values) {
+    for (IValue& value : values) results.push_back(std::move(value));
+}
+
+void cond(Context& context, Args args, Results& results) {
+    if (args.empty()) throw ArgumentError("cond: expected a predicate");
+    const bool taken = to_scalar(*args[0]).to<bool>();
+    const Plan& branch = graph_of("cond", args, taken ? 1 : 2);
+    move_into(results, call("cond", context, branch, operands_of("cond", args, 3)));
+}
+
+void while_loop(Context& context, Args args, Results& results) {
+    const Plan& condition = graph_of("while_loop", args, 0);
+    const Plan& body = graph_of("while_loop", args, 1);
+    std::vector<IValue> carried = operands_of("while_loop", args, 2);
+    const std::vector<IValue> additional = args.size() > 3 ? operands_of("while_loop", args, 3) : std::vector<IValue>{};
+    while (true) {
+        std::vector<IValue> inputs = carried;
+        inputs.insert(inputs.end(), additional.begin(), additional.end());
+        const std::vector<IValue> verdict = call("while_loop", context, condition, inputs);
+        if (verdict.empty()) throw ArgumentError("while_loop: the condition returned nothing");
+        if (!to_scalar(verdict[0]).to<bool>()) break;
+        std::vector<IValue> next = call("while_loop", context, body, std::move(inputs));
+        if (next.size() != carried.size())
+            throw ArgumentError("while_loop: the body returned " + std::to_string(next.size()) + " values, " +
+                                std::to_string(carried.size()) + " are carried");
+        carried = std::move(next);
+    }
+    move_into(results, std::move(carried));
+}
+
+const Tensor& tensor_of(const char* op, const IValue& value) {
+    const auto* tensor = std::get_if<Tensor>(&value);
+    if (!tensor) throw ArgumentError(std::string(op) + ": expected a tensor, found " + std::string(kind(value)));
+    return *tensor;
+}
+
+/// The common size of dimension 0.
+std::int64_t steps_of(const char* op, const std::vector<IValue>& xs) {
+    if (xs.empty()) throw ArgumentError(std::string(op) + ": expected tensors to go over");
+    std::int64_t steps = -1;
+    for (const IValue& x : xs) {
+        const Tensor& t = tensor_of(op, x);
+        if (t.dim() == 0 || (steps >= 0 && t.size(0) != steps))
+            throw ArgumentError(std::string(op) + ": expected tensors with the same size of dimension 0, found " +
+                                describe(t));
+        steps = t.size(0);
+    }
+    if (steps == 0) throw ArgumentError(std::string(op) + ": expected dimension 0 to have elements");
+    return steps;
+}
+
+void append_slices(std::vector<IValue>& inputs, const char* op, const std::vector<IValue>& xs, std::int64_t i) {
+    for (const IValue& x : xs) inputs.emplace_back(tensor_of(op, x).select(0, i));
+}
+
+/// Collects the results of steps and stacks them along a new dimension 0.
+class Stacks {
+  public:
+    void append(const char* op, std::span<IValue> values) {
+        lists_.resize(std::max(lists_.size(), values.size()));
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            if (std::holds_alternative<None>(values[i]))
+                lists_[i].clear();
+            else
+                lists_[i].push_back(tensor_of(op, values[i]));
+        }
+    }
+    void finish(Results& results) const {
+        for (const TensorList& list : lists_)
+            if (list.empty())
+                results.emplace_back(None{});
+            else
+                results.emplace_back(stack(list, 0));
+    }
+
+  private:
+    std::vector<TensorList> lists_;
+};
+
+void scan(Context& context, Args args, Results& results) {
+    const Plan& combine = graph_of("scan", args, 0);
+    std::vector<IValue> carry = operands_of("scan", args, 1);
+    const std::vector<IValue> xs = operands_of("scan", args, 2);
+    const std::vector<IValue> additional = args.size() > 3 ? operands_of("scan", args, 3) : std::vector<IValue>{};
+    const std::int64_t steps = steps_of("scan", xs);
+    Stacks stacks;
+    for (std::int64_t i = 0; i < steps; ++i) {
+        std::vector<IValue> inputs = carry;
+        append_slices(inputs, "scan", xs, i);
+        inputs.insert(inputs.end(), additional.begin(), additional.end());
+        std::vector<IValue> out = call("scan", context, combine, std::move(inputs));
+        if (out.size() < carry.size()) throw ArgumentError("scan: the graph returned fewer values than are carried");
+        stacks.append("scan", std::span(out).subspan(carry.size()));
+        out.resize(carry.size());
+        carry = std::move(out);
+    }
+    move_into(results, std::move(carry));
+    stacks.finish(results);
+}
+
+void associative_scan(Context& context, Args args, Results& results) {
+    const char* op = "associative_scan";
+    const Plan& combine = graph_of(op, args, 0);
+    const std::vector<IValue> xs = operands_of(op, args, 1);
+    const std::vector<IValue> additional = args.size() > 2 ? operands_of(op, args, 2) : std::vector<IValue>{};
+    const std::int64_t steps = steps_of(op, xs);
+    Stacks stacks;
+    std::vector<IValue> total;
+    append_slices(total, op, xs, 0);
+    stacks.append(op, total);
+    for (std::int64_t i = 1; i < steps; ++i) {
+        append_slices(total, op, xs, i);
+        total.insert(total.end(), additional.begin(), additional.end());
+        total = call(op, context, combine, std::move(total));
+        stacks.append(op, total);
+    }
+    stacks.finish(results);
+}
+
+void map(Context& context, Args args, Results& results) {
+    const Plan& body = graph_of("map", args, 0);
+    const std::vector<IValue> xs = operands_of("map", args, 1);
+    const std::vector<IValue> other = args.size() > 2 ? operands_of("map", args, 2) : std::vector<IValue>{};
+    const std::int64_t steps = steps_of("map", xs);
+    Stacks stacks;
+    for (std::int64_t i = 0; i < steps; ++i) {
+        std::vector<IValue> inputs;
+        append_slices(inputs, "map", xs, i);
+        inputs.insert(inputs.end(), other.begin(), other.end());
+        std::vector<IValue> out = call("map", context, body, std::move(inputs));
+        stacks.append("map", out);
+    }
+    stacks.finish(results);
+}
+
+/// Runs the first graph among the arguments on the operands after it; names and settings are passed over.
+void call_graph(const char* op, Context& context, Args args, Results& results) {
+    std::size_t i = 0;
+    while (i < args.size() && !std::holds_alternative<std::shared_ptr<const Plan>>(*args[i])) ++i;
+    const Plan& body = graph_of(op, args, i);
+    std::vector<IValue> operands;
+    for (++i; i < args.size(); ++i)
+        if (!std::holds_alternative<std::string>(*args[i])) append_operands(operands, *args[i]);
+    // A dictionary of keyword arguments arrives as None.
+    if (operands.size() > body.graph().inputs.size() && std::holds_alternative<None>(operands.back()))
+        operands.pop_back();
+    move_into(results, call(op, context, body, std::move(operands)));
+}
+
+/// Autocast changes dtypes below the level that graphs are exported at, unless it is off.
+void autocast(Context& context, Args args, Results& results) {
+    const bool enabled = args.size() > 2 && std::holds_alternative<bool>(*args[2]) && std::get<bool>(*args[2]);
+    if (enabled) throw UnsupportedError("wrap_with_autocast: an enabled autocast region is not supported");
+    call_graph("wrap_with_autocast", context, args, results);
+}
+
+}  // namespace
+
+void register_control(Registry& r) {
+    r.add_function("higher_order.cond", cond);
+    r.add_function("higher_order.while_loop", while_loop);
+    r.add_function("higher_order.scan", scan);
+    r.add_function("higher_order.associative_scan", associative_scan);
+    r.add_function("higher_order.map_impl", map);
+    r.add_function("higher_order.map", map);
+    r.add_function("higher_order.wrap_with_autocast", autocast);
+    r.add_function("higher_order.print", [](Context&, Args, Results&) {});
+    for (const char* name : {"invoke_subgraph", "wrap_with_set_grad_enabled", "hints_wrapper",
+                             "tag_activation_checkpoint", "wrap_activation_checkpoint", "wrap", "strict_mode"})
+        r.add_function(std::string("higher_order.") + name, [name](Context& context, Args args, Results& results) {
+            call_graph(name, context, args, results);
+        });
+}
+
+}  // namespace torch_ir::kernels

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT
+// Discrete Fourier transforms: radix 2 for powers of two, Bluestein's convolution for other sizes, in double.
+#include "kernels/fft.hpp"
+
+#include <cmath>
+#include <numbers>
+
+#include "elementwise.hpp"
+#include "kernels/families.hpp"
+#include "parallel.hpp"
+#include "promote.hpp"
+#include "rows.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+using Complex = std::complex<double>;
+
+/// e^(sign · 2πi · k / n), with k reduced first.
+Complex unit(std::int64_t k, std::int64_t n, int sign) {
+    const double angle = 2 * std::numbers::pi * static_cast<double>(k % n) / static_cast<double>(n);
+    return {std::cos(angle), sign * std::sin(angle)};
+}
+
+/// A transform of one size and direction, unscaled.
+class Transform {
+  public:
+    Transform(std::int64_t n, bool forward) : n_(n), sign_(forward ? -1 : 1) {
+        for (size_ = 1; size_ < n_; size_ *= 2) {
+        }
+        if (size_ != n_) {
+            while (size_ < 2 * n_ - 1) size_ *= 2;
+            chirp_.resize(static_cast<std::size_t>(n_));
+            std::int64_t square = 0;  // k² mod 2n
+            for (std::int64_t k = 0; k < n_; ++k) {
+                chirp_[static_cast<std::size_t>(k)] = unit(square, 2 * n_, sign_);
+                square = (square + 2 * k + 1) % (2 * n_);
+            }
+        }
+        for (std::int64_t k = 0; k < size_ / 2; ++k) twiddles_.push_back(unit(k, size_, -1));
+        if (chirp_.empty()) return;
+        kernel_.assign(static_cast<std::size_t>(size_), 0);
+        for (std::int64_t k = 0; k < n_; ++k) {
+            kernel_[static_cast<std::size_t>(k)] = std::conj(chirp_[static_cast<std::size_t>(k)]);
+            if (k > 0) kernel_[static_cast<std::size_t>(size_ - k)] = kernel_[static_cast<std::size_t>(k)];
+        }
+        radix2(kernel_, -1);
+    }
+
+    /// x[n] → y[n]; may be the same.
+    void run(const Complex* x, Complex* y) const {
+        std::vector<Complex> a(static_cast<std::size_t>(size_));
+        if (chirp_.empty()) {
+            std::copy_n(x, n_, a.begin());
+            radix2(a, sign_);
+            std::copy_n(a.begin(), n_, y);
+            return;
+        }
+        for (std::size_t k = 0; k < chirp_.size(); ++k) a[k] = x[k] * chirp_[k];
+        radix2(a, -1);
+        for (std::size_t k = 0; k < a.size(); ++k) a[k] *= kernel_[k];
+        radix2(a, 1);
+        const double scale = 1.0 / static_cast<double>(size_);
+        for (std::size_t k = 0; k < chirp_.size(); ++k) y[k] = a[k] * chirp_[k] * scale;
+    }
+
+  private:
+    void radix2(std::vector<Complex>& a, int sign) const {
+        const std::size_t n = a.size();
+        for (std::size_t i = 1, j = 0; i < n; ++i) {
+            std::size_t bit = n >> 1;
+            for (; j & bit; bit >>= 1) j ^= bit;
+            j ^= bit;
+            if (i < j) std::swap(a[i], a[j]);
+        }
+        for (std::size_t length = 2; length <= n; length *= 2) {
+            const std::size_t half = length / 2;
+            const std::size_t step = n / length;
+            for (std::size_t i = 0; i < n; i += length)
+                for (std::size_t k = 0; k < half; ++k) {
+                    const Complex t = twiddles_[k * step];
+                    const double im = sign < 0 ? t.imag() : -t.imag();
+                    const Complex u = a[i + k];
+                    const Complex v = a[i + k + half];
+                    const Complex w(v.real() * t.real() - v.imag() * im, v.real() * im + v.imag() * t.real());
+                    a[i + k] = u + w;
+                    a[i + k + half] = u - w;
+                }
+        }
+    }
+
+    std::int64_t n_;
+    int sign_;
+    std::int64_t size_ = 1;  // of the radix 2 transform
+    std::vector<Complex> twiddles_;
+    std::vector<Complex> chirp_;   // Bluestein only
+    std::vector<Complex> kernel_;  // the transformed conjugate chirp
+};
+
+/// Transforms complex128 along one dimension, each result times `scale`.
+Tensor transform(const Tensor& x, std::int64_t dim, bool forward, double scale) {
+    const std::int64_t n = x.size(dim);
+    const Rows<Complex> in = rows<Complex>(x, dim);
+    Tensor y = Tensor::empty(in.memory.shape(), DType::Complex128);
+    if (y.numel() > 0) {
+        const Transform t(n, forward);
+        parallel_for(in.count, std::max<std::int64_t>(1, 2048 / n), [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t i = begin; i < end; ++i) {
+                Complex* to = y.data<Complex>() + i * n;
+                t.run(in[i].data(), to);
+                for (std::int64_t k = 0; k < n; ++k) to[k] *= scale;
+            }
+        });
+    }
+    const Ints dims{x.wrap_dim(dim)};
+    return unrows(y, x, dims);
+}
+
+double scale_of(std::int64_t normalization, double n) {
+    return normalization == 0 ? 1 : normalization == 1 ? 1 / std::sqrt(n) : 1 / n;
+}
+
+void check_dims(const char* op, const Tensor& x, const Ints& dims) {
+    if (x.dim() == 0 && !dims.empty())
+        throw ArgumentError(std::string(op) + ": expected 'self' of at least 1 dimension");
+    if (!dims.empty()) normalize_dims(x, dims);
+    for (const std::int64_t d : dims)
+        if (x.size(d) == 0)
+            throw ArgumentError(std::string(op) + ": expected transformed dimensions with elements, found " +
+                                describe(x));
+}
+
+Tensor conjugate(const Tensor& x) {
+    return elementwise<Complex>(
+        x.dtype(), [](Complex v) { return std::conj(v); }, x);
+}
+
+Tensor c2c_wide(const Tensor& self, const Ints& dims, std::int64_t normalization, bool forward) {
+    Tensor x = self.to(DType::Complex128);
+    for (const std::int64_t d : dims)
+        x = transform(x, d, forward, scale_of(normalization, static_cast<double>(x.size(d))));
+    return x;
+}
+
+/// Conjugate-symmetric half along the last of `dims` to real values of size `n`.
+Tensor c2r_wide(const Tensor& self, const Ints& dims, std::int64_t normalization, std::int64_t n) {
+    const Ints others(dims.begin(), dims.end() - 1);
+    const std::int64_t last = self.wrap_dim(dims.back());
+    Tensor x = c2c_wide(self, others, normalization, false);
+    const std::int64_t half = n / 2 + 1;
+    if (n < 1 || x.size(last) < half)
+        throw ArgumentError("_fft_c2r: 'last_dim_size' " + std::to_string(n) + " does not fit " + describe(self));
+    x = x.narrow(last, 0, half);
+    const Rows<Complex> in = rows<Complex>(x, last);
+    Ints shape = in.memory.shape();
+    shape.back() = n;
+    Tensor y = Tensor::empty(shape, DType::Float64);
+    const double scale = scale_of(normalization, static_cast<double>(n));
+    if (y.numel() > 0) {
+        const Transform t(n, false);
+        parallel_for(in.count, std::max<std::int64_t>(1, 2048 / n), [&](std::int64_t begin, std::int64_t end) {
+            std::vector<Complex> full(static_cast<std::size_t>(n));
+            for (std::int64_t i = begin; i < end; ++i) {
+                for (std::int64_t k = 0; k < half; ++k) {
+                    const Complex v = in[i][static_cast<std::size_t>(k)];
+                    const bool real = k == 0 || 2 * k == n;
+                    full[static_cast<std::size_t>(k)] = real ? Complex(v.real()) : v;
+                    if (!real) full[static_cast<std::size_t>(n - k)] = std::conj(v);
+                }
+                t.run(full.data(), full.data());
+                for (std::int64_t k = 0; k < n; ++k)
+                    y.data<double>()[i * n + k] = full[static_cast<std::size_t>(k)].real() * scale;
+            }
+        });
+    }
+    Ints like = x.shape();
+    like[static_cast<std::size_t>(last)] = n;
+    const Ints one{last};
+    return unrows(y, Tensor::empty(like, DType::Float64), one);
+}
+
+Tensor as_complex(const Tensor& x) { return x.to(to_complex(to_float(x.dtype()))); }
+
+/// What a norm's name means for a direction, as _fft_* take it.
+std::int64_t normalization_of(const char* op, const std::optional<std::string>& norm, bool forward) {
+    if (!norm || *norm == "backward") return forward ? 0 : 2;
+    if (*norm == "forward") return forward ? 2 : 0;
+    if (*norm == "ortho") return 1;
+    throw ArgumentError(std::string(op) + ": expected 'norm' forward, backward or ortho, found '" + *norm + "'");
+}
+
+/// Cut or filled with zeros to `size` along `dim`.
+Tensor resized(const char* op, const Tensor& x, std::int64_t dim, std::int64_t size) {
+    if (size < 1 || size >= std::int64_t{1} << 40)
+        throw ArgumentError(std::string(op) + ": expected a transform of at least 1 element, found " +
+                            std::to_string(size));
+    const std::int64_t n = x.size(dim);
+    if (size == n) return x;
+    if (size < n) return x.narrow(dim, 0, size);
+    Ints shape = x.shape();
+    shape[static_cast<std::size_t>(x.wrap_dim(dim))] = size;
+    const Tensor y = Tensor::zeros(shape, x.dtype());
+    y.narrow(dim, 0, n).copy_from(x);
+    return y;
+}
+
+struct Sizes {
+    Ints dims;
+    Ints sizes;  // -1: as the input
+};
+
+/// The dims that are transformed and their sizes: 's' alone means the last ones, neither all of them.
+Sizes sizes_of(const char* op, const Tensor& x, const std::optional<Ints>& s, const std::optional<Ints>& dim) {
+    Sizes r;
+    if (dim) {
+        r.dims = *dim;
+        if (s && s->size() != dim->size())
+            throw ArgumentError(std::string(op) + ": expected 's' and 'dim' of one length, found " + to_string(*s) +
+                                " and " + to_string(*dim));
+    } else {
+        const std::int64_t count = s ? static_cast<std::int64_t>(s->size()) : x.dim();
+        if (count > x.dim())
+            throw ArgumentError(std::string(op) + ": 's' " + to_string(*s) + " has more elements than " + describe(x) +
+                                " dimensions");
+        for (std::int64_t d = x.dim() - count; d < x.dim(); ++d) r.dims.push_back(d);
+    }
+    for (auto& d : r.dims) d = x.wrap_dim(d);
+    r.sizes = s ? *s : Ints(r.dims.size(), -1);
+    if (!r.dims.empty()) normalize_dims(x, r.dims);
+    return r;
+}
+
+Tensor resized(const char* op, Tensor x, const Sizes& s, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+        x = resized(op, x, s.dims[i], s.sizes[i] == -1 ? x.size(s.dims[i]) : s.sizes[i]);
+    return x;
+}
+
+using Names = std::optional<std::string>;
+
+/// The four kinds of transforms over any dimensions.
+Tensor complex_fft(const char* op, const Tensor& self, const Sizes& s, const Names& norm, bool forward) {
+    const Tensor x = resized(op, as_complex(self), s, s.dims.size());
+    return fft_c2c(x, s.dims, normalization_of(op, norm, forward), forward);
+}
+/// Real input, half of the (conjugate-symmetric) spectrum; `conj` gives that of the inverse transform.
+Tensor real_fft(const char* op, const Tensor& self, const Sizes& s, const Names& norm, bool conj) {
+    if (is_complex(self.dtype()))
+        throw ArgumentError(std::string(op) + ": expected 'self' of real dtype, found " + describe(self));
+    if (s.dims.empty()) throw ArgumentError(std::string(op) + ": expected at least one dimension to transform");
+    const Tensor x = resized(op, self.to(to_float(self.dtype())), s, s.dims.size());
+    const std::int64_t n = normalization_of(op, norm, !conj);
+    if (!conj) return fft_r2c(x, s.dims, n, true);
+    const Tensor half = conjugate(fft_r2c(x, {s.dims.back()}, n, true));
+    return fft_c2c(half, Ints(s.dims.begin(), s.dims.end() - 1), n, false);
+}
+/// Half a spectrum, real output; `conj` reads the half of the forward transform's.
+Tensor real_ifft(const char* op, const Tensor& self, const Sizes& s, const Names& norm, bool conj) {
+    if (s.dims.empty()) throw ArgumentError(std::string(op) + ": expected at least one dimension to transform");
+    Tensor x = resized(op, as_complex(self), s, s.dims.size() - 1);
+    const std::int64_t last = s.dims.back();
+    const std::int64_t n = s.sizes.back() == -1 ? 2 * (x.size(last) - 1) : s.sizes.back();
+    if (n < 1)
+        throw ArgumentError(std::string(op) + ": expected a transform of at least 1 element, found " +
+                            std::to_string(n));
+    x = resized(op, x, last, n / 2 + 1);
+    const std::int64_t normalization = normalization_of(op, norm, conj);
+    if (!conj) return fft_c2r(x, s.dims, normalization, n);
+    x = conjugate(fft_c2c(x, Ints(s.dims.begin(), s.dims.end() - 1), normalization, true));
+    return fft_c2r(x, {last}, normalization, n);
+}
+
+using Kind = Tensor (*)(const char*, const Tensor&, const Sizes&, const Names&, bool);
+
+void add_transforms(Registry& r, const std::string& name, Kind kind, bool flag) {
+    const std::string one = name;
+    r.add(one + "(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor",
+          [one, kind, flag](const Tensor& self, std::optional<std::int64_t> n, std::int64_t dim, const Names& norm) {
+              if (self.dim() == 0) throw ArgumentError(one + ": expected 'self' of at least 1 dimension");
+              return kind(one.c_str(), self, {{self.wrap_dim(dim)}, {n.value_or(-1)}}, norm, flag);
+          });
+    const std::string two = name + "2";
+    r.add(two + "(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor",
+          [two, kind, flag](const Tensor& self, const std::optional<Ints>& s, const Ints& dim, const Names& norm) {
+              return kind(two.c_str(), self, sizes_of(two.c_str(), self, s, dim), norm, flag);
+          });
+    const std::string many = name + "n";
+    r.add(many + "(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor",
+          [many, kind, flag](const Tensor& self, const std::optional<Ints>& s, const std::optional<Ints>& dim,
+                             const Names& norm) {
+              return kind(many.c_str(), self, sizes_of(many.c_str(), self, s, dim), norm, flag);
+          });
+}
+
+template <bool Half>
+Tensor fftfreq(std::int64_t n, double d, std::optional<DType> dtype, std::optional<Layout>, std::optional<Device>,
+               std::optional<bool>) {
+    if (n < 1 || n >= std::int64_t{1} << 40)
+        throw ArgumentError("fft_fftfreq: expected 'n' greater than 0, found " + std::to_string(n));
+    const DType out = dtype.value_or(DType::Float32);
+    if (!is_floating_point(out) && !is_complex(out))
+        throw ArgumentError("fft_fftfreq: expected 'dtype' floating point or complex, found '" +
+                            std::string(name(out)) + "'");
+    Tensor y = Tensor::empty({Half ? n / 2 + 1 : n}, DType::Float64);
+    const double step = 1.0 / (static_cast<double>(n) * d);
+    for (std::int64_t i = 0; i < y.numel(); ++i)
+        y.data<double>()[i] = static_cast<double>(!Half && i >= (n + 1) / 2 ? i - n : i) * step;
+    return y.to(out);
+}
+
+}  // namespace
+
+Tensor fft_c2c(const Tensor& self, const Ints& dim, std::int64_t normalization, bool forward) {
+    if (!is_complex(self.dtype()))
+        throw ArgumentError("_fft_c2c: expected 'self' of complex dtype, found " + describe(self));
+    check_dims("_fft_c2c", self, dim);
+    return c2c_wide(self, dim, normalization, forward).to(self.dtype());
+}
+
+Tensor fft_r2c(const Tensor& self, const Ints& dim, std::int64_t normalization, bool onesided) {
+    if (!is_floating_point(self.dtype()))
+        throw ArgumentError("_fft_r2c: expected 'self' of floating point dtype, found " + describe(self));
+    check_dims("_fft_r2c", self, dim);
+    if (dim.empty()) throw ArgumentError("_fft_r2c: expected 'dim' to have elements");
+    Tensor x = c2c_wide(self, {dim.back()}, normalization, true);
+    if (onesided) x = x.narrow(dim.back(), 0, x.size(dim.back()) / 2 + 1);
+    return c2c_wide(x, Ints(dim.begin(), dim.end() - 1), normalization, true).to(to_complex(self.dtype())).contiguous();
+}
+
+Tensor fft_c2r(const Tensor& self, const Ints& dim, std::int64_t normalization, std::int64_t last_dim_size) {
+    if (!is_complex(self.dtype()))
+        throw ArgumentError("_fft_c2r: expected 'self' of complex dtype, found " + describe(self));
+    check_dims("_fft_c2r", self, dim);
+    if (dim.empty()) throw ArgumentError("_fft_c2r: expected 'dim' to have elements");
+    return c2r_wide(self, dim, normalization, last_dim_size).to(to_real(self.dtype()));
+}
+
+void register_fft(Registry& r) {
+    r.add("_fft_c2c(Tensor self, SymInt[] dim, int normalization, bool forward) -> Tensor", fft_c2c);
+    r.add("_fft_r2c(Tensor self, int[] dim, int normalization, bool onesided) -> Tensor", fft_r2c);
+    r.add("_fft_c2r(Tensor self, int[] dim, int normalization, SymInt last_dim_size) -> Tensor", fft_c2r);
+    r.add(
+        "fft_fftfreq(int n, float d=1., *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
+        "pin_memory=None) -> Tensor",
+        fftfreq<false>);
+    r.add(
+        "fft_rfftfreq(int n, float d=1., *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? "
+        "pin_memory=None) -> Tensor",
+        fftfreq<true>);
+    add_transforms(r, "fft_fft", complex_fft, true);
+    add_transforms(r, "fft_ifft", complex_fft, false);
+    add_transforms(r, "fft_rfft", real_fft, false);
+    add_transforms(r, "fft_ihfft", real_fft, true);
+    add_transforms(r, "fft_irfft", real_ifft, false);
+    add_transforms(r, "fft_hfft", real_ifft, true);
+}
+
+}  // namespace torch_ir::kernels

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Weights scaled by their norms over all dimensions but one.
+#include "kernels/arithmetic.hpp"
+#include "kernels/families.hpp"
+#include "kernels/reduce.hpp"
+#include "promote.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+Ints all_but(const Tensor& t, std::int64_t dim) {
+    Ints dims;
+    for (std::int64_t d = 0; d < t.dim(); ++d)
+        if (d != dim) dims.push_back(d);
+    return dims;
+}
+
+/// The norm of each slice along `dim` (-1: of the whole tensor), shaped to broadcast.
+Tensor norm_except_dim(const Tensor& v, std::int64_t pow, std::int64_t dim) {
+    const Scalar p(pow);
+    if (dim == -1 || v.dim() == 0) return vector_norm(v, p, {}, false, {});
+    const std::int64_t d = v.wrap_dim(dim);
+    if (v.dim() == 1) return vector_norm(v.unsqueeze(1), p, Ints{1}, false, {});
+    return vector_norm(v, p, all_but(v, d), true, {});
+}
+
+std::tuple<Tensor, Tensor> weight_norm_interface(const Tensor& v, const Tensor& g, std::int64_t dim) {
+    const Tensor norm = norm_except_dim(v, 2, dim);
+    return {times(v, divided(g, norm)).to(v.dtype()), norm};
+}
+Tensor weight_norm(const Tensor& v, const Tensor& g, std::int64_t dim) {
+    return std::get<0>(weight_norm_interface(v, g, dim));
+}
+
+/// Slices along `dim` whose p-norm is above `maxnorm` are scaled down to it.
+Tensor renorm(const Tensor& self, const Scalar& p, std::int64_t dim, const Scalar& maxnorm) {
+    const std::int64_t d = self.wrap_dim(dim);
+    if (self.dim() < 2)
+        throw ArgumentError("renorm: expected 'self' of at least 2 dimensions, found " + describe(self));
+    if (!(p.to<double>() > 0)) throw ArgumentError("renorm: expected 'p' greater than 0");
+    const auto limit = maxnorm.to<double>();
+    if (!(limit >= 0)) throw ArgumentError("renorm: expected 'maxnorm' of at least 0");
+    const bool half = item_size(to_real(self.dtype())) < 4;
+    const Tensor norm =
+        vector_norm(self, p, all_but(self, d), true, half ? std::optional(DType::Float32) : std::nullopt);
+    const Tensor factor = elementwise<double>(
+        DType::Float64, [limit](double n) { return n > limit ? limit / (n + 1e-7) : 1.0; }, norm);
+    return times(self, factor.to(to_real(self.dtype()))).to(self.dtype());
+}
+
+}  // namespace
+
+void register_weight_norm(Registry& r) {
+    r.add("norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor", norm_except_dim);
+    r.add("_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor", weight_norm);
+    r.add("_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)", weight_norm_interface);
+    r.add("renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor", renorm);
+}
+
+}  // namespace torch_ir::kernels
