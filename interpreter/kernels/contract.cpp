@@ -35,8 +35,8 @@ Tensor arranged(const Labelled& x, const Labels& order) {
     return x.tensor.permute(dims);
 }
 
-/// Sums over the labels that are not in `kept`.
-Labelled summed(const Labelled& x, const Labels& kept) {
+/// Sums over the labels that are not in `kept`; `grow`: integers become int64, as in a sum.
+Labelled summed(const Labelled& x, const Labels& kept, bool grow = false) {
     Ints dims;
     Labels labels;
     for (std::size_t i = 0; i < x.labels.size(); ++i)
@@ -45,7 +45,7 @@ Labelled summed(const Labelled& x, const Labels& kept) {
         else
             dims.push_back(static_cast<std::int64_t>(i));
     if (dims.empty()) return x;
-    return {sum(x.tensor, dims, false, x.tensor.dtype()), labels};
+    return {sum(x.tensor, dims, false, grow ? std::nullopt : std::optional(x.tensor.dtype())), labels};
 }
 
 /// The product of two tensors, summed over the labels that are not in `kept`. Sizes of 1 broadcast.
@@ -207,7 +207,7 @@ Tensor einsum(const std::string& equation, const TensorList& tensors, const std:
         }
         total = contract(total, operands[i], kept);
     }
-    total = summed(total, output);
+    total = summed(total, output, operands.size() == 1);
     // Ellipsis dimensions that no operand has are of size 1.
     for (const int label : output)
         if (!contains(total.labels, label)) {

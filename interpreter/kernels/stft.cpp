@@ -109,13 +109,9 @@ Tensor istft(const Tensor& self, std::int64_t n_fft, Size hop_length, Size win_l
                             std::to_string(x.size(2)));
     if (return_complex && half) throw ArgumentError("istft: 'return_complex' needs a two-sided spectrum");
     const std::int64_t normalization = normalized ? 1 : 2;
-    Tensor frames;
-    if (half)
-        frames = fft_c2r(x, {2}, normalization, n_fft);
-    else {
-        frames = fft_c2c(x, {2}, normalization, false);
-        if (!return_complex) frames = view_as_real(frames).select(-1, 0);
-    }
+    // A real result takes no more than half of the spectrum.
+    const Tensor frames = return_complex ? fft_c2c(x, {2}, normalization, false)
+                                         : fft_c2r(x.narrow(2, 0, n_fft / 2 + 1), {2}, normalization, n_fft);
     using Complex = std::complex<double>;
     const DType dtype = result_type(frames, f.window);
     const Tensor weighted = times(frames, f.window).to(DType::Complex128).contiguous();

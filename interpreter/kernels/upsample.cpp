@@ -59,7 +59,7 @@ Taps<C> antialias_taps(Mode mode, const Resize& r) {
     const C half = mode == Mode::LinearAntialias ? C(1) : mode == Mode::CubicAntialias ? C(2) : C(3);
     const C support = scale >= 1 ? half * scale : half;
     const C inverse = scale >= 1 ? 1 / scale : C(1);
-    const C shift = r.align_corners ? C(0) : C(0.5);
+    constexpr C shift = C(0.5);  // with align_corners too
     Taps<C> t;
     t.taps = std::min<std::int64_t>(static_cast<std::int64_t>(std::ceil(support)) * 2 + 1, r.in);
     t.index.resize(static_cast<std::size_t>(t.taps * r.out));
@@ -164,7 +164,69 @@ void resample(const Taps<C>& t, std::int64_t outer, std::int64_t in, std::int64_
                  });
 }
 
+/// bytes [outer, in, inner] → [outer, out, inner]: PyTorch's fixed-point arithmetic, 16-bit weights of the largest
+/// precision.
+void resample_bytes(Taps<double> t, std::int64_t outer, std::int64_t in, std::int64_t out, std::int64_t inner,
+                    const std::uint8_t* x, std::uint8_t* y) {
+    double largest = 0;
+    for (std::int64_t o = 0; o < out; ++o)
+        for (std::int64_t k = o * t.taps; k < (o + 1) * t.taps; ++k) {
+            // Taps that the edge makes the same are one.
+            for (std::int64_t j = o * t.taps; j < k; ++j)
+                if (t.index[static_cast<std::size_t>(j)] == t.index[static_cast<std::size_t>(k)]) {
+                    t.weight[static_cast<std::size_t>(j)] += t.weight[static_cast<std::size_t>(k)];
+                    t.weight[static_cast<std::size_t>(k)] = 0;
+                    break;
+                }
+        }
+    for (const double w : t.weight) largest = std::max(largest, w);
+    int precision = 0;
+    while (precision < 22 && 0.5 + largest * static_cast<double>(1 << (precision + 1)) < 32768) ++precision;
+    std::vector<std::int32_t> weight;
+    for (const double w : t.weight) {
+        const double v = w * static_cast<double>(1 << precision);
+        weight.push_back(static_cast<std::int32_t>(v < 0 ? v - 0.5 : v + 0.5));
+    }
+    const std::int32_t half = precision > 0 ? 1 << (precision - 1) : 0;
+    parallel_for(outer * out, std::max<std::int64_t>(1, parallel_grain / (inner * t.taps)),
+                 [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t i = begin; i < end; ++i)
+                         for (std::int64_t j = 0; j < inner; ++j) {
+                             const std::uint8_t* from = x + i / out * in * inner + j;
+                             std::int32_t total = half;
+                             for (std::int64_t k = i % out * t.taps; k < (i % out + 1) * t.taps; ++k)
+                                 total += weight[static_cast<std::size_t>(k)] *
+                                          from[t.index[static_cast<std::size_t>(k)] * inner];
+                             y[i * inner + j] = static_cast<std::uint8_t>(std::clamp(total >> precision, 0, 255));
+                         }
+                 });
+}
+
 using Factors = std::vector<std::optional<double>>;
+
+/// From the innermost dimension to the outermost, every pass rounded to bytes.
+Tensor resize_bytes(Mode mode, const Tensor& self, const std::vector<PoolAxis>& axes, std::size_t rank,
+                    bool align_corners, const Factors& factors) {
+    const PoolPlanes p = pool_planes(self, DType::UInt8, rank, axes);
+    const Tensor out = p.make_output(DType::UInt8);
+    if (out.numel() == 0) return out;
+    Tensor x = p.in;
+    std::int64_t inner = p.inner;
+    for (std::size_t i = 3; i-- > 3 - rank;) {
+        const PoolAxis& axis = axes[i];
+        if (axis.in != axis.out || mode >= Mode::LinearAntialias) {
+            std::int64_t outer = p.outer;
+            for (std::size_t j = 0; j < i; ++j) outer *= axes[j].in;
+            const Tensor y = Tensor::empty({outer, axis.out, inner}, DType::UInt8);
+            resample_bytes(make_taps<double>(mode, {axis.in, axis.out, factors[i + rank - 3], align_corners}), outer,
+                           axis.in, axis.out, inner, x.data<std::uint8_t>(), y.data<std::uint8_t>());
+            x = y;
+        }
+        inner *= axis.out;
+    }
+    std::copy_n(x.data<std::uint8_t>(), out.numel(), out.data<std::uint8_t>());
+    return out;
+}
 
 Tensor resize(const char* op, Mode mode, const Tensor& self, const Ints& output_size, bool align_corners,
               const Factors& factors) {
@@ -182,7 +244,9 @@ Tensor resize(const char* op, Mode mode, const Tensor& self, const Ints& output_
         axes[3 - rank + i].in = self.size(static_cast<std::int64_t>(i) + 2);
         axes[3 - rank + i].out = output_size[i];
     }
-    // Integers are computed as float32 and rounded; nearest neighbours only copy.
+    if (self.dtype() == DType::UInt8 && mode != Mode::Nearest && mode != Mode::NearestExact)
+        return resize_bytes(mode, self, axes, rank, align_corners, factors);
+    // Other integers are computed as float32 and rounded; nearest neighbours only copy.
     const bool integral = is_integral(self.dtype(), true);
     const bool wide = self.dtype() == DType::Float64 || (integral && item_size(self.dtype()) > 2 &&
                                                          (mode == Mode::Nearest || mode == Mode::NearestExact));
@@ -216,11 +280,8 @@ Tensor resize(const char* op, Mode mode, const Tensor& self, const Ints& output_
         }
         if (!written) std::copy_n(x, out.numel(), out.data<C>());
         if (!integral || mode == Mode::Nearest || mode == Mode::NearestExact) return out.to(self.dtype());
-        const double top = self.dtype() == DType::UInt8 ? 255 : std::numeric_limits<float>::max();
-        const double bottom = self.dtype() == DType::UInt8 ? 0 : -top;
         C* v = out.data<C>();
-        for (std::int64_t i = 0; i < out.numel(); ++i)
-            v[i] = std::nearbyint(std::clamp(v[i], static_cast<C>(bottom), static_cast<C>(top)));
+        for (std::int64_t i = 0; i < out.numel(); ++i) v[i] = std::nearbyint(v[i]);
         return out.to(self.dtype());
     });
 }

@@ -18,7 +18,7 @@ Ints all_but(const Tensor& t, std::int64_t dim) {
 /// The norm of each slice along `dim` (-1: of the whole tensor), shaped to broadcast.
 Tensor norm_except_dim(const Tensor& v, std::int64_t pow, std::int64_t dim) {
     const Scalar p(pow);
-    if (dim == -1 || v.dim() == 0) return vector_norm(v, p, {}, false, {});
+    if (dim == -1 || v.dim() == 0) return vector_norm(v, p, std::optional<Ints>{}, false, {});
     const std::int64_t d = v.wrap_dim(dim);
     if (v.dim() == 1) return vector_norm(v.unsqueeze(1), p, Ints{1}, false, {});
     return vector_norm(v, p, all_but(v, d), true, {});
@@ -26,7 +26,8 @@ Tensor norm_except_dim(const Tensor& v, std::int64_t pow, std::int64_t dim) {
 
 std::tuple<Tensor, Tensor> weight_norm_interface(const Tensor& v, const Tensor& g, std::int64_t dim) {
     const Tensor norm = norm_except_dim(v, 2, dim);
-    return {times(v, divided(g, norm)).to(v.dtype()), norm};
+    const bool half = v.dtype() == DType::BFloat16 || v.dtype() == DType::Float16;
+    return {times(v, divided(g, norm)).to(v.dtype()), half ? norm.to(DType::Float32) : norm};
 }
 Tensor weight_norm(const Tensor& v, const Tensor& g, std::int64_t dim) {
     return std::get<0>(weight_norm_interface(v, g, dim));
