@@ -1,13 +1,89 @@
 // SPDX-License-Identifier: MIT
-#include <dnnl.h>
-
-#include <algorithm>
+#include <dnnl.hpp>
+#include <map>
+#include <tuple>
 
 #include "backend/gemm.hpp"
 #include "backend/gemm_loop.hpp"
 #include "torch_ir/error.hpp"
 
 namespace torch_ir::backend {
+namespace {
+
+using dnnl::memory;
+
+/// Products of at least this many multiplications are worth a primitive, or dividing among threads.
+constexpr std::int64_t large_product = std::int64_t{1} << 22;
+
+void sgemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+           const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
+    const auto status =
+        dnnl_sgemm(trans_a ? 'T' : 'N', trans_b ? 'T' : 'N', m, n, k, 1.0F, a, lda, b, ldb, beta, c, ldc);
+    if (status != dnnl_success) throw Error("oneDNN refused a matrix product (status " + std::to_string(status) + ")");
+}
+
+/// Strips of the longer side of C side by side: faster than oneDNN's own division for the flat matrices of
+/// transformers.
+void sgemm_in_strips(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
+                     std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
+    constexpr std::int64_t strips = 4;
+    const bool by_rows = m >= n;
+    const std::int64_t width = ((by_rows ? m : n) / strips + 16) / 16 * 16;
+    parallel_for(by_rows ? m : n, width, [&](std::int64_t begin, std::int64_t end) {
+        if (by_rows)
+            sgemm(trans_a, trans_b, end - begin, n, k, a + (trans_a ? begin : begin * lda), lda, b, ldb, beta,
+                  c + begin * ldc, ldc);
+        else
+            sgemm(trans_a, trans_b, m, end - begin, k, a, lda, b + (trans_b ? begin * ldb : begin), ldb, beta,
+                  c + begin, ldc);
+    });
+}
+
+const dnnl::engine& engine() {
+    static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);
+    return instance;
+}
+
+/// A · Bᵀ by the matmul primitive, which reads B where it lies (the layout of linear's weights) up to a sixth faster
+/// than sgemm.
+void multiply_transposed(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+                         const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
+    using Key =
+        std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, float, int>;
+    struct Prepared {
+        dnnl::matmul::primitive_desc description;
+        dnnl::matmul primitive;
+    };
+    thread_local std::map<Key, Prepared> cache;
+    thread_local dnnl::stream stream(engine());
+    try {
+        const Key key{m, n, k, lda, ldb, ldc, beta, get_threads()};
+        auto found = cache.find(key);
+        if (found == cache.end()) {
+            constexpr auto f32 = memory::data_type::f32;
+            dnnl::primitive_attr attributes;
+            dnnl::post_ops post;
+            if (beta != 0) post.append_sum(beta);
+            attributes.set_post_ops(post);
+            const dnnl::matmul::desc descriptor(memory::desc({m, k}, f32, memory::dims{lda, 1}),
+                                                memory::desc({k, n}, f32, memory::dims{1, ldb}),
+                                                memory::desc({m, n}, f32, memory::dims{ldc, 1}));
+            const dnnl::matmul::primitive_desc description(descriptor, attributes, engine());
+            if (cache.size() >= 256) cache.clear();
+            found = cache.emplace(key, Prepared{description, dnnl::matmul(description)}).first;
+        }
+        const auto& [description, primitive] = found->second;
+        primitive.execute(stream,
+                          {{DNNL_ARG_SRC, memory(description.src_desc(), engine(), const_cast<float*>(a))},
+                           {DNNL_ARG_WEIGHTS, memory(description.weights_desc(), engine(), const_cast<float*>(b))},
+                           {DNNL_ARG_DST, memory(description.dst_desc(), engine(), c)}});
+        stream.wait();
+    } catch (const dnnl::error& error) {
+        throw Error("oneDNN refused a matrix product: " + std::string(error.what()));
+    }
+}
+
+}  // namespace
 
 std::string gemm_name() {
     const dnnl_version_t* version = dnnl_version();
@@ -19,9 +95,10 @@ void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64
           const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
     if (m == 0 || n == 0) return;
     if (k == 0) return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
-    const auto status =
-        dnnl_sgemm(trans_a ? 'T' : 'N', trans_b ? 'T' : 'N', m, n, k, 1.0F, a, lda, b, ldb, beta, c, ldc);
-    if (status != dnnl_success) throw Error("oneDNN refused a matrix product (status " + std::to_string(status) + ")");
+    const bool large = m * n * k >= large_product && m >= 16 && !omp_in_parallel();
+    if (large && !trans_a && trans_b) return multiply_transposed(m, n, k, a, lda, b, ldb, beta, c, ldc);
+    if (large && get_threads() > 1) return sgemm_in_strips(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    sgemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
 }
 
 // oneDNN has no double precision.
