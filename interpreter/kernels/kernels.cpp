@@ -18,6 +18,7 @@ void register_kernels(Registry& registry) {
     register_control(registry);
     register_conv(registry);
     register_create(registry);
+    register_decompose(registry);
     register_distance(registry);
     register_dropout(registry);
     register_embedding(registry);
@@ -25,6 +26,7 @@ void register_kernels(Registry& registry) {
     register_fft(registry);
     register_grid(registry);
     register_index(registry);
+    register_linalg(registry);
     register_loss(registry);
     register_margin_loss(registry);
     register_mask(registry);
