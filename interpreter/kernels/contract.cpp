@@ -293,6 +293,15 @@ Tensor multi_dot(const TensorList& tensors) {
     return product;
 }
 
+/// The products of x, conjugated, and y along `dim`.
+Tensor vecdot(const Tensor& x, const Tensor& y, std::int64_t dim) {
+    if (is_integral(x.dtype(), true) != is_integral(y.dtype(), true) && x.dtype() != y.dtype())
+        throw ArgumentError("linalg.vecdot: expected 'x' and 'y' of one dtype, found " + describe(x) + " and " +
+                            describe(y));
+    const Tensor product = times(is_complex(x.dtype()) ? conj(x) : x, y);
+    return sum(product, Ints{dim}, false, product.dtype());
+}
+
 /// The sum of i1 · i2 · i3 with dimensions of size 1 inserted at expand1, …, over sumdim.
 Tensor trilinear(const Tensor& i1, const Tensor& i2, const Tensor& i3, const Ints& expand1, const Ints& expand2,
                  const Ints& expand3, const Ints& sumdim, std::int64_t) {
@@ -318,6 +327,8 @@ void register_contract(Registry& r) {
         "_trilinear(Tensor i1, Tensor i2, Tensor i3, int[] expand1, int[] expand2, int[] expand3, int[] sumdim, int "
         "unroll_dim=1) -> Tensor",
         trilinear);
+    r.add("linalg_matmul(Tensor self, Tensor other) -> Tensor", matmul);
+    r.add("linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor", vecdot);
 }
 
 }  // namespace torch_ir::kernels

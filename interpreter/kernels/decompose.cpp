@@ -99,6 +99,19 @@ Tensor ormqr(const Tensor& input, const Tensor& tau_in, const Tensor& other, boo
 
 // Eigenvalues.
 
+/// The Hermitian matrix that one triangle of `m` stands for.
+Matrix hermitian_from(Matrix m, char side) {
+    for (std::int64_t r = 0; r < m.rows(); ++r) {
+        m(r, r) = m(r, r).real();
+        for (std::int64_t c = 0; c < std::min(r, m.columns()); ++c)
+            if (side == 'L')
+                m(c, r) = std::conj(m(r, c));
+            else
+                m(r, c) = std::conj(m(c, r));
+    }
+    return m;
+}
+
 Two linalg_eigh(const Tensor& a, const std::string& uplo, bool vectors) {
     const char* op = "linalg.eigh";
     const Matrices in(op, a);
@@ -110,16 +123,7 @@ Two linalg_eigh(const Tensor& a, const std::string& uplo, bool vectors) {
     VectorResults<double> values(in.batch(), n, DType::Float64);
     MatrixResults v(in.batch(), n, n);
     for (std::int64_t i = 0; i < in.count(); ++i) {
-        Matrix m = in[i];
-        for (std::int64_t r = 0; r < n; ++r) {
-            m(r, r) = m(r, r).real();
-            for (std::int64_t c = 0; c < r; ++c)
-                if (side == 'L')
-                    m(c, r) = std::conj(m(r, c));
-                else
-                    m(r, c) = std::conj(m(c, r));
-        }
-        const dense::Eigen e = dense::eigh(m);
+        const dense::Eigen e = dense::eigh(hermitian_from(in[i], side));
         std::vector<double> real;
         for (const Complex& x : e.values) real.push_back(x.real());
         values.set(i, real);
@@ -354,15 +358,16 @@ Tensor matrix_rank_tol(const Tensor& a, double tol, bool hermitian) {
     return matrix_rank_tol_tensor(a, Tensor::scalar(Scalar(tol), DType::Float64), hermitian);
 }
 
-Tensor pinv(const Tensor& a, const Tensor& atol, const Tensor& rtol, bool) {
+Tensor pinv(const Tensor& a, const Tensor& atol, const Tensor& rtol, bool hermitian) {
     const Tolerances tolerance(a, atol, rtol);
     for (const Tensor* t : {&tolerance.atol, &tolerance.rtol})
         if (t->defined() && t->shape() != Ints(a.shape().begin(), a.shape().end() - 2))
             throw ArgumentError("linalg.pinv: expected 'atol' and 'rtol' to broadcast to the batch of " + describe(a));
     const Matrices in("linalg.pinv", a);
+    if (hermitian) in.require_square("linalg.pinv");
     std::int64_t i = 0;
     return map_matrices("linalg.pinv", a, in.columns(), in.rows(), [&](const Matrix& m) {
-        const dense::Svd f = dense::svd(m);
+        const dense::Svd f = dense::svd(hermitian ? hermitian_from(m, 'L') : m);
         const double limit = tolerance(i++, f.s.empty() ? 0 : f.s[0]);
         Matrix v = f.v;
         for (std::int64_t c = 0; c < v.columns(); ++c) {

@@ -359,7 +359,7 @@ Two solve_ex(const Tensor& a, const Tensor& b, bool left, bool check_errors) {
 }
 Four solve_factors(const Tensor& a, const Tensor& b, bool left, bool check_errors) {
     const auto [x, info] = solve_ex(a, b, left, check_errors);
-    const LuTensors f = factor("_linalg_solve_ex", factored_form(a), true);
+    const LuTensors f = factor("_linalg_solve_ex", a, true);
     return {x, f.lu, f.pivots, info};
 }
 
