@@ -41,7 +41,7 @@ Tensor add_scaled(const char* op, const Tensor& self, const Tensor& other, const
                             ": for integral tensors, argument 'alpha' must not be a floating point number");
     return visit_compute(dtype, [&]<class C>(C) {
         const C k = alpha.to<C>() * static_cast<C>(sign);
-        if (k == C(1))
+        if (!is_complex_compute<C> && k == C(1))  // as PyTorch, which has ∞ · (1 + 0i) = NaN
             return elementwise<C>(
                 dtype, [](C x, C y) { return x + y; }, self, other);
         return elementwise<C>(

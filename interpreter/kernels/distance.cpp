@@ -201,14 +201,15 @@ Tensor sum_last(const Tensor& x) {
 }
 
 Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p, double eps, bool keepdim) {
-    const DType dtype = result_type(x1, x2);
-    if (!is_floating_point(dtype)) unsupported_dtype("pairwise_distance", dtype);
-    const Tensor delta = visit_float(dtype, "pairwise_distance", [&]<class C>(C) {
+    const Tensor number = Tensor::wrapped_number(eps);
+    const Tensor* const operands[] = {&x1, &x2, &number};
+    const DType dtype = result_type(operands), real = to_real(dtype);
+    const Tensor delta = visit_rule<InFloatOrComplex>(dtype, "pairwise_distance", [&]<class C>(C) {
         return elementwise<C>(
-            dtype, [e = static_cast<C>(eps)](C x, C y) { return x - y + e; }, x1, x2);
+            real, [e = static_cast<C>(eps)](C x, C y) { return std::abs(x - y + e); }, x1, x2);
     });
     const Ints dims = delta.dim() == 0 ? Ints{} : Ints{delta.dim() - 1};
-    return norm_rows("pairwise_distance", delta, dims, p, keepdim, dtype);
+    return norm_rows("pairwise_distance", delta, dims, p, keepdim, real);
 }
 
 void register_distance(Registry& r) {

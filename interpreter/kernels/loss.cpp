@@ -154,9 +154,12 @@ Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_inpu
     });
 }
 
+/// log(1 + e^(-target · self)); every step is rounded to the dtype.
 Tensor soft_margin_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
-    return pointwise("soft_margin_loss", self, target, reduction,
-                     [](auto x, auto y) { return std::log1p(std::exp(-y * x)); });
+    const char* const op = "soft_margin_loss";
+    const Tensor z = binary<InFloat>([](auto x, auto y) { return -y * x; })(op, self, target);
+    const Tensor power = unary<InFloat>([](auto x) { return vmath::exp(x); })(op, z);
+    return reduce_loss(op, unary<InFloat>([](auto x) { return vmath::log1p(x); })(op, power), reduction);
 }
 
 /// The input where the target is 1, max(0, margin - input) where it is -1.
@@ -179,7 +182,8 @@ Tensor hinge_embedding_loss(const Tensor& self, const Tensor& target, double mar
 
 Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Tensor& target, double margin,
                            std::int64_t reduction) {
-    const Tensor* const operands[] = {&input1, &input2, &target};
+    const Tensor number = Tensor::wrapped_number(margin);
+    const Tensor* const operands[] = {&input1, &input2, &target, &number};
     const DType dtype = result_type(operands);
     if (input1.dim() != input2.dim() || input1.dim() != target.dim())
         throw ArgumentError(
@@ -194,7 +198,7 @@ Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Ten
             },
             input1, input2, target);
     };
-    return reduce_loss("margin_ranking_loss", visit_rule<InReal>(dtype, "margin_ranking_loss", losses), reduction);
+    return reduce_loss("margin_ranking_loss", visit_rule<InFloat>(dtype, "margin_ranking_loss", losses), reduction);
 }
 
 /// 1 - cos where the target is 1, max(0, cos - margin) where it is -1.

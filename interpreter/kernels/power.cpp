@@ -28,7 +28,7 @@ C power(C x, C y) {
     if constexpr (std::is_same_v<C, std::int64_t>)
         return integer_power(x, y);
     else if constexpr (is_complex_compute<C>)
-        return y == 0.0 ? C(1) : (x == 0.0 ? (y.real() > 0 ? C(0) : std::pow(x, y)) : std::exp(y * std::log(x)));
+        return y == 0.0 ? C(1) : (x == 0.0 && y.real() > 0 ? C(0) : std::pow(x, y));
     else
         return std::pow(x, y);
 }

@@ -66,7 +66,13 @@ double draw_uniform(Generator& g, DType dtype, double from, double to) {
     return g.uniform_float(significand_bits(dtype)) * static_cast<float>(to - from) + low;
 }
 
+/// The real and imaginary parts of a dense complex tensor, as a tensor of their own.
+Tensor parts_of(In out) {
+    return Tensor(out.storage(), to_real(out.dtype()), {2 * out.numel()}, {1}, 2 * out.offset());
+}
+
 void fill_uniform(Context& context, In out, double from, double to) {
+    if (is_complex(out.dtype())) return fill_uniform(context, parts_of(out), from, to);
     significand_bits(out.dtype());
     if (!(from <= to))
         throw ArgumentError("uniform: expected from <= to, found from " + std::to_string(from) + " and to " +
@@ -90,14 +96,8 @@ void make_normal(double* x, DType dtype, double mean, double std) {
 void fill_normal(Context& context, In out, double mean, double std) {
     const DType dtype = out.dtype();
     if (!(std >= 0)) throw ArgumentError("normal: expected std to be at least 0, found " + std::to_string(std));
-    if (is_complex(dtype)) {  // both parts share the variance
-        const Ints shape{out.numel(), 2};
-        const Tensor parts = Tensor::empty(shape, to_real(dtype));
-        fill_normal(context, parts, 0, std / std::numbers::sqrt2);
-        const auto size = static_cast<std::int64_t>(item_size(dtype));
-        std::copy(parts.raw(), parts.raw() + out.numel() * size, out.raw());
-        return;
-    }
+    if (is_complex(dtype))  // both parts share the variance
+        return fill_normal(context, parts_of(out), 0, std / std::numbers::sqrt2);
     significand_bits(dtype);
     if (out.numel() < 16 || !out.is_contiguous())
         return fill_random(context, out, [=](Generator& g) { return g.normal() * std + mean; });
@@ -173,13 +173,7 @@ Tensor random_to(Context& context, In self, std::int64_t to, None none) {
 
 Tensor rand(Context& context, const Ints& size, OptDType dtype) {
     const Tensor out = Tensor::empty(size, dtype.value_or(DType::Float32));
-    if (is_complex(out.dtype())) {
-        const Tensor parts = Tensor::empty({out.numel(), 2}, to_real(out.dtype()));
-        fill_uniform(context, parts, 0, 1);
-        std::copy(parts.raw(), parts.raw() + out.bytes(), out.raw());
-    } else {
-        fill_uniform(context, out, 0, 1);
-    }
+    fill_uniform(context, out, 0, 1);
     return out;
 }
 Tensor randn(Context& context, const Ints& size, OptDType dtype) {

@@ -6,6 +6,7 @@
 
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
+#include "kernels/polynomials.hpp"
 #include "kernels/special_math.hpp"
 
 namespace torch_ir::kernels {
@@ -13,7 +14,6 @@ namespace {
 
 using Function = double (*)(double);
 using Function2 = double (*)(double, double);
-using Polynomial = double (*)(double, std::int64_t);
 
 /// Integers become float32.
 Tensor apply_double(const char* op, const Tensor& self, Function f) {
@@ -48,7 +48,7 @@ constexpr Entry functions[] = {
     {"special_i1", special::i1},
     {"special_i1e", special::i1e},
     {"special_modified_bessel_i0", special::i0},
-    {"special_modified_bessel_i1", special::i1},
+    {"special_modified_bessel_i1", nan_at_infinity<special::i1>},
     {"special_modified_bessel_k0", special::k0},
     {"special_modified_bessel_k1", special::k1},
     {"special_bessel_j0", nan_at_infinity<::j0>},
@@ -70,46 +70,33 @@ constexpr Entry functions_of_x[] = {
     {"special_spherical_bessel_j0", special::spherical_j0},
 };
 
-struct Orthogonal {
-    const char* name;
-    Polynomial f;
-    bool shifted = false;        // of 2x - 1
-    std::int64_t limit[2] = {};  // the highest degree in float32 and float64: NaN above
-};
-
-constexpr Orthogonal polynomials[] = {
-    {"chebyshev_polynomial_t", special::chebyshev_t},
-    {"chebyshev_polynomial_u", special::chebyshev_u},
-    {"chebyshev_polynomial_v", special::chebyshev_v},
-    {"chebyshev_polynomial_w", special::chebyshev_w},
-    {"hermite_polynomial_h", special::hermite_h, false, {128, 512}},
-    {"hermite_polynomial_he", special::hermite_he, false, {128, 512}},
-    {"laguerre_polynomial_l", special::laguerre_l},
-    {"legendre_polynomial_p", special::legendre_p},
-    {"shifted_chebyshev_polynomial_t", special::chebyshev_t, true},
-    {"shifted_chebyshev_polynomial_u", special::chebyshev_u, true},
-    {"shifted_chebyshev_polynomial_v", special::chebyshev_v, true},
-    {"shifted_chebyshev_polynomial_w", special::chebyshev_w, true},
-};
-
-Tensor evaluate(const Orthogonal& polynomial, const Tensor& x, const Tensor& n) {
-    const DType dtype = to_float(result_type(x, n));
-    const std::int64_t limit = polynomial.limit[dtype == DType::Float64];
-    return visit_rule<InDouble>(dtype, polynomial.name, [&]<class C>(C) {
-        return elementwise<C>(
-            dtype,
-            [f = polynomial.f, shifted = polynomial.shifted, limit](C v, C degree) {
-                if (!(degree > -9e18 && degree < 9e18)) return degree < 0 ? C(0) : std::numeric_limits<C>::quiet_NaN();
-                const auto k = static_cast<std::int64_t>(degree);
-                if (limit != 0 && k > limit) return std::numeric_limits<C>::quiet_NaN();
-                return f(shifted ? 2 * v - 1 : v, k);
-            },
-            x, n);
+/// Computed in the dtype's own precision; degrees that are not numbers count as negative.
+template <class F>
+constexpr BinaryFn polynomial(F) {
+    return binary<InFloat>([](auto x, auto n) {
+        using C = decltype(x);
+        return n > C(-1) && n < C(9e18) ? F{}(x, static_cast<std::int64_t>(n)) : C(0);
     });
 }
 
+constexpr BinaryEntry polynomials[] = {
+    {"special_chebyshev_polynomial_t", polynomial(special::ChebyshevT{})},
+    {"special_chebyshev_polynomial_u", polynomial(special::ChebyshevU{})},
+    {"special_chebyshev_polynomial_v", polynomial(special::ChebyshevV{})},
+    {"special_chebyshev_polynomial_w", polynomial(special::ChebyshevW{})},
+    {"special_hermite_polynomial_h", polynomial(special::HermiteH{})},
+    {"special_hermite_polynomial_he", polynomial(special::HermiteHe{})},
+    {"special_laguerre_polynomial_l", polynomial(special::LaguerreL{})},
+    {"special_legendre_polynomial_p", polynomial(special::LegendreP{})},
+    {"special_shifted_chebyshev_polynomial_t", polynomial(special::Shifted<special::ChebyshevT>{})},
+    {"special_shifted_chebyshev_polynomial_u", polynomial(special::Shifted<special::ChebyshevU>{})},
+    {"special_shifted_chebyshev_polynomial_v", polynomial(special::Shifted<special::ChebyshevV>{})},
+    {"special_shifted_chebyshev_polynomial_w", polynomial(special::Shifted<special::ChebyshevW>{})},
+};
+
 Tensor polygamma(std::int64_t n, const Tensor& self) {
     if (n < 0) throw ArgumentError("polygamma: expected n to be at least 0, found " + std::to_string(n));
+    if (n == 1) return unary<InFloat>([](auto x) { return special::trigamma(x); })("polygamma", self);
     return apply<InDouble>(
         "polygamma", to_float(self.dtype()), [n](double x) { return special::polygamma(n, x); }, self);
 }
@@ -139,12 +126,11 @@ void register_special(Registry& r) {
                 r.add(op + "(Tensor " + argument + ") -> Tensor",
                       [op, f = entry.f](const Tensor& x) { return apply_double(op.c_str(), x, f); });
             });
-    for (const Orthogonal& polynomial : polynomials) {
-        const std::string op = std::string("special_") + polynomial.name;
-        const auto kernel = [&polynomial](const Tensor& x, const Tensor& n) { return evaluate(polynomial, x, n); };
-        r.add(op + "(Tensor x, Tensor n) -> Tensor", kernel);
-        r.add(op + ".x_scalar(Scalar x, Tensor n) -> Tensor", kernel);
-        r.add(op + ".n_scalar(Tensor x, Scalar n) -> Tensor", kernel);
+    for (const BinaryEntry& entry : polynomials) {
+        const std::string op = entry.names;
+        r.add(op + "(Tensor x, Tensor n) -> Tensor", bound(entry));
+        r.add(op + ".x_scalar(Scalar x, Tensor n) -> Tensor", bound(entry));
+        r.add(op + ".n_scalar(Tensor x, Scalar n) -> Tensor", bound(entry));
     }
     const auto zeta = [](const Tensor& self, const Tensor& other) {
         return apply_double("zeta", self, other, special::zeta);

@@ -5,6 +5,8 @@
 #include <limits>
 #include <numbers>
 
+#include "kernels/polynomials.hpp"
+
 namespace torch_ir::kernels::special {
 namespace {
 
@@ -48,20 +50,6 @@ double digamma(double x) {
     return result + std::log(x) - .5 / x - series;
 }
 
-double trigamma(double x) {
-    double sign = 1, result = 0;
-    if (x < .5) {
-        sign = -1;
-        const double s = std::sin(pi * x);
-        result -= pi * pi / (s * s);
-        x = 1 - x;
-    }
-    for (int i = 0; i < 12; ++i, x += 1) result += 1 / (x * x);
-    const double z = 1 / (x * x);
-    result += (1 + 1 / (2 * x) + z * (1. / 6 - z * (1. / 30 - z * (1. / 42 - z * (1. / 30))))) / x;
-    return sign * result;
-}
-
 double polygamma(std::int64_t n, double x) {
     if (n == 0) return digamma(x);
     if (n == 1) return trigamma(x);
@@ -84,7 +72,7 @@ double zeta(double x, double q) {
                                        1.8152105401943546773e17,
                                        -7.1661652561756670113e18};
     if (x == 1) return infinity;
-    if (!(x >= 1)) return nan;
+    if (x < 1) return nan;
     if (q <= 0) {
         if (is_whole(q)) return infinity;
         if (!is_whole(x)) return nan;
@@ -122,6 +110,16 @@ double gamma_prefix(double a, double x) {
     const double exponent = std::fabs(mu) < 1 ? a * (std::log1p(mu) - mu) : a * std::log(x / a) - (x - a);
     return std::exp(exponent - correction) / std::sqrt(2 * pi * a);
 }
+
+/// Q(a, x) for large a and x near it: the first term of Temme's uniform expansion.
+double upper_uniform(double a, double x) {
+    const double mu = (x - a) / a;
+    const double half_square = mu - std::log1p(mu);  // η² / 2
+    const double eta = std::copysign(std::sqrt(2 * half_square), mu);
+    const double c0 = std::fabs(mu) < 1e-4 ? -1. / 3 + mu / 12 : 1 / mu - 1 / eta;
+    return .5 * std::erfc(eta * std::sqrt(a / 2)) + c0 * std::exp(-a * half_square) / std::sqrt(2 * pi * a);
+}
+bool is_uniform(double a, double x) { return a > 1e6 && std::fabs(x - a) < .3 * a; }
 
 /// P(a, x) by its series, for x below about a.
 double lower_series(double a, double x) {
@@ -170,20 +168,24 @@ double upper_series(double a, double x) {
 }  // namespace
 
 double gammainc(double a, double x) {
-    if (!(x >= 0) || !(a >= 0)) return nan;
+    if (x < 0 || a < 0) return nan;
     if (a == 0) return x > 0 ? 1 : nan;
     if (x == 0) return 0;
     if (std::isinf(a)) return std::isinf(x) ? nan : 0;
     if (std::isinf(x)) return 1;
+    if (a != a || x != x) return nan;
+    if (is_uniform(a, x)) return 1 - upper_uniform(a, x);
     return x <= 1 || x <= a ? lower_series(a, x) : 1 - gammaincc(a, x);
 }
 
 double gammaincc(double a, double x) {
-    if (!(x >= 0) || !(a >= 0)) return nan;
+    if (x < 0 || a < 0) return nan;
     if (a == 0) return x > 0 ? 0 : nan;
     if (x == 0) return 1;
     if (std::isinf(a)) return std::isinf(x) ? nan : 1;
     if (std::isinf(x)) return 0;
+    if (a != a || x != x) return nan;
+    if (is_uniform(a, x)) return upper_uniform(a, x);
     if (x > 1.1 && x > a) return upper_fraction(a, x);
     if (x <= .5 ? -.4 / std::log(x) < a : x * 1.1 < a) return 1 - lower_series(a, x);
     return x <= 1.1 ? upper_series(a, x) : 1 - lower_series(a, x);
@@ -353,100 +355,6 @@ double airy_ai(double x) {
         g += term_g;
     }
     return .355028053887817239 * f - .258819403792806798 * g;
-}
-
-namespace {
-
-double sign_of_power(std::int64_t n) { return n % 2 == 0 ? 1 : -1; }
-
-/// p₀ = 1, p₁ = first, pₖ = 2x pₖ₋₁ - pₖ₋₂.
-double chebyshev_recurrence(double x, double first, std::int64_t n) {
-    double p = 1, q = first;
-    if (n == 0) return p;
-    for (std::int64_t k = 2; k <= n && q == q; ++k) {
-        const double r = 2 * x * q - p;
-        p = q;
-        q = r;
-    }
-    return q;
-}
-
-}  // namespace
-
-double chebyshev_t(double x, std::int64_t n) {
-    if (n < 0) return 0;
-    if (std::fabs(x) == 1) return x > 0 ? 1 : sign_of_power(n);
-    if (n > 6 && std::fabs(x) < 1) return std::cos(static_cast<double>(n) * std::acos(x));
-    return chebyshev_recurrence(x, x, n);
-}
-
-double chebyshev_u(double x, std::int64_t n) {
-    if (n < 0) return 0;
-    const auto m = static_cast<double>(n) + 1;
-    if (std::fabs(x) == 1) return x > 0 ? m : sign_of_power(n) * m;
-    if (n > 8 && std::fabs(x) < 1) {
-        const double angle = std::acos(x), s = std::sin(angle);
-        return s != 0 ? std::sin(m * angle) / s : m * std::cos(m * angle) / x;
-    }
-    return chebyshev_recurrence(x, 2 * x, n);
-}
-
-double chebyshev_v(double x, std::int64_t n) {
-    if (n < 0) return 0;
-    const auto m = static_cast<double>(n);
-    if (std::fabs(x) == 1) return x > 0 ? 1 : sign_of_power(n) * (2 * m + 1);
-    if (n > 8 && std::fabs(x) < 1) {
-        const double angle = std::acos(x);
-        if (std::sin(angle / 2) != 1) return std::cos((m + .5) * angle) / std::cos(angle / 2);
-        return sign_of_power(n) * (2 * m + 1);
-    }
-    return chebyshev_recurrence(x, 2 * x - 1, n);
-}
-
-double chebyshev_w(double x, std::int64_t n) {
-    if (n < 0) return 0;
-    const auto m = static_cast<double>(n);
-    if (std::fabs(x) == 1) return x > 0 ? 2 * m + 1 : sign_of_power(n);
-    if (n > 8 && std::fabs(x) < 1) {
-        const double angle = std::acos(x);
-        if (std::cos(angle / 2) != 1) return std::sin((m + .5) * angle) / std::sin(angle / 2);
-        return x > 0 ? 2 * m + 1 : sign_of_power(n);
-    }
-    return chebyshev_recurrence(x, 2 * x + 1, n);
-}
-
-namespace {
-
-/// Three-term recurrences: `next(k, p, q)` gives the polynomial of degree k + 1 from those of k - 1 and k.
-template <class F>
-double recurrence(double first, std::int64_t n, F next) {
-    if (n < 0) return 0;
-    double p = 1, q = first;
-    if (n == 0) return p;
-    for (std::int64_t k = 1; k < n && q == q; ++k) {
-        const double r = next(static_cast<double>(k), p, q);
-        p = q;
-        q = r;
-    }
-    return q;
-}
-
-}  // namespace
-
-double hermite_h(double x, std::int64_t n) {
-    return recurrence(2 * x, n, [x](double k, double p, double q) { return 2 * x * q - 2 * k * p; });
-}
-double hermite_he(double x, std::int64_t n) {
-    return recurrence(x, n, [x](double k, double p, double q) { return x * q - k * p; });
-}
-double laguerre_l(double x, std::int64_t n) {
-    if (n >= 0 && x == 0) return 1;
-    return recurrence(1 - x, n,
-                      [x](double k, double p, double q) { return ((2 * k + (1 - x)) * q - k * p) / (k + 1); });
-}
-double legendre_p(double x, std::int64_t n) {
-    if (n >= 0 && std::fabs(x) == 1) return x > 0 ? 1 : sign_of_power(n);
-    return recurrence(x, n, [x](double k, double p, double q) { return ((2 * k + 1) * x * q - k * p) / (k + 1); });
 }
 
 }  // namespace torch_ir::kernels::special

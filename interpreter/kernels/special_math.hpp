@@ -10,7 +10,6 @@ namespace torch_ir::kernels::special {
 // Gamma and its kin.
 double lgamma(double x);
 double digamma(double x);
-double trigamma(double x);
 double polygamma(std::int64_t n, double x);
 /// Hurwitz's Σ 1 / (q + k)^x.
 double zeta(double x, double q);
@@ -38,15 +37,5 @@ double scaled_k0(double x);
 double scaled_k1(double x);
 double spherical_j0(double x);
 double airy_ai(double x);
-
-// Orthogonal polynomials of degree n; 0 for negative n.
-double chebyshev_t(double x, std::int64_t n);
-double chebyshev_u(double x, std::int64_t n);
-double chebyshev_v(double x, std::int64_t n);
-double chebyshev_w(double x, std::int64_t n);
-double hermite_h(double x, std::int64_t n);
-double hermite_he(double x, std::int64_t n);
-double laguerre_l(double x, std::int64_t n);
-double legendre_p(double x, std::int64_t n);
 
 }  // namespace torch_ir::kernels::special

@@ -14,7 +14,9 @@ namespace {
 using std::numbers::pi;
 using Complex128 = std::complex<double>;
 
-/// 2π-periodic functions and the like, where complex numbers need their own formula.
+Complex128 scaled(Complex128 x, double k) { return {x.real() * k, x.imag() * k}; }
+
+/// Where complex numbers need their own formula.
 struct Functions {
     static float exp(float x) { return vmath::exp(x); }
     static double exp(double x) { return std::exp(x); }
@@ -53,7 +55,7 @@ constexpr UnaryEntry elementary[] = {
     {"exp", unary<InFloatOrComplex>([](auto x) { return Functions::exp(x); })},
     {"exp2 special_exp2", unary<InDoubleOrComplex>([](auto x) {
          if constexpr (is_complex_compute<decltype(x)>)
-             return std::exp(x * std::numbers::ln2);
+             return std::exp(scaled(x, std::numbers::ln2));
          else
              return std::exp2(x);
      })},
@@ -61,13 +63,13 @@ constexpr UnaryEntry elementary[] = {
     {"log", unary<InFloatOrComplex>([](auto x) { return std::log(x); })},
     {"log2", unary<InDoubleOrComplex>([](auto x) {
          if constexpr (is_complex_compute<decltype(x)>)
-             return std::log(x) / std::numbers::ln2;
+             return scaled(std::log(x), std::numbers::log2e);
          else
              return std::log2(x);
      })},
     {"log10", unary<InDoubleOrComplex>([](auto x) {
          if constexpr (is_complex_compute<decltype(x)>)
-             return std::log(x) * std::numbers::log10e;
+             return scaled(std::log(x), std::numbers::log10e);
          else
              return std::log10(x);
      })},
