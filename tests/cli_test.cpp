@@ -199,6 +199,38 @@ TEST_CASE("missing, extra and misshapen inputs and weights are named") {
     CHECK(run("validate " + attention + " --weights " + cnn + "/weights.safetensors").status == 1);
 }
 
+TEST_CASE("hostile weight files are refused by name") {
+    const Folder folder;
+    const auto safetensors = [&](const std::string& header, std::size_t bytes) {
+        std::string length(8, '\0');
+        for (std::size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(header.size() >> (8 * i) & 0xff);
+        write_text(folder / "w.safetensors", length + header + std::string(bytes, '\0'));
+        const Outcome outcome = run("run " + attention + " --weights " + (folder / "w.safetensors"));
+        CHECK(outcome.status == 3);
+        CHECK(outcome.err.find("w.safetensors: ") != std::string::npos);
+        return outcome.err;
+    };
+    const std::string entry = R"({"dtype":"F32","shape":[2],"data_offsets":)";
+    CHECK(safetensors(R"({"a":)" + entry + R"([0,8]},"b":)" + entry + "[4,12]}}", 12).find("overlap") !=
+          std::string::npos);
+    CHECK(safetensors(R"({"a":)" + entry + "[4,12]}}", 12).find("hole") != std::string::npos);
+    CHECK(safetensors(R"({"a":)" + entry + "[0,16]}}", 16).find("'a'") != std::string::npos);
+    CHECK(safetensors(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}})", 8).find("'a'") !=
+          std::string::npos);
+    CHECK(safetensors("{\"a\": 3}", 0).find("'a'") != std::string::npos);
+
+    // The form torch.save had before 1.6, with a call of os.system where a tensor would be.
+    const std::string magic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e", 15);
+    const std::string info(
+        "\x80\x02}q\x00(X\x10\x00\x00\x00protocol_versionq\x01M\xe9\x03X\x0d\x00\x00\x00little_endianq\x02\x88u.", 55);
+    write_text(folder / "evil.pt", magic + std::string("\x80\x02M\xe9\x03.", 6) + info +
+                                       std::string("\x80\x02\x63os\nsystem\nX\x04\x00\x00\x00trueq\x00\x85R.", 27));
+    const Outcome evil = run("run " + attention + " --weights " + (folder / "evil.pt"));
+    CHECK(evil.status == 3);
+    CHECK(evil.err.find("evil.pt: ") != std::string::npos);
+    CHECK(evil.err.find("os.system") != std::string::npos);
+}
+
 TEST_CASE("all unsupported ops are listed at once") {
     std::string text = read_text(attention + "/ir.json");
     for (std::size_t at = 0; (at = text.find("aten.matmul.default", at)) != std::string::npos;)
