@@ -8,6 +8,8 @@
 #include "backend/gemm.hpp"
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/matmul.hpp"
+#include "kernels/random.hpp"
 #include "kernels/row_math.hpp"
 #include "parallel.hpp"
 
@@ -155,8 +157,46 @@ Tensor repeat_heads(const Tensor& t, std::int64_t heads) {
     return expanded.reshape(merged);
 }
 
-Result attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask, double dropout_p,
-                 bool is_causal, std::optional<double> scale, bool enable_gqa, bool want_logsumexp) {
+/// The textbook form, which keeps the weights: softmax(scale · q kᵀ + mask) v, and the weights. `keep` (or undefined)
+/// says which weights dropout leaves; those are divided by 1 - p. Rows that are masked out entirely are zeros.
+std::tuple<Tensor, Tensor> weigh(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
+                                 bool is_causal, double scale, double dropout_p, const Tensor& keep) {
+    return visit_float(query.dtype(), "scaled_dot_product_attention", [&]<class C>(C) {
+        const auto plain = [](const Tensor& t) { return t.to(dtype_of<C>()); };
+        const C factor = static_cast<C>(scale);
+        Tensor scores = elementwise<C>(
+            dtype_of<C>(), [factor](C v) { return v * factor; }, matmul(plain(query), plain(key).transpose(-2, -1)));
+        if (mask.defined() && mask.dtype() == DType::Bool)
+            scores = elementwise<C>(
+                dtype_of<C>(), [](C v, C m) { return m != 0 ? v : -std::numeric_limits<C>::infinity(); }, scores, mask);
+        else if (mask.defined())
+            scores = elementwise<C>(
+                dtype_of<C>(), [](C v, C m) { return v + m; }, scores, mask);
+        scores = scores.contiguous();
+        const std::int64_t columns = scores.size(-1);
+        const std::int64_t length = scores.size(-2);
+        const std::int64_t rows = columns == 0 ? 0 : scores.numel() / columns;
+        for (std::int64_t i = 0; i < rows; ++i) {
+            C* row = scores.data<C>() + i * columns;
+            if (is_causal)
+                for (std::int64_t j = i % length + 1; j < columns; ++j) row[j] = -std::numeric_limits<C>::infinity();
+            if (std::all_of(row, row + columns, [](C v) { return v == -std::numeric_limits<C>::infinity(); }))
+                std::fill(row, row + columns, C(0));
+            else
+                softmax_row(row, row, columns);
+        }
+        Tensor kept = scores;
+        if (keep.defined()) {
+            const C gain = dropout_p < 1 ? C(1 / (1 - dropout_p)) : C(0);
+            kept = elementwise<C>(
+                dtype_of<C>(), [gain](C v, C k) { return k != 0 ? v * gain : C(0); }, scores, keep);
+        }
+        return std::tuple(matmul(kept, plain(value)).to(query.dtype()), kept.to(query.dtype()));
+    });
+}
+
+void check_attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask, double dropout_p,
+                     bool is_causal) {
     constexpr const char* op = "scaled_dot_product_attention";
     for (const Tensor* t : {&query, &key, &value})
         if (t->dim() < 2)
@@ -171,7 +211,14 @@ Result attention(const Tensor& query, const Tensor& key, const Tensor& value, co
                             " and " + to_string(value.shape()) + " do not fit");
     if (mask.defined() && is_causal)
         throw ArgumentError(std::string(op) + ": attn_mask must be None when is_causal is True");
-    if (dropout_p > 0) throw UnsupportedError(std::string(op) + ": dropout_p > 0 is random and not supported");
+    if (!(dropout_p >= 0 && dropout_p <= 1))
+        throw ArgumentError(std::string(op) + ": expected 'dropout_p' between 0 and 1, found " +
+                            std::to_string(dropout_p));
+}
+
+Result attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask, bool is_causal,
+                 std::optional<double> scale, bool enable_gqa, bool want_logsumexp) {
+    constexpr const char* op = "scaled_dot_product_attention";
 
     Tensor k = key;
     Tensor v = value;
@@ -202,16 +249,47 @@ Result attention(const Tensor& query, const Tensor& key, const Tensor& value, co
     return result;
 }
 
-Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
+double scale_of(const Tensor& query, std::optional<double> scale) {
+    return scale.value_or(1 / std::sqrt(static_cast<double>(query.size(-1))));
+}
+
+/// With dropout the weights must be seen.
+std::tuple<Tensor, Tensor> attention_math(Context& context, const Tensor& query, const Tensor& key, const Tensor& value,
+                                          const Tensor& attn_mask, double dropout_p, bool is_causal,
+                                          const Tensor& dropout_mask, std::optional<double> scale, bool enable_gqa) {
+    check_attention(query, key, value, attn_mask, dropout_p, is_causal);
+    const Tensor k = enable_gqa ? repeat_heads(key, query.size(-3)) : key;
+    const Tensor v = enable_gqa ? repeat_heads(value, query.size(-3)) : value;
+    Tensor keep = dropout_mask;
+    if (!keep.defined() && dropout_p > 0) {
+        const auto lead = [](const Tensor& t) { return std::span(t.shape()).first(t.shape().size() - 2); };
+        Ints shape = broadcast_shapes(lead(query), lead(k));
+        shape.push_back(query.size(-2));
+        shape.push_back(key.size(-2));
+        keep = Tensor::empty(shape, DType::Bool);
+        fill_bernoulli(context, keep, 1 - dropout_p);
+    }
+    return weigh(query, k, v, attn_mask, is_causal, scale_of(query, scale), dropout_p, keep);
+}
+
+Tensor scaled_dot_product_attention(Context& context, const Tensor& query, const Tensor& key, const Tensor& value,
                                     const Tensor& attn_mask, double dropout_p, bool is_causal,
                                     std::optional<double> scale, bool enable_gqa) {
-    return attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, false).output;
+    if (dropout_p > 0)
+        return std::get<0>(
+            attention_math(context, query, key, value, attn_mask, dropout_p, is_causal, {}, scale, enable_gqa));
+    check_attention(query, key, value, attn_mask, dropout_p, is_causal);
+    return attention(query, key, value, attn_mask, is_causal, scale, enable_gqa, false).output;
 }
 
 std::tuple<Tensor, Tensor> flash_attention_for_cpu(const Tensor& query, const Tensor& key, const Tensor& value,
                                                    double dropout_p, bool is_causal, const Tensor& attn_mask,
                                                    std::optional<double> scale) {
-    Result result = attention(query, key, value, attn_mask, dropout_p, is_causal, scale, false, true);
+    check_attention(query, key, value, attn_mask, dropout_p, is_causal);
+    if (dropout_p > 0)
+        throw ArgumentError("_scaled_dot_product_flash_attention_for_cpu: expected 'dropout_p' of 0, found " +
+                            std::to_string(dropout_p));
+    Result result = attention(query, key, value, attn_mask, is_causal, scale, false, true);
     return {result.output, result.logsumexp};
 }
 
@@ -227,6 +305,11 @@ void register_attention(Registry& r) {
         "_scaled_dot_product_flash_attention_for_cpu(Tensor query, Tensor key, Tensor value, float dropout_p=0.0, "
         "bool is_causal=False, *, Tensor? attn_mask=None, float? scale=None) -> (Tensor output, Tensor logsumexp)",
         flash_attention_for_cpu);
+    r.add(
+        "_scaled_dot_product_attention_math(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float "
+        "dropout_p=0., bool is_causal=False, Tensor? dropout_mask=None, *, float? scale=None, bool enable_gqa=False) "
+        "-> (Tensor, Tensor)",
+        attention_math);
 }
 
 }  // namespace torch_ir::kernels

@@ -310,7 +310,7 @@ Tensor trilinear(const Tensor& i1, const Tensor& i2, const Tensor& i3, const Int
         return t;
     };
     const Tensor product = times(times(expanded(i1, expand1), expanded(i2, expand2)), expanded(i3, expand3));
-    return sumdim.empty() ? product : sum(product, sumdim, false, {});
+    return sumdim.empty() ? product : sum(product, sumdim, false, product.dtype());
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ void register_compare(Registry& r);
 void register_contract(Registry& r);
 void register_control(Registry& r);
 void register_conv(Registry& r);
+void register_covariance(Registry& r);
 void register_create(Registry& r);
 void register_decompose(Registry& r);
 void register_distance(Registry& r);
@@ -34,10 +35,12 @@ void register_meta(Registry& r);
 void register_moments(Registry& r);
 void register_nll_loss(Registry& r);
 void register_norm(Registry& r);
+void register_norm_backward(Registry& r);
 void register_pad(Registry& r);
 void register_pool(Registry& r);
 void register_pool_backward(Registry& r);
 void register_power(Registry& r);
+void register_quantize(Registry& r);
 void register_random(Registry& r);
 void register_rearrange(Registry& r);
 void register_reduce(Registry& r);
@@ -57,5 +60,6 @@ void register_upsample(Registry& r);
 void register_view(Registry& r);
 void register_view_copy(Registry& r);
 void register_weight_norm(Registry& r);
+void register_weight_only(Registry& r);
 
 }  // namespace torch_ir::kernels

@@ -17,6 +17,7 @@ void register_kernels(Registry& registry) {
     register_contract(registry);
     register_control(registry);
     register_conv(registry);
+    register_covariance(registry);
     register_create(registry);
     register_decompose(registry);
     register_distance(registry);
@@ -35,10 +36,12 @@ void register_kernels(Registry& registry) {
     register_moments(registry);
     register_nll_loss(registry);
     register_norm(registry);
+    register_norm_backward(registry);
     register_pad(registry);
     register_pool(registry);
     register_pool_backward(registry);
     register_power(registry);
+    register_quantize(registry);
     register_random(registry);
     register_rearrange(registry);
     register_reduce(registry);
@@ -58,6 +61,7 @@ void register_kernels(Registry& registry) {
     register_view(registry);
     register_view_copy(registry);
     register_weight_norm(registry);
+    register_weight_only(registry);
 }
 
 }  // namespace torch_ir

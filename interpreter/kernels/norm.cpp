@@ -4,6 +4,7 @@
 
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/reduce.hpp"
 #include "kernels/row_math.hpp"
 #include "parallel.hpp"
 #include "promote.hpp"
@@ -99,10 +100,33 @@ std::tuple<Tensor, Tensor, Tensor> native_layer_norm(const Tensor& input, const 
     return {r.output, r.mean.to(stat_dtype), r.rstd.to(stat_dtype)};
 }
 
+Ints last_dims(const Ints& normalized_shape) {
+    Ints dims;
+    for (std::size_t i = 0; i < normalized_shape.size(); ++i) dims.push_back(-1 - static_cast<std::int64_t>(i));
+    return dims;
+}
+
+/// As rms_norm; the square of a complex number is not that of its magnitude.
+Tensor rms_norm_complex(const Tensor& input, const Ints& normalized_shape, const Tensor& weight,
+                        std::optional<double> eps) {
+    using C = std::complex<double>;
+    const double epsilon =
+        eps.value_or(input.dtype() == DType::Complex128 ? 2.220446049250313e-16 : 1.1920928955078125e-07);
+    const Tensor squares = elementwise<C>(
+        DType::Complex128, [](C v) { return v * v; }, input);
+    const Tensor square = mean(squares, last_dims(normalized_shape), true, {});
+    const auto divide = [epsilon](C v, C m) { return v / std::sqrt(m + epsilon); };
+    if (!weight.defined()) return elementwise<C>(input.dtype(), divide, input, square);
+    return elementwise<C>(
+        promote_types(input.dtype(), weight.dtype()), [divide](C v, C m, C w) { return divide(v, m) * w; }, input,
+        square, weight);
+}
+
 /// x / sqrt(mean(x²) + eps) · weight over the last dimensions. eps defaults to the machine epsilon of the dtype that is
 /// computed in.
 Tensor rms_norm(const Tensor& input, const Ints& normalized_shape, const Tensor& weight, std::optional<double> eps) {
     check_normalized_shape("rms_norm", input, normalized_shape, weight, {});
+    if (is_complex(input.dtype())) return rms_norm_complex(input, normalized_shape, weight, eps);
     return visit_float(input.dtype(), "rms_norm", [&]<class C>(C) {
         const Tensor x = input.to(dtype_of<C>()).contiguous();
         const Tensor w = vector_of<C>(weight);
@@ -122,6 +146,22 @@ Tensor rms_norm(const Tensor& input, const Ints& normalized_shape, const Tensor&
                          }
                      });
         return y.to(weight.defined() ? promote_types(input.dtype(), weight.dtype()) : input.dtype());
+    });
+}
+
+/// With 1 / sqrt(mean(x²) + eps) of the rows.
+std::tuple<Tensor, Tensor> fused_rms_norm(const Tensor& input, const Ints& normalized_shape, const Tensor& weight,
+                                          std::optional<double> eps) {
+    const Tensor y = rms_norm(input, normalized_shape, weight, eps);
+    return visit_float(input.dtype(), "_fused_rms_norm", [&]<class C>(C) {
+        const C epsilon = static_cast<C>(
+            eps.value_or(input.dtype() == DType::Float64 ? 2.220446049250313e-16 : 1.1920928955078125e-07));
+        const Tensor squares = elementwise<C>(
+            dtype_of<C>(), [](C v) { return v * v; }, input);
+        const Tensor rstd = elementwise<C>(
+            dtype_of<C>(), [epsilon](C m) { return C(1) / std::sqrt(m + epsilon); },
+            mean(squares, last_dims(normalized_shape), true, {}));
+        return std::tuple(y, rstd);
     });
 }
 
@@ -471,6 +511,8 @@ void register_norm(Registry& r) {
         "running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor, Tensor running_mean_out, Tensor "
         "running_var_out)",
         batch_norm_with_update_functional);
+    r.add("_fused_rms_norm(Tensor input, int[] normalized_shape, Tensor? weight, float? eps) -> (Tensor, Tensor)",
+          fused_rms_norm);
 }
 
 }  // namespace torch_ir::kernels

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// Gradients of layer and group normalisation.
+#include "kernels/families.hpp"
+#include "promote.hpp"
+#include "rows.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+using Three = std::tuple<Tensor, Tensor, Tensor>;
+
+/// Rows of `channels` · `inner` elements that were normalised together, `groups` of them a sample; the weight and bias
+/// of a row's k-th channel are those of channel (row mod groups) · channels + k.
+struct Shape {
+    std::int64_t rows;
+    std::int64_t groups;
+    std::int64_t channels;
+    std::int64_t inner;
+};
+
+Three normalize_backward(const char* op, const Tensor& grad_out, const Tensor& input, const Tensor& mean,
+                         const Tensor& rstd, const Tensor& weight, const Shape& s, const Ints& parameter_shape,
+                         const Bools& output_mask) {
+    const std::int64_t n = s.channels * s.inner;
+    if (grad_out.shape() != input.shape() || mean.numel() != s.rows || rstd.numel() != s.rows ||
+        (weight.defined() && weight.numel() != s.groups * s.channels))
+        throw ArgumentError(std::string(op) + ": 'grad_out', 'mean', 'rstd' or 'weight' do not fit 'input' " +
+                            describe(input));
+    if (output_mask.size() != 3) throw ArgumentError(std::string(op) + ": expected 'output_mask' of 3 elements");
+    return visit_float(input.dtype(), op, [&]<class C>(C) {
+        const auto plain = [](const Tensor& t) { return t.defined() ? t.to(dtype_of<C>()).contiguous() : t; };
+        const Tensor g = plain(grad_out);
+        const Tensor x = plain(input);
+        const Tensor mu = plain(mean);
+        const Tensor r = plain(rstd);
+        const Tensor w = plain(weight);
+        const Tensor dx = Tensor::empty(input.shape(), dtype_of<C>());
+        const Tensor dw = Tensor::zeros(parameter_shape, DType::Float64);
+        const Tensor db = Tensor::zeros(parameter_shape, DType::Float64);
+        for (std::int64_t i = 0; i < s.rows; ++i) {
+            const C m = mu.data<C>()[i];
+            const C scale = r.data<C>()[i];
+            const C* from = x.data<C>() + i * n;
+            const C* grad = g.data<C>() + i * n;
+            const std::int64_t first = i % s.groups * s.channels;
+            double sum = 0;
+            double dot = 0;
+            for (std::int64_t j = 0; j < n; ++j) {
+                const std::int64_t channel = first + j / s.inner;
+                const C normal = (from[j] - m) * scale;
+                const C weighted = w.defined() ? grad[j] * w.data<C>()[channel] : grad[j];
+                sum += static_cast<double>(weighted);
+                dot += static_cast<double>(weighted) * static_cast<double>(normal);
+                dw.data<double>()[channel] += static_cast<double>(grad[j]) * static_cast<double>(normal);
+                db.data<double>()[channel] += static_cast<double>(grad[j]);
+            }
+            const C a = static_cast<C>(sum / static_cast<double>(n));
+            const C b = static_cast<C>(dot / static_cast<double>(n));
+            for (std::int64_t j = 0; j < n; ++j) {
+                const C normal = (from[j] - m) * scale;
+                const C weighted = w.defined() ? grad[j] * w.data<C>()[first + j / s.inner] : grad[j];
+                dx.data<C>()[i * n + j] = scale * (weighted - a - normal * b);
+            }
+        }
+        const DType dtype = weight.defined() ? weight.dtype() : input.dtype();
+        return Three(output_mask[0] ? dx.to(input.dtype()) : Tensor{}, output_mask[1] ? dw.to(dtype) : Tensor{},
+                     output_mask[2] ? db.to(dtype) : Tensor{});
+    });
+}
+
+Three layer_norm_backward(const Tensor& grad_out, const Tensor& input, const Ints& normalized_shape, const Tensor& mean,
+                          const Tensor& rstd, const Tensor& weight, const Tensor&, const Bools& output_mask) {
+    const char* op = "native_layer_norm_backward";
+    const auto count = static_cast<std::ptrdiff_t>(normalized_shape.size());
+    if (count == 0 || count > input.dim() ||
+        !std::equal(normalized_shape.begin(), normalized_shape.end(), input.shape().end() - count))
+        throw ArgumentError(std::string(op) + ": 'normalized_shape' " + to_string(normalized_shape) +
+                            " does not fit 'input' " + describe(input));
+    const std::int64_t n = numel_of(normalized_shape);
+    const std::int64_t rows = numel_of(std::span(input.shape()).first(input.shape().size() - normalized_shape.size()));
+    return normalize_backward(op, grad_out, input, mean, rstd, weight, {rows, 1, n, 1}, normalized_shape, output_mask);
+}
+
+Three group_norm_backward(const Tensor& grad_out, const Tensor& input, const Tensor& mean, const Tensor& rstd,
+                          const Tensor& weight, std::int64_t n, std::int64_t c, std::int64_t hxw, std::int64_t group,
+                          const Bools& output_mask) {
+    const char* op = "native_group_norm_backward";
+    if (n < 0 || c < 0 || hxw < 0 || group < 1 || c % group != 0 || input.dim() < 2 || input.size(0) != n ||
+        input.size(1) != c || input.numel() != numel_of(Ints{n, c, hxw}))
+        throw ArgumentError(std::string(op) + ": 'N', 'C', 'HxW' or 'group' do not fit 'input' " + describe(input));
+    return normalize_backward(op, grad_out, input, mean, rstd, weight, {n * group, group, c / group, hxw}, {c},
+                              output_mask);
+}
+
+}  // namespace
+
+void register_norm_backward(Registry& r) {
+    r.add(
+        "native_layer_norm_backward(Tensor grad_out, Tensor input, SymInt[] normalized_shape, Tensor mean, Tensor "
+        "rstd, Tensor? weight, Tensor? bias, bool[3] output_mask) -> (Tensor, Tensor, Tensor)",
+        layer_norm_backward);
+    r.add(
+        "native_group_norm_backward(Tensor grad_out, Tensor input, Tensor mean, Tensor rstd, Tensor? weight, SymInt N, "
+        "SymInt C, SymInt HxW, int group, bool[3] output_mask) -> (Tensor, Tensor, Tensor)",
+        group_norm_backward);
+}
+
+}  // namespace torch_ir::kernels
