@@ -272,6 +272,15 @@ std::tuple<Tensor, Tensor> attention_math(Context& context, const Tensor& query,
     return weigh(query, k, v, attn_mask, is_causal, scale_of(query, scale), dropout_p, keep);
 }
 
+/// The op as PyTorch has it: a bool mask is added like any other.
+std::tuple<Tensor, Tensor> attention_math_leaf(Context& context, const Tensor& query, const Tensor& key,
+                                               const Tensor& value, const Tensor& attn_mask, double dropout_p,
+                                               bool is_causal, const Tensor& dropout_mask, std::optional<double> scale,
+                                               bool enable_gqa) {
+    const Tensor added = attn_mask.defined() ? attn_mask.to(query.dtype()) : attn_mask;
+    return attention_math(context, query, key, value, added, dropout_p, is_causal, dropout_mask, scale, enable_gqa);
+}
+
 Tensor scaled_dot_product_attention(Context& context, const Tensor& query, const Tensor& key, const Tensor& value,
                                     const Tensor& attn_mask, double dropout_p, bool is_causal,
                                     std::optional<double> scale, bool enable_gqa) {
@@ -309,7 +318,7 @@ void register_attention(Registry& r) {
         "_scaled_dot_product_attention_math(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float "
         "dropout_p=0., bool is_causal=False, Tensor? dropout_mask=None, *, float? scale=None, bool enable_gqa=False) "
         "-> (Tensor, Tensor)",
-        attention_math);
+        attention_math_leaf);
 }
 
 }  // namespace torch_ir::kernels
