@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs what is needed, builds everything and runs all tests; ends with the line `N passed, N failed`.
-# With CI set, it does so a second time under AddressSanitizer and UBSan, and verifies the sentence encoder of examples/minilm if
-# torch can be installed.
+# With CI set, it also verifies the sentence encoder of examples/minilm if torch can be installed; with SANITIZE set, it builds and
+# tests a second time under AddressSanitizer and UBSan.
 cd "$(dirname "$0")/.." || exit 1
 tools/install_packages.sh || exit 1
 status=0
@@ -23,7 +23,7 @@ if [ -n "$CI" ]; then
     TORCH_IR_PYTHON=$(tools/install_torch.sh build-torch) && export TORCH_IR_PYTHON
 fi
 build_and_test build-test
-if [ -n "$CI" ]; then
+if [ -n "$SANITIZE" ]; then
     build_and_test build-sanitize -Db_sanitize=address,undefined -Dbuildtype=plain -Doptimization=1 -Dcpu=
 fi
 # shellcheck disable=SC2086

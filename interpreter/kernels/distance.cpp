@@ -204,9 +204,10 @@ Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p, double ep
     const Tensor number = Tensor::wrapped_number(eps);
     const Tensor* const operands[] = {&x1, &x2, &number};
     const DType dtype = result_type(operands), real = to_real(dtype);
+    const Tensor difference = binary<InAny>([](auto x, auto y) { return x - y; })("pairwise_distance", x1, x2);
     const Tensor delta = visit_rule<InFloatOrComplex>(dtype, "pairwise_distance", [&]<class C>(C) {
         return elementwise<C>(
-            real, [e = static_cast<C>(eps)](C x, C y) { return std::abs(x - y + e); }, x1, x2);
+            real, [e = static_cast<C>(eps)](C d) { return std::abs(d + e); }, difference);
     });
     const Ints dims = delta.dim() == 0 ? Ints{} : Ints{delta.dim() - 1};
     return norm_rows("pairwise_distance", delta, dims, p, keepdim, real);

@@ -146,12 +146,22 @@ Tensor kl_div(const Tensor& self, const Tensor& target, std::int64_t reduction, 
 
 Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input, bool full, double eps,
                         std::int64_t reduction) {
-    return pointwise("poisson_nll_loss", input, target, reduction, [=](auto x, auto y) {
-        using C = decltype(x);
-        C loss = log_input ? std::exp(x) - y * x : x - y * std::log(x + static_cast<C>(eps));
-        if (full && y > C(1)) loss += y * std::log(y) - y + C(.5) * std::log(C(2 * std::numbers::pi) * y);
-        return loss;
-    });
+    const char* const op = "poisson_nll_loss";
+    const DType dtype = to_float(result_type(input, target));
+    // The product is taken in the operands' dtype: integers wrap.
+    const Tensor product =
+        log_input ? binary<InAny>([](auto x, auto y) { return x * y; })(op, target, input) : Tensor::wrapped_number(0);
+    const auto losses = [&]<class C>(C) {
+        return elementwise<C>(
+            dtype,
+            [=](C x, C y, C xy) {
+                C loss = log_input ? std::exp(x) - xy : x - y * std::log(x + static_cast<C>(eps));
+                if (full && y > C(1)) loss += y * std::log(y) - y + C(.5) * std::log(C(2 * std::numbers::pi) * y);
+                return loss;
+            },
+            input, target, product);
+    };
+    return reduce_loss(op, visit_rule<InFloat>(dtype, op, losses), reduction);
 }
 
 /// log(1 + e^(-target · self)); every step is rounded to the dtype.
@@ -189,16 +199,20 @@ Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Ten
         throw ArgumentError(
             "margin_ranking_loss: expected input1, input2 and target to have as many dimensions, found " +
             describe(input1) + ", " + describe(input2) + " and " + describe(target));
+    // The difference is taken in the inputs' dtype: integers wrap.
+    const char* const op = "margin_ranking_loss";
+    const Tensor difference = binary<InAny>([](auto a, auto b) { return a - b; })(op, input1, input2);
+    const Tensor product = binary<InAny>([](auto y, auto d) { return -y * d; })(op, target, difference);
     const auto losses = [&]<class C>(C) {
         return elementwise<C>(
             dtype,
-            [m = static_cast<C>(margin)](C a, C b, C y) {
-                const C z = -y * (a - b) + m;
+            [m = static_cast<C>(margin)](C d) {
+                const C z = d + m;
                 return z < C(0) ? C(0) : z;
             },
-            input1, input2, target);
+            product);
     };
-    return reduce_loss("margin_ranking_loss", visit_rule<InFloat>(dtype, "margin_ranking_loss", losses), reduction);
+    return reduce_loss(op, visit_rule<InFloat>(dtype, op, losses), reduction);
 }
 
 /// 1 - cos where the target is 1, max(0, cos - margin) where it is -1.

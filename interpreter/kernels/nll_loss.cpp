@@ -61,7 +61,7 @@ Losses nll(const char* op, const Tensor& self, const Tensor& target, const Tenso
             weights.data<C>()[i] = factor;
         }
         const auto total = [](const Tensor& t) { return sum_of(t.data<C>(), t.numel(), [](C v) { return v; }); };
-        const C weight_sum = reduction == 0 ? C(0) : total(weights);
+        const C weight_sum = reduction == 0 && self.dim() > 1 ? C(0) : total(weights);
         const Tensor total_weight = Tensor::scalar(static_cast<double>(weight_sum), self.dtype());
         if (reduction == 0) return {losses.to(self.dtype()), total_weight};
         const C sum = total(losses);
