@@ -7,6 +7,7 @@
 namespace torch_ir::kernels {
 
 void register_activation(Registry& r);
+void register_activation_backward(Registry& r);
 void register_attention(Registry& r);
 void register_binary(Registry& r);
 void register_bitwise(Registry& r);

@@ -8,6 +8,7 @@ namespace torch_ir {
 void register_kernels(Registry& registry) {
     using namespace kernels;
     register_activation(registry);
+    register_activation_backward(registry);
     register_attention(registry);
     register_binary(registry);
     register_bitwise(registry);
