@@ -335,6 +335,72 @@ Tensor elementwise_output(DType dtype, std::span<const Tensor* const> inputs) {
     return Tensor::empty_strided(std::move(shape), std::move(out), dtype);
 }
 
+namespace {
+
+/// Copies between tensors of one dtype of which one is contiguous along dimension `d_inner`, the other along another one,
+/// tile by tile, so that both sides use whole cache lines.
+template <class T>
+void copy_transposed(const Loops& loops, std::size_t s_inner, T* destination, const T* source) {
+    constexpr std::int64_t tile = 32;
+    const std::size_t d_inner = loops.sizes.size() - 1;
+    const Ints& d = loops.strides[0];
+    const Ints& s = loops.strides[1];
+    const std::int64_t columns = loops.sizes[d_inner];
+    const std::int64_t rows = loops.sizes[s_inner];
+    const std::int64_t row_tiles = (rows + tile - 1) / tile;
+    Loops outer{{}, {{}, {}}};
+    for (std::size_t i = 0; i < d_inner; ++i) {
+        if (i == s_inner) continue;
+        outer.sizes.push_back(loops.sizes[i]);
+        outer.strides[0].push_back(d[i]);
+        outer.strides[1].push_back(s[i]);
+    }
+    const std::int64_t grain = std::max<std::int64_t>(1, parallel_grain / (tile * columns));
+    parallel_for(outer.count() * row_tiles, grain, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t piece = begin; piece < end; ++piece) {
+            std::int64_t index = piece / row_tiles;
+            const std::int64_t row = piece % row_tiles * tile;
+            const std::int64_t row_end = std::min(rows, row + tile);
+            T* to = destination;
+            const T* from = source;
+            for (std::size_t i = outer.sizes.size(); i-- > 0;) {
+                to += index % outer.sizes[i] * outer.strides[0][i];
+                from += index % outer.sizes[i] * outer.strides[1][i];
+                index /= outer.sizes[i];
+            }
+            for (std::int64_t column = 0; column < columns; column += tile) {
+                const std::int64_t column_end = std::min(columns, column + tile);
+                for (std::int64_t r = row; r < row_end; ++r)
+                    for (std::int64_t c = column; c < column_end; ++c)
+                        to[r * d[s_inner] + c] = from[r + c * s[d_inner]];
+            }
+        }
+    });
+}
+
+/// Whether the copy was such a transposition.
+bool try_copy_transposed(const Loops& loops, const Tensor& destination, const Tensor& source) {
+    const std::size_t d_inner = loops.sizes.size() - 1;
+    if (destination.dtype() != source.dtype() || loops.strides[0][d_inner] != 1 || loops.strides[1][d_inner] < 2)
+        return false;
+    const auto found = std::find(loops.strides[1].begin(), loops.strides[1].end(), 1);
+    if (found == loops.strides[1].end()) return false;
+    const auto s_inner = static_cast<std::size_t>(found - loops.strides[1].begin());
+    const auto copy = [&]<class T>(T) {
+        copy_transposed(loops, s_inner, destination.data<T>(), source.data<T>());
+        return true;
+    };
+    switch (item_size(source.dtype())) {
+        case 1: return copy(std::uint8_t{});
+        case 2: return copy(std::uint16_t{});
+        case 4: return copy(std::uint32_t{});
+        case 8: return copy(std::uint64_t{});
+        default: return false;
+    }
+}
+
+}  // namespace
+
 void copy_elements(const Tensor& destination, const Tensor& source) {
     check_writable(destination);
     if (destination.dim() < source.dim() ||
@@ -345,6 +411,7 @@ void copy_elements(const Tensor& destination, const Tensor& source) {
     const detail::Operand outs[] = {{&destination, Compute::Int64}};
     const detail::Operand ins[] = {{&source, Compute::Int64}};
     const Loops loops = make_loops(destination.shape(), outs, ins);
+    if (try_copy_transposed(loops, destination, source)) return;
     const auto d_size = static_cast<std::int64_t>(item_size(destination.dtype()));
     const auto s_size = static_cast<std::int64_t>(item_size(source.dtype()));
     for_each_row(loops, [&](const Cursor& cursor, std::int64_t n) {

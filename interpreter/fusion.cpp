@@ -226,7 +226,10 @@ class Fuser {
                 tail.batch_norm = &norm;
                 next += 4;
             }
-            if (has_addend) tail.addend = tensor(next);
+            if (has_addend) {
+                tail.addend = &tensor(next);
+                tail.addend_dies = (context.last_uses >> next & 1) != 0;
+            }
             tail.low = low;
             tail.high = high;
             const auto& ints = [&](std::size_t i) -> const Ints& { return std::get<Ints>(*args[i]); };

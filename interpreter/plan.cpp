@@ -255,7 +255,18 @@ class PlanBuilder {
             for_each_value(output, [&](ValueRef ref) { last[alias_[ref.id]] = never; });
         for (std::uint32_t slot = 0; slot < count; ++slot)
             if (last[slot] != never) plan_->steps_[last[slot]].released.push_back(slot);
+        for (Step& step : plan_->steps_) mark_last_uses(step);
         plan_->alias_ = std::move(alias_);
+    }
+
+    static void mark_last_uses(Step& step) {
+        std::map<std::uint32_t, std::size_t> reads;
+        for (const BoundArgument& arg : step.args) for_each_slot(arg, [&](std::uint32_t slot) { ++reads[slot]; });
+        for (std::size_t i = 0; i < std::min<std::size_t>(step.args.size(), 64); ++i)
+            if (const std::uint32_t slot = step.args[i].slot;
+                slot != BoundArgument::no_slot && reads[slot] == 1 &&
+                std::find(step.released.begin(), step.released.end(), slot) != step.released.end())
+                step.last_uses |= std::uint64_t{1} << i;
     }
 
     std::shared_ptr<Plan> plan_;
@@ -373,7 +384,7 @@ std::vector<IValue> Plan::run(std::vector<IValue> inputs, const RunOptions& opti
     for (const Step& step : steps_) {
         with_context([&] { return "node '" + step.node->name + "' (" + step.node->op_type + ")"; },
                      [&] {
-                         Context context{step.state.get(), options.generator};
+                         Context context{step.state.get(), options.generator, step.last_uses};
                          const auto args = frame.arguments(step);
                          results.clear();
                          (step.op ? step.op->kernel : *step.function)(context, args, results);

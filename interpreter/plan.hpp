@@ -57,6 +57,7 @@ struct Step {
     std::vector<std::vector<std::uint32_t>> outputs;  // slots per return value; several for a list, none for None
     std::vector<bool> output_is_list;
     std::vector<std::uint32_t> released;  // slots last used here
+    std::uint64_t last_uses = 0;          // bit i: argument i is such a slot, and no other argument is the same
     std::unique_ptr<CallState> state = std::make_unique<CallState>();
 };
 

@@ -33,6 +33,7 @@ struct CallState {
 struct Context {
     CallState* state = nullptr;      // nullptr outside a plan
     Generator* generator = nullptr;  // nullptr: the process's default one
+    std::uint64_t last_uses = 0;     // bit i: nothing reads the value of argument i after this call
 };
 
 /// Calls an op: arguments already coerced to the schema's types, one for every parameter; results are appended, one per

@@ -35,6 +35,8 @@ class Storage {
     /// Promised never to change while it lives (the values of a weight): what is derived from it may be kept.
     bool is_constant() const { return constant_; }
     void set_constant() { constant_ = true; }
+    /// Memory of somebody else, which may be read-only.
+    bool is_borrowed() const { return borrowed_; }
 
   private:
     std::byte* data_;

@@ -39,6 +39,7 @@ struct Prepared {
     dnnl::convolution_forward primitive;
     dnnl::reorder reorder;
     memory packed;  // empty until the weights are kept
+    std::unordered_map<int, memory> args;
 };
 
 constexpr memory::format_tag channels_last[] = {memory::format_tag::nwc, memory::format_tag::nhwc,
@@ -98,6 +99,10 @@ std::shared_ptr<Prepared> prepare(const Key& key, const float* scale) {
                                         weights, bias, dst, g.stride, dilation, g.padding, padding_after);
     prepared->description = dnnl::convolution_forward::primitive_desc(descriptor, attributes, engine());
     prepared->primitive = dnnl::convolution_forward(prepared->description);
+    prepared->args = {{DNNL_ARG_SRC, memory(src, engine(), nullptr)},
+                      {DNNL_ARG_WEIGHTS, {}},
+                      {DNNL_ARG_DST, memory(dst, engine(), nullptr)}};
+    if (key.has_bias) prepared->args.emplace(DNNL_ARG_BIAS, memory(bias, engine(), nullptr));
     dnnl::primitive_attr fold;
     if (scale) fold.set_output_scales(g.groups > 1 ? 3 : 1, std::vector<float>(scale, scale + g.out_channels));
     prepared->reorder = dnnl::reorder(dnnl::reorder::primitive_desc(engine(), plain_weights_desc(g), engine(),
@@ -147,14 +152,11 @@ void conv(const ConvGeometry& g, const float* src, const float* weight, const Co
                 release_mapped_pages(weight, plain_weights_desc(g).get_size());
             }
         }
-        std::unordered_map<int, memory> args{
-            {DNNL_ARG_SRC, memory(prepared->description.src_desc(), engine(), const_cast<float*>(src))},
-            {DNNL_ARG_WEIGHTS, packed},
-            {DNNL_ARG_DST, memory(prepared->description.dst_desc(), engine(), dst)}};
-        if (epilogue.bias)
-            args.emplace(DNNL_ARG_BIAS,
-                         memory(prepared->description.bias_desc(), engine(), const_cast<float*>(epilogue.bias)));
-        prepared->primitive.execute(stream(), args);
+        prepared->args.at(DNNL_ARG_SRC).set_data_handle(const_cast<float*>(src));
+        prepared->args.at(DNNL_ARG_DST).set_data_handle(dst);
+        if (epilogue.bias) prepared->args.at(DNNL_ARG_BIAS).set_data_handle(const_cast<float*>(epilogue.bias));
+        prepared->args.at(DNNL_ARG_WEIGHTS) = packed;
+        prepared->primitive.execute(stream(), prepared->args);
         stream().wait();
     } catch (const dnnl::error& error) {
         throw Error("oneDNN refused a convolution: " + std::string(error.what()));

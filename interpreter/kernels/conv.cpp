@@ -147,6 +147,13 @@ void with_state(Context& context, const Tensor& weight, F f) {
     f(*state);
 }
 
+/// Whether the sum may be written over the addend: it owns its memory alone and lies as the result will.
+bool may_become_result(const ConvTail& tail) {
+    if (!tail.addend || !tail.addend_dies || !tail.addend->is_channels_last()) return false;
+    const std::shared_ptr<Storage>& storage = tail.addend->storage();
+    return storage.use_count() == 1 && !storage->is_borrowed() && !storage->is_constant();
+}
+
 /// A sum over more channels than this in another type than float32 is still exact enough: accumulate in the compute
 /// type.
 template <class C>
@@ -199,9 +206,13 @@ Tensor convolution(Context& context, const Tensor& input, const Tensor& weight, 
             if (state.folded.bias.defined()) epilogue.bias = state.folded.bias.data<float>();
             epilogue.low = static_cast<float>(tail.low);
             epilogue.high = static_cast<float>(tail.high);
-            epilogue.add_to_output = tail.addend.defined();
-            y = empty_channels_last(g.batch, g.out_channels, g.output, DType::Float32);
-            if (tail.addend.defined()) y.copy_from(tail.addend);
+            epilogue.add_to_output = tail.addend != nullptr;
+            if (may_become_result(tail)) {
+                y = *tail.addend;
+            } else {
+                y = empty_channels_last(g.batch, g.out_channels, g.output, DType::Float32);
+                if (tail.addend) y.copy_from(*tail.addend);
+            }
             backend::conv(g, x.data<float>(), w.data<float>(), epilogue, y.data<float>(), &state.cache);
         });
     } else {

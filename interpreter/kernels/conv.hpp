@@ -24,10 +24,11 @@ struct FixedBatchNorm {
     double eps = 1e-5;
 };
 
-/// What follows a convolution: an optional batch norm, an optional addend (undefined: none), a clamp.
+/// What follows a convolution: an optional batch norm, an optional addend of the result's shape, a clamp.
 struct ConvTail {
     const FixedBatchNorm* batch_norm = nullptr;
-    Tensor addend;
+    const Tensor* addend = nullptr;
+    bool addend_dies = false;  // nothing else reads it, so that its memory may become the result's
     double low = -std::numeric_limits<double>::infinity();
     double high = std::numeric_limits<double>::infinity();
 };
