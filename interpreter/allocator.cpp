@@ -64,7 +64,7 @@ class Pool {
     }
 
   private:
-    static constexpr std::size_t slack = std::size_t{4} << 20;
+    static constexpr std::size_t slack = std::size_t{16} << 20;
 
     void release_largest() {
         const auto last = std::prev(kept_.end());

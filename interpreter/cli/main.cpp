@@ -48,7 +48,7 @@ void add_globals(CLI::App& app, Globals& globals) {
 /// has set stays.
 void limit_spinning(char** argv) {
     if (std::getenv("GOMP_SPINCOUNT") || std::getenv("OMP_WAIT_POLICY")) return;
-    setenv("GOMP_SPINCOUNT", "1000", 1);
+    setenv("GOMP_SPINCOUNT", "3000", 1);
     execv("/proc/self/exe", argv);
 }
 
