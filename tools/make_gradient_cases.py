@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes op cases (docs/verification.md) of the gradients of activations, which PyTorch's operator samples lack.
+"""Writes op cases (docs/verification.md) of what PyTorch's operator samples lack: gradients, and a few ops more.
 
     python make_gradient_cases.py DIR      writes DIR/aten.gelu_backward.default/, ...; needs torch and safetensors
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-TOLERANCES = {torch.float32: (1.3e-6, 1e-5), torch.float64: (1e-7, 1e-7), torch.bfloat16: (1.6e-2, 1e-5)}
+TOLERANCES = {torch.float32: (1.3e-6, 1e-5), torch.float64: (1e-7, 1e-7), torch.bfloat16: (1.6e-2, 1e-5), torch.complex64: (1e-4, 1e-5)}
+FLOATS = (torch.float32, torch.float64, torch.bfloat16)
 
 
 def name_of(dtype):
@@ -20,28 +21,40 @@ def name_of(dtype):
 
 def described(value, key, tensors):
     """The VALUE object of an argument or result."""
+    if value is None:
+        return {"none": True}
     if isinstance(value, torch.Tensor):
         tensors[key] = value.contiguous().clone()
         return {"tensor": key, "shape": list(value.shape), "dtype": name_of(value.dtype)}
     if isinstance(value, torch.dtype):
         return {"dtype": name_of(value)}
+    if isinstance(value, list):
+        return {"bools" if isinstance(value[0], bool) else "ints": value}
     kinds = {bool: "bool", str: "string", int: "int", float: "float"}
     return {kinds[type(value)]: value}
 
 
-def write(directory, op, calls):
-    """One directory: every call in every dtype; tensors and dtypes among the arguments are converted to it."""
+def converted(value, dtype):
+    """Tensors of floats and dtypes among the arguments as `dtype`."""
+    if isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex()):
+        return value.to(dtype) if dtype.is_complex or not value.is_complex() else value.real.to(dtype)
+    return dtype if isinstance(value, torch.dtype) else value
+
+
+def write(directory, op, calls, dtypes=FLOATS, in_turn=False):
+    """One directory: every call in every dtype, or the calls with the dtypes `in_turn`."""
     tensors, cases = {}, []
-    scalars = {a.name for a in op._schema.arguments if str(a.type) == "number"}
-    for arguments in calls:
-        for dtype, (rtol, atol) in TOLERANCES.items():
+    scalars = {a.name for a in op._schema.arguments if str(a.type) in ("number", "Optional[number]")}
+    for i, arguments in enumerate(calls):
+        for dtype in [dtypes[i % len(dtypes)]] if in_turn else dtypes:
+            rtol, atol = TOLERANCES[dtype]
             number = len(cases)
-            call = {k: v.to(dtype) if isinstance(v, torch.Tensor) else dtype if isinstance(v, torch.dtype) else v for k, v in arguments.items()}
+            call = {k: converted(v, dtype) for k, v in arguments.items()}
             args = {k: described(v, f"c{number}_{k}", tensors) for k, v in call.items()}
             args = {k: {"scalar": v} if k in scalars else v for k, v in args.items()}
             results = op(**call)
             results = results if isinstance(results, tuple) else (results,)
-            outputs = [described(r, f"c{number}_out{i}", tensors) for i, r in enumerate(results)]
+            outputs = [described(r, f"c{number}_out{k}", tensors) for k, r in enumerate(results)]
             cases.append({"id": f"{op}/{number}", "op_type": str(op), "dtype": name_of(dtype), "source": "gradients", "args": args,
                           "outputs": outputs, "rtol": rtol, "atol": atol, "check": "values"})
     target = Path(directory) / str(op)
@@ -50,10 +63,102 @@ def write(directory, op, calls):
     save_file(tensors, target / "tensors.safetensors")
 
 
+def rand(*shape):
+    return torch.randn(shape, dtype=torch.double)
+
+
+def write_convolutions(directory):
+    aten = torch.ops.aten
+    short = (torch.float32, torch.float64)
+    plain = dict(bias_sizes=[4], stride=[2, 1], padding=[1, 0], dilation=[1, 2], transposed=False, output_padding=[0, 0], groups=2,
+                 output_mask=[True, True, True])
+    calls = [
+        dict(plain, grad_output=rand(1, 4, 2, 3), input=rand(1, 2, 4, 5), weight=rand(4, 1, 3, 2)),
+        dict(plain, grad_output=rand(1, 4, 5, 4), input=rand(1, 2, 3, 2), weight=rand(2, 2, 2, 2), transposed=True, output_padding=[1, 0]),
+        dict(plain, grad_output=rand(1, 2, 3), input=rand(1, 3, 4), weight=rand(2, 3, 2), bias_sizes=None, stride=[1], padding=[0], dilation=[1],
+             output_padding=[0], groups=1, output_mask=[True, False, False]),
+        dict(plain, grad_output=rand(1, 2, 1, 2, 2), input=rand(1, 1, 2, 2, 2), weight=rand(2, 1, 2, 1, 1), bias_sizes=None, stride=[1], padding=[0],
+             dilation=[1], output_padding=[0], groups=1, output_mask=[False, True, False]),
+    ]
+    write(directory, aten.convolution_backward.default, calls[:2] + calls[3:], short, True)
+    for call in calls:
+        for key in ("grad_output", "bias_sizes", "output_mask"):
+            del call[key]
+        call.update(bias=None, benchmark=False, deterministic=False, cudnn_enabled=True)
+    write(directory, aten._convolution.deprecated, calls[:2], short, True)
+    write(directory, aten._convolution.default, [dict(call, allow_tf32=True) for call in calls[1:]], short, True)
+    mode = dict(bias=rand(2), stride=[1], padding="same", dilation=[1], groups=1)
+    write(directory, aten._convolution_mode.default, [dict(mode, input=rand(1, 2, 5), weight=rand(2, 2, 4))])
+    tbc = dict(weight=rand(2, 3, 2), bias=rand(2), pad=1)
+    write(directory, aten.conv_tbc.default, [dict(tbc, self=rand(4, 2, 3)), dict(tbc, self=rand(1, 1, 3), pad=2)])
+    write(directory, aten.conv_tbc_backward.default, [dict(tbc, self=rand(5, 2, 2), input=rand(4, 2, 3))], short)
+
+
+def write_norms(directory):
+    stats = dict(running_mean=rand(3), running_var=rand(3).abs(), save_mean=rand(3), save_invstd=rand(3).abs(), eps=1e-3)
+    batch = dict(stats, grad_out=rand(2, 3, 2), input=rand(2, 3, 2), weight=rand(3))
+    every = [True, True, True]
+    write(directory, torch.ops.aten.native_batch_norm_backward.default, [
+        dict(batch, train=True, output_mask=every), dict(batch, train=False, output_mask=[True, False, True]),
+        dict(batch, weight=None, train=True, output_mask=every)], in_turn=True)
+
+
+def write_losses(directory):
+    aten = torch.ops.aten
+    x = rand(3, 4)
+    one = torch.tensor(0.75, dtype=torch.double)
+    target = torch.tensor([1, -100, 3])
+    nll = dict(self=x, target=target, weight=None, reduction=1, ignore_index=-100, total_weight=torch.tensor(2.5, dtype=torch.double))
+    write(directory, aten.mse_loss_backward.default,
+          [dict(grad_output=one, self=x, target=rand(3, 4), reduction=1), dict(grad_output=rand(3, 4), self=x, target=rand(3, 4), reduction=0)])
+    write(directory, aten.nll_loss_backward.default,
+          [dict(nll, grad_output=one), dict(nll, grad_output=rand(3), weight=rand(4).abs(), reduction=0),
+           dict(nll, grad_output=one, self=rand(4), target=torch.tensor(2), reduction=2)], in_turn=True)
+    image = dict(nll, self=rand(1, 3, 2, 2), target=torch.tensor([[[0, 2], [-1, 1]]]), ignore_index=-1)
+    write(directory, aten.nll_loss2d_backward.default,
+          [dict(image, grad_output=one, weight=rand(3).abs()), dict(image, grad_output=rand(1, 2, 2), reduction=0)], in_turn=True)
+    write(directory, aten.glu_backward.default,
+          [dict(grad_output=rand(3, 2), self=x, dim=-1), dict(grad_output=rand(1, 4), self=rand(2, 4), dim=0)])
+
+
+def write_attention(directory):
+    forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
+    calls = []
+    for heads, key_heads, extra in ((2, 2, dict(is_causal=True)), (2, 1, dict(attn_mask=rand(3, 4), scale=0.75))):
+        inputs = dict(query=rand(1, heads, 3, 4), key=rand(1, key_heads, 4, 4), value=rand(1, key_heads, 4, 4))
+        inputs |= dict(dropout_p=0.0, is_causal=False) | extra
+        out, logsumexp = forward(**inputs)
+        calls.append(dict(inputs, grad_out=rand(1, heads, 3, 4), out=out, logsumexp=logsumexp))
+    write(directory, torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default, calls, (torch.float32, torch.float64), True)
+
+
+def write_others(directory):
+    aten = torch.ops.aten
+    exact = (torch.float64, torch.complex64)
+    matrices = rand(2, 5, 5) + 1j * rand(2, 5, 5)
+    matrices[1, 0, 0] = 0  # the first block is one of 2 x 2
+    symmetric, hermitian = matrices + matrices.mT, matrices + matrices.mH
+    write(directory, aten.linalg_ldl_factor.default, [dict(self=symmetric), dict(self=hermitian, hermitian=True)], exact)
+    singular = torch.zeros(2, 2, dtype=torch.double)
+    write(directory, aten.linalg_ldl_factor_ex.default, [dict(self=symmetric), dict(self=singular)], exact)
+    calls = []
+    for matrix, flag in ((symmetric, False), (hermitian, True)):
+        factors, pivots = torch.linalg.ldl_factor(matrix, hermitian=flag)
+        calls.append(dict(LD=factors, pivots=pivots, B=rand(5, 2) + 1j * rand(5, 2), hermitian=flag))
+    write(directory, aten.linalg_ldl_solve.default, calls, exact[1:])
+    data = rand(5, 2)
+    lengths = torch.tensor([2, 0, 3])
+    segments = [dict(data=data, reduce=reduce, lengths=lengths) for reduce in ("sum", "mean", "amax", "amin", "prod")]
+    write(directory, aten.segment_reduce.default, segments[:3] + [
+        dict(data=rand(2, 4), reduce="min", offsets=torch.tensor([[0, 1, 4], [0, 0, 3]]), axis=1, initial=2),
+        dict(data=data, reduce="prod", lengths=torch.tensor([1, 2]), unsafe=True, initial=0.5)], (torch.float32, torch.bfloat16), True)
+    write(directory, aten.hash_tensor.default, [dict(self=data), dict(self=data, dim=[1], keepdim=True)])
+
+
 def main(directory):
     torch.manual_seed(0)
-    grad = torch.randn(3, 7, dtype=torch.double)
-    x = 3 * torch.randn(3, 7, dtype=torch.double)
+    grad = rand(3, 7)
+    x = 3 * rand(3, 7)
     y = torch.rand(3, 7, dtype=torch.double)
     wide = dict(grad_output=grad, self=x)
     elu = dict(grad_output=grad, alpha=1.5, scale=1.1, input_scale=0.9)
@@ -79,6 +184,11 @@ def main(directory):
     }
     for name, arguments in calls.items():
         write(directory, getattr(torch.ops.aten, name).default, arguments)
+    write_convolutions(directory)
+    write_norms(directory)
+    write_losses(directory)
+    write_attention(directory)
+    write_others(directory)
 
 
 if __name__ == "__main__":

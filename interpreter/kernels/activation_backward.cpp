@@ -194,6 +194,35 @@ Tensor log_softmax_backward(In grad_output, In output, std::int64_t dim, DType i
                    });
 }
 
+/// Of the halves a · sigmoid(b). The sigmoid is rounded to the dtype in between, as PyTorch's is.
+Tensor glu_backward(In grad_output, In self, std::int64_t dim) {
+    if (self.dim() == 0) throw ArgumentError("glu_backward: expected 'self' with dimensions, found " + describe(self));
+    const std::int64_t d = self.wrap_dim(dim);
+    const std::int64_t half = self.size(d) / 2;
+    Ints expected = self.shape();
+    expected[static_cast<std::size_t>(d)] = half;
+    if (self.size(d) % 2 != 0)
+        throw ArgumentError("glu_backward: expected 'self' of even size in dimension " + std::to_string(d) +
+                            ", found " + describe(self));
+    if (grad_output.shape() != expected)
+        throw ArgumentError("glu_backward: expected 'grad_output' of shape " + to_string(expected) + ", found " +
+                            describe(grad_output));
+    return visit_float(self.dtype(), "glu_backward", [&]<class C>(C) {
+        const Tensor a = self.narrow(d, 0, half);
+        const Tensor b = self.narrow(d, half, half);
+        Tensor result = Tensor::empty(self.shape(), self.dtype());
+        const Tensor first = result.narrow(d, 0, half);
+        const Tensor second = result.narrow(d, half, half);
+        elementwise_into<C>(
+            first, [](C x) { return vmath::sigmoid(x); }, b);
+        elementwise_into<C>(
+            second, [](C s, C x, C g) { return (C(1) - s) * s * x * g; }, first, a, grad_output);
+        elementwise_into<C>(
+            first, [](C s, C g) { return s * g; }, first, grad_output);
+        return result;
+    });
+}
+
 }  // namespace
 
 void register_activation_backward(Registry& r) {
@@ -221,6 +250,7 @@ void register_activation_backward(Registry& r) {
           prelu_kernel_backward);
     r.add("_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor",
           softmax_backward);
+    r.add("glu_backward(Tensor grad_output, Tensor self, int dim) -> Tensor", glu_backward);
     r.add("_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor",
           log_softmax_backward);
 }

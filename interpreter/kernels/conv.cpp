@@ -17,32 +17,34 @@
 namespace torch_ir::kernels {
 namespace {
 
-/// The list with one entry per spatial dimension; one entry stands for all.
+/// The list with one entry per spatial dimension; one entry stands for all. No sum of sizes overflows with 32 bits.
 Ints per_dimension(const char* argument, const Ints& values, std::size_t rank, std::int64_t least) {
     Ints result = values.size() == 1 ? Ints(rank, values[0]) : values;
     if (result.size() != rank)
         throw ArgumentError("convolution: argument '" + std::string(argument) + "' needs 1 or " + std::to_string(rank) +
                             " values, found " + to_string(values));
     for (const std::int64_t v : result)
-        if (v < least)
+        if (v < least || v > std::numeric_limits<std::int32_t>::max())
             throw ArgumentError("convolution: argument '" + std::string(argument) + "' must be at least " +
-                                std::to_string(least) + ", found " + to_string(values));
+                                std::to_string(least) + " and of 32 bits, found " + to_string(values));
     return result;
 }
 
-void check_operands(const Tensor& input, const Tensor& weight, const Tensor& bias, std::int64_t in_per_weight,
-                    std::int64_t out_channels, std::int64_t groups) {
+void check_operands(const Tensor& input, const Tensor& weight, const Tensor& bias, std::int64_t groups,
+                    bool is_transposed) {
     if (weight.dim() < 3 || weight.dim() > 5 || input.dim() != weight.dim())
         throw ArgumentError("convolution: input of shape " + to_string(input.shape()) +
                             " does not fit weight of shape " + to_string(weight.shape()));
     if (input.dtype() != weight.dtype() || (bias.defined() && bias.dtype() != weight.dtype()))
         throw ArgumentError("convolution: input, weight and bias must have the same dtype, found " + describe(input) +
                             ", " + describe(weight) + " and " + describe(bias));
-    if (groups < 1 || weight.size(0) % groups != 0)
+    if (groups < 1 || groups > std::max<std::int64_t>(1, weight.size(0)) || weight.size(0) % groups != 0)
         throw ArgumentError("convolution: groups (" + std::to_string(groups) +
                             ") must divide the weight's first size " + std::to_string(weight.size(0)));
-    if (input.size(1) != in_per_weight)
-        throw ArgumentError("convolution: expected input with " + std::to_string(in_per_weight) +
+    const std::int64_t in_channels = is_transposed ? weight.size(0) : weight.size(1) * groups;
+    const std::int64_t out_channels = is_transposed ? weight.size(1) * groups : weight.size(0);
+    if (input.size(1) != in_channels)
+        throw ArgumentError("convolution: expected input with " + std::to_string(in_channels) +
                             " channels, found shape " + to_string(input.shape()));
     if (bias.defined() && (bias.dim() != 1 || bias.size(0) != out_channels))
         throw ArgumentError("convolution: expected bias of shape [" + std::to_string(out_channels) + "], found " +
@@ -177,9 +179,14 @@ Tensor convolve_other(const Tensor& input, const Tensor& weight, const Tensor& b
 
 }  // namespace
 
+backend::ConvGeometry conv_geometry(const Tensor& input, const Tensor& weight, const ConvParameters& parameters) {
+    check_operands(input, weight, {}, parameters.groups, false);
+    return make_geometry(input, weight, parameters);
+}
+
 Tensor convolution(Context& context, const Tensor& input, const Tensor& weight, const Tensor& bias,
                    const ConvParameters& parameters, const ConvTail& tail) {
-    check_operands(input, weight, bias, weight.size(1) * parameters.groups, weight.size(0), parameters.groups);
+    check_operands(input, weight, bias, parameters.groups, false);
     const backend::ConvGeometry g = make_geometry(input, weight, parameters);
     Tensor y;
     if (input.numel() == 0 || weight.numel() == 0 || g.batch * numel_of(g.output) == 0) {
@@ -244,8 +251,7 @@ Tensor conv_padding(Context& context, const Tensor& input, const Tensor& weight,
     if (padding != "valid" && padding != "same")
         throw ArgumentError("convolution: expected padding 'valid' or 'same', found '" + padding + "'");
     return with_batch(input, weight, [&](const Tensor& x) {
-        if (weight.dim() < 3)
-            throw ArgumentError("convolution: weight of shape " + to_string(weight.shape()) + " has no kernel");
+        check_operands(x, weight, bias, groups, false);
         const auto rank = static_cast<std::size_t>(weight.dim()) - 2;
         if (padding == "valid") return convolution(context, x, weight, bias, {stride, Ints(rank, 0), dilation, groups});
         for (const std::int64_t s : stride)
@@ -317,32 +323,49 @@ Tensor transposed(const Tensor& input, const Tensor& weight, const Tensor& bias,
     return y.to(dtype);
 }
 
+}  // namespace
+
+backend::ConvGeometry transposed_geometry(const Tensor& input, const Tensor& weight, const ConvParameters& parameters,
+                                          const Ints& output_padding) {
+    check_operands(input, weight, {}, parameters.groups, true);
+    const auto rank = static_cast<std::size_t>(weight.dim()) - 2;
+    backend::ConvGeometry g;
+    g.batch = input.size(0);
+    g.groups = parameters.groups;
+    g.in_channels = weight.size(1) * parameters.groups;
+    g.out_channels = weight.size(0);
+    g.stride = per_dimension("stride", parameters.stride, rank, 1);
+    g.padding = per_dimension("padding", parameters.padding, rank, 0);
+    g.dilation = per_dimension("dilation", parameters.dilation, rank, 1);
+    const Ints extra = per_dimension("output_padding", output_padding, rank, 0);
+    for (std::size_t i = 0; i < rank; ++i) {
+        if (extra[i] >= std::max(g.stride[i], g.dilation[i]))
+            throw ArgumentError("convolution: output_padding " + to_string(extra) +
+                                " must be smaller than stride or dilation");
+        g.kernel.push_back(weight.size(static_cast<std::int64_t>(i) + 2));
+        g.output.push_back(input.size(static_cast<std::int64_t>(i) + 2));
+        g.input.push_back((g.output[i] - 1) * g.stride[i] - 2 * g.padding[i] + g.dilation[i] * (g.kernel[i] - 1) +
+                          extra[i] + 1);
+        if (g.input[i] < 0 || (g.input[i] == 0 && g.output[i] > 0))
+            throw ArgumentError("convolution: the output would have size " + std::to_string(g.input[i]));
+    }
+    return g;
+}
+
+Tensor convolution_adjoint(const Tensor& input, const Tensor& weight, const Tensor& bias,
+                           const backend::ConvGeometry& forward) {
+    return visit_compute(input.dtype(),
+                         [&]<class C>(C) { return transposed<C>(input, weight, bias, forward, input.dtype()); });
+}
+
+namespace {
+
 Tensor conv_transpose(const Tensor& input, const Tensor& weight, const Tensor& bias, const Ints& stride,
                       const Ints& padding, const Ints& output_padding, std::int64_t groups, const Ints& dilation) {
     return with_batch(input, weight, [&](const Tensor& x) {
-        check_operands(x, weight, bias, weight.size(0), weight.dim() > 1 ? weight.size(1) * groups : 0, groups);
-        const auto rank = static_cast<std::size_t>(weight.dim()) - 2;
-        backend::ConvGeometry g;
-        g.batch = x.size(0);
-        g.groups = groups;
-        g.in_channels = weight.size(1) * groups;
-        g.out_channels = weight.size(0);
-        g.stride = per_dimension("stride", stride, rank, 1);
-        g.padding = per_dimension("padding", padding, rank, 0);
-        g.dilation = per_dimension("dilation", dilation, rank, 1);
-        const Ints extra = per_dimension("output_padding", output_padding, rank, 0);
-        for (std::size_t i = 0; i < rank; ++i) {
-            if (extra[i] >= std::max(g.stride[i], g.dilation[i]))
-                throw ArgumentError("convolution: output_padding " + to_string(extra) +
-                                    " must be smaller than stride or dilation");
-            g.kernel.push_back(weight.size(static_cast<std::int64_t>(i) + 2));
-            g.output.push_back(x.size(static_cast<std::int64_t>(i) + 2));
-            g.input.push_back((g.output[i] - 1) * g.stride[i] - 2 * g.padding[i] + g.dilation[i] * (g.kernel[i] - 1) +
-                              extra[i] + 1);
-            if (g.input[i] < 0 || (g.input[i] == 0 && g.output[i] > 0))
-                throw ArgumentError("convolution: the output would have size " + std::to_string(g.input[i]));
-        }
-        return visit_compute(x.dtype(), [&]<class C>(C) { return transposed<C>(x, weight, bias, g, x.dtype()); });
+        check_operands(x, weight, bias, groups, true);
+        return convolution_adjoint(x, weight, bias,
+                                   transposed_geometry(x, weight, {stride, padding, dilation, groups}, output_padding));
     });
 }
 
@@ -351,6 +374,30 @@ Tensor convolution_op(Context& context, const Tensor& input, const Tensor& weigh
                       const Ints& output_padding, std::int64_t groups) {
     if (is_transposed) return conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation);
     return conv(context, input, weight, bias, stride, padding, dilation, groups);
+}
+
+/// What PyTorch's other back ends are told makes no difference here.
+Tensor convolution_flags(Context& context, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                         const Ints& stride, const Ints& padding, const Ints& dilation, bool is_transposed,
+                         const Ints& output_padding, std::int64_t groups, bool, bool, bool) {
+    return convolution_op(context, input, weight, bias, stride, padding, dilation, is_transposed, output_padding,
+                          groups);
+}
+Tensor convolution_flags_tf32(Context& context, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                              const Ints& stride, const Ints& padding, const Ints& dilation, bool is_transposed,
+                              const Ints& output_padding, std::int64_t groups, bool, bool, bool, bool) {
+    return convolution_op(context, input, weight, bias, stride, padding, dilation, is_transposed, output_padding,
+                          groups);
+}
+
+/// Time, batch, channel: self [T, B, C], weight [kernel, C, O].
+Tensor conv_tbc(Context& context, const Tensor& self, const Tensor& weight, const Tensor& bias, std::int64_t pad) {
+    if (self.dim() != 3 || weight.dim() != 3)
+        throw ArgumentError("conv_tbc: expected 'self' and 'weight' of 3 dimensions, found " + describe(self) +
+                            " and " + describe(weight));
+    return convolution(context, self.permute(Ints{1, 2, 0}), weight.permute(Ints{2, 1, 0}), bias, {{1}, {pad}, {1}, 1})
+        .permute(Ints{2, 0, 1})
+        .contiguous();
 }
 
 }  // namespace
@@ -397,6 +444,25 @@ void register_conv(Registry& r) {
         "convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, "
         "bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor",
         convolution_op);
+    r.add(
+        "convolution_overrideable(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, "
+        "SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor",
+        convolution_op);
+    r.add(
+        "_convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, "
+        "bool transposed, SymInt[] output_padding, SymInt groups, bool benchmark, bool deterministic, bool "
+        "cudnn_enabled, bool allow_tf32) -> Tensor",
+        convolution_flags_tf32);
+    r.add(
+        "_convolution.deprecated(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, "
+        "SymInt[] dilation, bool transposed, int[] output_padding, SymInt groups, bool benchmark, bool deterministic, "
+        "bool cudnn_enabled) -> Tensor",
+        convolution_flags);
+    r.add(
+        "_convolution_mode(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, str padding, SymInt[] dilation, "
+        "SymInt groups) -> Tensor",
+        conv_padding);
+    r.add("conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor", conv_tbc);
 }
 
 }  // namespace torch_ir::kernels

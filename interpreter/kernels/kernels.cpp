@@ -10,6 +10,7 @@ void register_kernels(Registry& registry) {
     register_activation(registry);
     register_activation_backward(registry);
     register_attention(registry);
+    register_attention_backward(registry);
     register_binary(registry);
     register_bitwise(registry);
     register_cast(registry);
@@ -18,6 +19,7 @@ void register_kernels(Registry& registry) {
     register_contract(registry);
     register_control(registry);
     register_conv(registry);
+    register_conv_backward(registry);
     register_covariance(registry);
     register_create(registry);
     register_decompose(registry);
@@ -28,8 +30,10 @@ void register_kernels(Registry& registry) {
     register_fft(registry);
     register_grid(registry);
     register_index(registry);
+    register_ldl(registry);
     register_linalg(registry);
     register_loss(registry);
+    register_loss_backward(registry);
     register_margin_loss(registry);
     register_mask(registry);
     register_matmul(registry);
@@ -49,6 +53,7 @@ void register_kernels(Registry& registry) {
     register_rnn(registry);
     register_scan(registry);
     register_scatter(registry);
+    register_segment(registry);
     register_sequence(registry);
     register_softmax(registry);
     register_sort(registry);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Gradients of layer and group normalisation.
+// Gradients of layer, group and batch normalisation.
+#include <cmath>
+
 #include "kernels/families.hpp"
+#include "parallel.hpp"
 #include "promote.hpp"
 #include "rows.hpp"
 
@@ -92,6 +95,74 @@ Three group_norm_backward(const Tensor& grad_out, const Tensor& input, const Ten
                               output_mask);
 }
 
+/// Statistics are of each channel over all samples: the batch's own (`train`) or fixed ones, which do not depend on the
+/// input.
+Three batch_norm_backward(const Tensor& grad_out, const Tensor& input, const Tensor& weight, const Tensor& running_mean,
+                          const Tensor& running_var, const Tensor& save_mean, const Tensor& save_invstd, bool train,
+                          double eps, const Bools& output_mask) {
+    const std::string op = "native_batch_norm_backward";
+    if (output_mask.size() != 3) throw ArgumentError(op + ": expected 'output_mask' of 3 elements");
+    if (input.dim() < 2)
+        throw ArgumentError(op + ": expected 'input' of at least 2 dimensions, found " + describe(input));
+    if (grad_out.shape() != input.shape())
+        throw ArgumentError(op + ": expected 'grad_out' of the shape of 'input', found " + describe(grad_out) +
+                            " and " + describe(input));
+    const std::int64_t batch = input.size(0);
+    const std::int64_t channels = input.size(1);
+    const auto check = [&](const char* argument, const Tensor& t) {
+        if (!t.defined() || t.numel() != channels)
+            throw ArgumentError(op + ": expected '" + argument + "' of " + std::to_string(channels) +
+                                " elements, found " + (t.defined() ? describe(t) : "None"));
+    };
+    if (weight.defined()) check("weight", weight);
+    check(train ? "save_mean" : "running_mean", train ? save_mean : running_mean);
+    check(train ? "save_invstd" : "running_var", train ? save_invstd : running_var);
+    const std::int64_t inner = batch * channels == 0 ? 0 : input.numel() / (batch * channels);
+    return visit_float(input.dtype(), op.c_str(), [&]<class C>(C) {
+        const auto plain = [](const Tensor& t) { return t.defined() ? t.to(dtype_of<C>()).contiguous() : t; };
+        const Tensor g = plain(grad_out);
+        const Tensor x = plain(input);
+        const Tensor mean = plain(train ? save_mean : running_mean);
+        const Tensor spread = plain(train ? save_invstd : running_var);
+        const Tensor w = plain(weight);
+        const Tensor dx = Tensor::empty(input.shape(), dtype_of<C>());
+        const Tensor dw = Tensor::empty({channels}, dtype_of<C>());
+        const Tensor db = Tensor::empty({channels}, dtype_of<C>());
+        parallel_for(channels, std::max<std::int64_t>(1, parallel_grain / std::max<std::int64_t>(1, batch * inner)),
+                     [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t c = begin; c < end; ++c) {
+                             const C m = mean.data<C>()[c];
+                             const C s = spread.data<C>()[c];
+                             const C invstd = train ? s : C(1) / std::sqrt(s + static_cast<C>(eps));
+                             double sum = 0;
+                             double dot = 0;
+                             for (std::int64_t n = 0; n < batch; ++n) {
+                                 const std::int64_t at = (n * channels + c) * inner;
+                                 for (std::int64_t j = at; j < at + inner; ++j) {
+                                     const auto grad = static_cast<double>(g.data<C>()[j]);
+                                     sum += grad;
+                                     dot += static_cast<double>(x.data<C>()[j] - m) * grad;
+                                 }
+                             }
+                             const auto count = static_cast<double>(batch * inner);
+                             const C shift = train ? static_cast<C>(sum / count) : C(0);
+                             const C slope = train ? static_cast<C>(dot / count) * invstd * invstd : C(0);
+                             const C factor = w.defined() ? invstd * w.data<C>()[c] : invstd;
+                             for (std::int64_t n = 0; n < batch; ++n) {
+                                 const std::int64_t at = (n * channels + c) * inner;
+                                 for (std::int64_t j = at; j < at + inner; ++j)
+                                     dx.data<C>()[j] = (g.data<C>()[j] - shift - (x.data<C>()[j] - m) * slope) * factor;
+                             }
+                             dw.data<C>()[c] = static_cast<C>(dot) * invstd;
+                             db.data<C>()[c] = static_cast<C>(sum);
+                         }
+                     });
+        const DType dtype = (weight.defined() ? weight : train ? save_mean : running_mean).dtype();
+        return Three(output_mask[0] ? dx.to(input.dtype()) : Tensor{}, output_mask[1] ? dw.to(dtype) : Tensor{},
+                     output_mask[2] ? db.to(dtype) : Tensor{});
+    });
+}
+
 }  // namespace
 
 void register_norm_backward(Registry& r) {
@@ -103,6 +174,11 @@ void register_norm_backward(Registry& r) {
         "native_group_norm_backward(Tensor grad_out, Tensor input, Tensor mean, Tensor rstd, Tensor? weight, SymInt N, "
         "SymInt C, SymInt HxW, int group, bool[3] output_mask) -> (Tensor, Tensor, Tensor)",
         group_norm_backward);
+    r.add(
+        "native_batch_norm_backward(Tensor grad_out, Tensor input, Tensor? weight, Tensor? running_mean, Tensor? "
+        "running_var, Tensor? save_mean, Tensor? save_invstd, bool train, float eps, bool[3] output_mask) -> (Tensor, "
+        "Tensor, Tensor)",
+        batch_norm_backward);
 }
 
 }  // namespace torch_ir::kernels

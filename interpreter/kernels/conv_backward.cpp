@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// Gradients of convolutions, also transposed: of the input by the adjoint, of the weight by products of patches.
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "backend/conv_loop.hpp"
+#include "backend/gemm.hpp"
+#include "convert.hpp"
+#include "kernels/conv.hpp"
+#include "kernels/families.hpp"
+#include "parallel.hpp"
+
+namespace torch_ir::kernels {
+namespace {
+
+using Three = std::tuple<Tensor, Tensor, Tensor>;
+
+/// The weight's gradient: source [N, in channels, …] is what convolution `g` reads, grad [N, out channels, …] belongs
+/// to what it writes. With transposed convolutions the two change places.
+template <class C>
+Tensor weight_gradient(const Tensor& source, const Tensor& grad, const backend::ConvGeometry& g, const Ints& shape) {
+    const Tensor result = Tensor::zeros(shape, dtype_of<C>());
+    if (source.numel() == 0 || grad.numel() == 0 || result.numel() == 0) return result;
+    const backend::detail::Window window(g);
+    const std::int64_t taps = window.taps();
+    const std::int64_t pixels = window.pixels();
+    const std::int64_t source_pixels = window.input[0] * window.input[1] * window.input[2];
+    const std::int64_t in = g.in_channels / g.groups;
+    const std::int64_t out = g.out_channels / g.groups;
+    const std::int64_t width = in * taps;
+    const Tensor x = source.to(dtype_of<C>()).contiguous();
+    const Tensor y = grad.to(dtype_of<C>()).contiguous();
+    // As many patches at a time as stay in the cache.
+    const std::int64_t block = std::min(pixels, std::max<std::int64_t>(64, 262144 / width));
+    parallel_for(g.groups, 1, [&](std::int64_t begin, std::int64_t end) {
+        std::vector<C> patches(static_cast<std::size_t>(block * width));
+        for (std::int64_t group = begin; group < end; ++group)
+            for (std::int64_t n = 0; n < g.batch; ++n)
+                for (std::int64_t first = 0; first < pixels; first += block) {
+                    const std::int64_t count = std::min(block, pixels - first);
+                    const C* image = x.data<C>() + (n * g.groups + group) * in * source_pixels;
+                    parallel_for(count, 64, [&](std::int64_t from, std::int64_t to) {
+                        for (std::int64_t i = from; i < to; ++i)
+                            window.for_each_tap(first + i, [&](std::int64_t tap, std::int64_t pixel) {
+                                C* patch = patches.data() + i * width + tap;
+                                for (std::int64_t c = 0; c < in; ++c)
+                                    patch[c * taps] = pixel < 0 ? C(0) : image[c * source_pixels + pixel];
+                            });
+                    });
+                    backend::gemm(false, false, out, width, count,
+                                  y.data<C>() + (n * g.groups + group) * out * pixels + first, pixels, patches.data(),
+                                  width, C(1), result.data<C>() + group * out * width, width);
+                }
+    });
+    return result;
+}
+
+/// Sums over all dimensions but that of the channels.
+Tensor bias_gradient(const Tensor& grad) {
+    const std::int64_t batch = grad.size(0);
+    const std::int64_t channels = grad.size(1);
+    const Tensor sums = Tensor::zeros({channels}, DType::Float64);
+    if (grad.numel() == 0) return sums.to(grad.dtype());
+    const std::int64_t inner = grad.numel() / (batch * channels);
+    return visit_float(grad.dtype(), "convolution_backward", [&]<class C>(C) {
+        const Tensor g = grad.to(dtype_of<C>()).contiguous();
+        parallel_for(channels, std::max<std::int64_t>(1, parallel_grain / (batch * inner)),
+                     [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t c = begin; c < end; ++c) {
+                             double sum = 0;
+                             for (std::int64_t n = 0; n < batch; ++n)
+                                 for (std::int64_t j = 0; j < inner; ++j)
+                                     sum += static_cast<double>(g.data<C>()[(n * channels + c) * inner + j]);
+                             sums.data<double>()[c] = sum;
+                         }
+                     });
+        return sums.to(grad.dtype());
+    });
+}
+
+/// The gradient of a transposed convolution's input is a convolution of the gradient with the same weight.
+Tensor input_gradient(const Tensor& grad_output, const Tensor& input, const Tensor& weight,
+                      const ConvParameters& parameters, bool transposed, const backend::ConvGeometry& g) {
+    if (grad_output.numel() == 0 || weight.numel() == 0 || input.numel() == 0)
+        return Tensor::zeros(input.shape(), input.dtype());
+    if (!transposed) return convolution_adjoint(grad_output, weight, {}, g);
+    Context none;  // the weight is not this call's to keep
+    // Output padding leaves room for further positions behind; nothing was read from them.
+    const Tensor full = convolution(none, grad_output, weight, {}, parameters);
+    Tensor result = full;
+    for (std::size_t i = 0; i < g.output.size(); ++i)
+        result = result.narrow(static_cast<std::int64_t>(i) + 2, 0, g.output[i]);
+    return result.contiguous();
+}
+
+Three convolution_backward(const Tensor& grad_output, const Tensor& input, const Tensor& weight,
+                           const std::optional<Ints>&, const Ints& stride, const Ints& padding, const Ints& dilation,
+                           bool transposed, const Ints& output_padding, std::int64_t groups, const Bools& output_mask) {
+    const char* op = "convolution_backward";
+    if (output_mask.size() != 3) throw ArgumentError(std::string(op) + ": expected 'output_mask' of 3 elements");
+    if (grad_output.dtype() != input.dtype())
+        throw ArgumentError(std::string(op) + ": expected 'grad_output' of the dtype of 'input', found " +
+                            describe(grad_output) + " and " + describe(input));
+    const ConvParameters parameters{stride, padding, dilation, groups};
+    const backend::ConvGeometry g = transposed ? transposed_geometry(input, weight, parameters, output_padding)
+                                               : conv_geometry(input, weight, parameters);
+    Ints expected{input.size(0), transposed ? g.in_channels : g.out_channels};
+    const Ints& spatial = transposed ? g.input : g.output;
+    expected.insert(expected.end(), spatial.begin(), spatial.end());
+    if (grad_output.shape() != expected)
+        throw ArgumentError(std::string(op) + ": expected 'grad_output' of shape " + to_string(expected) + ", found " +
+                            to_string(grad_output.shape()));
+    Three result;
+    if (output_mask[1])
+        std::get<1>(result) = visit_float(input.dtype(), op, [&]<class C>(C) {
+            return weight_gradient<C>(transposed ? grad_output : input, transposed ? input : grad_output, g,
+                                      weight.shape())
+                .to(weight.dtype());
+        });
+    if (output_mask[0])
+        std::get<0>(result) = visit_float(input.dtype(), op, [&](auto) {
+            return input_gradient(grad_output, input, weight, parameters, transposed, g);
+        });
+    if (output_mask[2]) std::get<2>(result) = bias_gradient(grad_output);
+    return result;
+}
+
+Three convolution_backward_overrideable(const Tensor& grad_output, const Tensor& input, const Tensor& weight,
+                                        const Ints& stride, const Ints& padding, const Ints& dilation, bool transposed,
+                                        const Ints& output_padding, std::int64_t groups, const Bools& output_mask) {
+    return convolution_backward(grad_output, input, weight, {}, stride, padding, dilation, transposed, output_padding,
+                                groups, output_mask);
+}
+
+/// Time, batch, channel, as conv_tbc.
+Three conv_tbc_backward(const Tensor& self, const Tensor& input, const Tensor& weight, const Tensor&,
+                        std::int64_t pad) {
+    for (const Tensor* t : {&self, &input, &weight})
+        if (t->dim() != 3)
+            throw ArgumentError("conv_tbc_backward: expected 'self', 'input' and 'weight' of 3 dimensions, found " +
+                                describe(*t));
+    const auto [dx, dw, db] =
+        convolution_backward(self.permute(Ints{1, 2, 0}), input.permute(Ints{1, 2, 0}), weight.permute(Ints{2, 1, 0}),
+                             {}, {1}, {pad}, {1}, false, {0}, 1, {true, true, true});
+    return {dx.permute(Ints{2, 0, 1}).contiguous(), dw.permute(Ints{2, 1, 0}).contiguous(), db};
+}
+
+}  // namespace
+
+void register_conv_backward(Registry& r) {
+    r.add(
+        "convolution_backward(Tensor grad_output, Tensor input, Tensor weight, SymInt[]? bias_sizes, SymInt[] stride, "
+        "SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] "
+        "output_mask) -> (Tensor, Tensor, Tensor)",
+        convolution_backward);
+    r.add(
+        "convolution_backward_overrideable(Tensor grad_output, Tensor input, Tensor weight, SymInt[] stride, SymInt[] "
+        "padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) -> "
+        "(Tensor grad_input, Tensor grad_weight, Tensor grad_bias)",
+        convolution_backward_overrideable);
+    r.add(
+        "conv_tbc_backward(Tensor self, Tensor input, Tensor weight, Tensor bias, int pad) -> (Tensor, Tensor, "
+        "Tensor)",
+        conv_tbc_backward);
+}
+
+}  // namespace torch_ir::kernels
