@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace torch_ir {
 
@@ -119,8 +120,9 @@ IValue coerce_element(const IValue& value, const SchemaType& type) {
                 if (type.kind == SchemaKind::Float) return scalar.to<double>();
                 if (type.kind == SchemaKind::Scalar || type.kind == SchemaKind::Complex) return to_ivalue(scalar);
                 if (type.kind == SchemaKind::Bool) return scalar.to<bool>();
-                if (scalar.is_integral() || scalar.to<double>() == static_cast<double>(scalar.to<std::int64_t>()))
-                    return scalar.to<std::int64_t>();
+                if (scalar.is_integral()) return scalar.to<std::int64_t>();
+                const double number = scalar.to<double>();
+                if (std::abs(number) < 0x1p63 && std::trunc(number) == number) return scalar.to<std::int64_t>();
             }
             break;
         default:

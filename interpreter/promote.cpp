@@ -125,6 +125,12 @@ DType result_type(const Tensor& a, const Tensor& b) {
     return result_type(tensors);
 }
 
+bool can_cast(DType from, DType to) {
+    if (is_complex(from) && !is_complex(to)) return false;
+    if (is_floating_point(from) && is_integral(to, true)) return false;
+    return !(is_integral(from) && to == DType::Bool);
+}
+
 DType result_type(const Tensor& a, const Scalar& b) { return result_type(a, Tensor::wrapped_number(b)); }
 
 }  // namespace torch_ir

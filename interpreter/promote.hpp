@@ -18,6 +18,10 @@ DType result_type(std::span<const Tensor* const> tensors);
 DType result_type(const Tensor& a, const Tensor& b);
 DType result_type(const Tensor& a, const Scalar& b);
 
+/// torch.can_cast: whether a result of dtype `from` may be written to a tensor of dtype `to`. No complex number becomes
+/// real, no real one an integer, no number a bool.
+bool can_cast(DType from, DType to);
+
 /// float32 for bool and integers, else the dtype itself: what division, exp, mean and the like compute in.
 inline DType to_float(DType dtype) { return is_integral(dtype, true) ? DType::Float32 : dtype; }
 

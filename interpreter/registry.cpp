@@ -5,6 +5,7 @@
 #include <array>
 
 #include "kernels/kernels.hpp"
+#include "promote.hpp"
 #include "torch_ir/error.hpp"
 
 namespace torch_ir {
@@ -74,6 +75,23 @@ bool same_parameters(const Schema& twin, const Schema& schema, std::size_t count
     return true;
 }
 
+/// Ops with written parameters that, in PyTorch too, give any dtype.
+constexpr std::array<std::string_view, 7> converting{"_fft_c2c", "_fft_c2r", "_fft_r2c", "bernoulli",
+                                                     "cumprod_", "cumsum_",  "im2col"};
+
+/// PyTorch converts a result to the tensor it is written to only within a category of dtypes or to a higher one, and
+/// never the real magnitudes of complex numbers in place.
+void check_written(bool in_place, bool converts, const Tensor& value, const Tensor& target) {
+    if ((!converts && !can_cast(value.dtype(), target.dtype())) ||
+        (in_place && is_floating_point(value.dtype()) && is_complex(target.dtype())))
+        throw ArgumentError("result type " + std::string(name(value.dtype())) +
+                            " can't be cast to the desired output type " + std::string(name(target.dtype())));
+    if (target.shape() != value.shape())
+        throw ArgumentError(std::string(in_place ? "in-place result" : "result") + " of shape " +
+                            to_string(value.shape()) + " does not fit the tensor of shape " +
+                            to_string(target.shape()) + " it is written to");
+}
+
 }  // namespace
 
 std::optional<Op> Registry::derive(std::string_view op_type) const {
@@ -103,20 +121,28 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
         if (twin->second.schema.returns.size() != written.size()) continue;
         const KernelFn& kernel = twin->second.kernel;
         const bool returns_self = !schema->returns.empty();
+        const bool converts = std::ranges::find(converting, schema->name) != converting.end();
+        // A result in place whose dtype is asked for must have that of the tensor.
+        const SchemaParameter* dtype = in_place ? schema->find("dtype") : nullptr;
+        const auto dtype_at = dtype ? static_cast<std::size_t>(dtype - schema->parameters.data()) : count;
+        const bool wide = name == "float_power";
         Schema derived = *schema;
         for (std::size_t i = 0; i < count; ++i) derived.parameters[i].type = twin->second.schema.parameters[i].type;
         return Op{std::move(derived),
-                  [kernel, written, count, in_place, returns_self](
+                  [kernel, written, count, in_place, returns_self, converts, dtype_at, wide](
                       Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
                       std::vector<IValue> values;
                       kernel(context, args.first(count), values);
                       for (std::size_t i = 0; i < written.size(); ++i) {
-                          const Tensor& target = std::get<Tensor>(*args[written[i]]);
+                          const auto& target = std::get<Tensor>(*args[written[i]]);
                           const Tensor& value = std::get<Tensor>(values[i]);
-                          if (target.shape() != value.shape())
-                              throw ArgumentError(std::string(in_place ? "in-place result" : "result") + " of shape " +
-                                                  to_string(value.shape()) + " does not fit the tensor of shape " +
-                                                  to_string(target.shape()) + " it is written to");
+                          check_written(in_place, converts, value, target);
+                          const bool exact =
+                              in_place &&
+                              (wide || (dtype_at < count && std::holds_alternative<DType>(*args[dtype_at])));
+                          if (exact && value.dtype() != target.dtype())
+                              throw ArgumentError("the result is " + describe(value) + ", expected the dtype of " +
+                                                  describe(target) + " for the op in place");
                           target.copy_from(value);
                           if (returns_self) results.emplace_back(target);
                       }

@@ -4,9 +4,11 @@
 
 #include <complex>
 #include <cstdint>
+#include <string>
 #include <type_traits>
 
 #include "torch_ir/dtype.hpp"
+#include "torch_ir/error.hpp"
 
 namespace torch_ir {
 
@@ -26,15 +28,25 @@ class Scalar {
     Kind kind() const { return kind_; }
     bool is_integral() const { return kind_ == Kind::Bool || kind_ == Kind::Int; }
 
-    /// The number as T (bool, an integer, float, double or std::complex<double>); a complex number gives its real part.
+    /// The number as T (bool, an integer, float, double or std::complex<double>). Throws ArgumentError for a complex
+    /// number as a real one and for a float beyond the range of integers.
     template <class T>
     T to() const {
-        if constexpr (std::is_same_v<T, std::complex<double>>)
+        if constexpr (std::is_same_v<T, std::complex<double>>) {
             return is_integral() ? T(static_cast<double>(int_)) : T(re_, im_);
-        else if constexpr (std::is_same_v<T, bool>)
+        } else if constexpr (std::is_same_v<T, bool>) {
             return is_integral() ? int_ != 0 : (re_ != 0 || im_ != 0);
-        else
-            return is_integral() ? static_cast<T>(int_) : static_cast<T>(re_);
+        } else {
+            if (is_integral()) return static_cast<T>(int_);
+            if (im_ != 0) throw ArgumentError("a complex value cannot be converted to a real number");
+            if constexpr (std::is_integral_v<T>) {
+                if (!(re_ >= -0x1p63 && re_ < 0x1p63))
+                    throw ArgumentError("value " + std::to_string(re_) + " cannot be converted to an integer");
+                return static_cast<T>(static_cast<std::int64_t>(re_));
+            } else {
+                return static_cast<T>(re_);
+            }
+        }
     }
 
     /// The dtype that promotion gives to a tensor of this number alone: bool, int64, float32 or complex64.

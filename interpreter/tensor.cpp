@@ -142,6 +142,13 @@ std::int64_t Tensor::wrap_dim(std::int64_t dimension) const {
     return dimension < 0 ? dimension + rank : dimension;
 }
 
+std::size_t Tensor::existing_dim(std::int64_t dimension) const {
+    const std::int64_t wrapped = wrap_dim(dimension);
+    if (shape_.empty())
+        throw ArgumentError("dimension specified as " + std::to_string(dimension) + " but tensor has no dimensions");
+    return static_cast<std::size_t>(wrapped);
+}
+
 bool Tensor::is_contiguous() const {
     std::int64_t expected = 1;
     if (numel_ == 0) return true;
@@ -366,10 +373,14 @@ Tensor Tensor::clone() const {
 void Tensor::copy_from(const Tensor& source) const { copy_elements(*this, source); }
 
 void Tensor::fill(const Scalar& value) const {
+    if (is_integral(dtype_))
+        static_cast<void>(value.to<std::int64_t>());  // refuses what the dtype cannot hold
+    else if (!is_complex(dtype_) && dtype_ != DType::Bool)
+        static_cast<void>(value.to<double>());
     const Compute compute = compute_for(value.exact_dtype());
-    const auto integer = value.to<std::int64_t>();
-    const auto real = value.to<double>();
+    const std::int64_t integer = value.is_integral() ? value.to<std::int64_t>() : 0;
     const auto complex = value.to<std::complex<double>>();
+    const double real = complex.real();
     const void* number = compute == Compute::Int64     ? static_cast<const void*>(&integer)
                          : compute == Compute::Complex ? static_cast<const void*>(&complex)
                                                        : static_cast<const void*>(&real);

@@ -76,11 +76,10 @@ class Tensor {
     const Ints& strides() const { return strides_; }
     std::int64_t offset() const { return offset_; }
     std::int64_t dim() const { return static_cast<std::int64_t>(shape_.size()); }
-    /// Size of a dimension; negative ones count from the end. Throws ArgumentError when out of range.
-    std::int64_t size(std::int64_t dimension) const { return shape_[static_cast<std::size_t>(wrap_dim(dimension))]; }
-    std::int64_t stride(std::int64_t dimension) const {
-        return strides_[static_cast<std::size_t>(wrap_dim(dimension))];
-    }
+    /// Size of a dimension; negative ones count from the end. Throws ArgumentError when out of range, as every one is
+    /// for a 0-d tensor.
+    std::int64_t size(std::int64_t dimension) const { return shape_[existing_dim(dimension)]; }
+    std::int64_t stride(std::int64_t dimension) const { return strides_[existing_dim(dimension)]; }
     std::int64_t numel() const { return numel_; }
     std::size_t bytes() const { return static_cast<std::size_t>(numel_) * item_size(dtype_); }
     bool is_wrapped_number() const { return wrapped_number_; }
@@ -142,6 +141,8 @@ class Tensor {
     Scalar item() const;
 
   private:
+    std::size_t existing_dim(std::int64_t dimension) const;
+
     std::shared_ptr<Storage> storage_;
     Ints shape_;
     Ints strides_;

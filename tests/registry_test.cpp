@@ -76,6 +76,25 @@ TEST_CASE("in-place and out variants run the functional kernel and write its res
                          ArgumentError);
 }
 
+TEST_CASE("a result is written only to a dtype that it can be cast to") {
+    const auto run = [](const char* op_type, const std::vector<IValue>& args) {
+        const Op* op = builtin_registry().find(op_type);
+        REQUIRE(op);
+        return std::get<Tensor>(call(*op, args));
+    };
+    const Tensor number = floats({2}, {1, 2.5});
+    const Tensor integer = Tensor::full({2}, 2, DType::Int64);
+    CHECK_THROWS_WITH_AS(run("aten.exp_.default", {integer}),
+                         "result type float32 can't be cast to the desired output type int64", ArgumentError);
+    CHECK_THROWS_WITH_AS(run("aten.sin.out", {number, integer}),
+                         "result type float32 can't be cast to the desired output type int64", ArgumentError);
+    CHECK_THROWS_AS(run("aten.abs_.default", {Tensor::full({2}, 1, DType::Complex64)}), ArgumentError);
+    CHECK_THROWS_AS(run("aten.cumsum_.default", {number, std::int64_t{0}, DType::Float64}), ArgumentError);
+    CHECK(run("aten.neg.out", {number, Tensor::zeros({2}, DType::Float64)}).dtype() == DType::Float64);
+    const Tensor sums = run("aten.cumsum_.default", {Tensor::full({2}, 2, DType::Int32), std::int64_t{0}, None{}});
+    CHECK(values(sums) == std::vector<double>{2, 4});
+}
+
 TEST_CASE("coerce gives a parameter the form it takes") {
     const Schema schema = parse_schema("f(Tensor t, int[2] size, float p, Scalar s) -> Tensor");
     CHECK(std::get<Tensor>(coerce(std::int64_t{2}, schema.parameters[0].type)).is_wrapped_number());

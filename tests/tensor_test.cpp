@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <complex>
+#include <limits>
+
 #include "support/graphs.hpp"
 #include "xt.hpp"
 
@@ -36,6 +39,10 @@ TEST_CASE("wrong dimensions and shapes are named") {
     const Tensor t = floats({2, 3}, std::vector<float>(6));
     CHECK_THROWS_WITH_AS(t.size(2), "dimension out of range (expected to be in range of [-2, 1], but got 2)",
                          ArgumentError);
+    CHECK_THROWS_WITH_AS(Tensor::scalar(1, DType::Float32).size(0),
+                         "dimension specified as 0 but tensor has no dimensions", ArgumentError);
+    CHECK_THROWS_AS(Tensor::scalar(std::complex<double>(1, 2), DType::Float32), ArgumentError);
+    CHECK_THROWS_AS(Tensor::scalar(std::numeric_limits<double>::infinity(), DType::Int64), ArgumentError);
     CHECK_THROWS_WITH_AS(t.select(0, 2), "index 2 is out of bounds for dimension 0 with size 2", ArgumentError);
     CHECK_THROWS_WITH_AS(t.expand(Ints{2, 4}), "cannot expand float32[2, 3] to [2, 4]", ArgumentError);
     CHECK_THROWS_WITH_AS(broadcast_shapes(Ints{2, 3}, Ints{4}), "shapes [2, 3] and [4] do not broadcast",

@@ -54,8 +54,8 @@ Tensor add(const Tensor& self, const Tensor& other, const Scalar& alpha) {
 }
 
 Tensor sub(const Tensor& self, const Tensor& other, const Scalar& alpha) {
-    if (self.dtype() == DType::Bool && other.dtype() == DType::Bool)
-        throw ArgumentError("sub: subtraction of two bool tensors is not supported; use logical_xor");
+    if (self.dtype() == DType::Bool || other.dtype() == DType::Bool)
+        throw ArgumentError("sub: subtraction of a bool tensor is not supported; use logical_xor or logical_not");
     return add_scaled("sub", self, other, alpha, -1);
 }
 
@@ -209,7 +209,8 @@ Tensor lerp(const Tensor& self, const Tensor& end, const Tensor& weight) {
     if (self.dtype() != end.dtype())
         throw ArgumentError("lerp: expected end to have the dtype of self, found " + describe(end) + " and " +
                             describe(self));
-    if (!weight.is_wrapped_number() && weight.dtype() != self.dtype())
+    if ((!weight.is_wrapped_number() && weight.dtype() != self.dtype()) ||
+        (is_complex(weight.dtype()) && !is_complex(self.dtype())))
         throw ArgumentError("lerp: expected weight to have the dtype of self, found " + describe(weight) + " and " +
                             describe(self));
     return visit_rule<InFloatOrComplex>(self.dtype(), "lerp", [&]<class C>(C) {

@@ -155,6 +155,8 @@ Tensor chunk_cat(const TensorList& tensors, std::int64_t dim, std::int64_t num_c
     for (const Tensor& tensor : tensors) {
         if (tensor.dim() <= d)
             throw ArgumentError("_chunk_cat: expected dim to be a dimension of all tensors, found " + describe(tensor));
+        if (tensor.numel() == 0)
+            throw ArgumentError("_chunk_cat: expected non-empty tensors, found " + describe(tensor));
         Ints padded = tensor.shape();
         const std::int64_t length = padded[static_cast<std::size_t>(d)];
         padded[static_cast<std::size_t>(d)] = (length + num_chunks - 1) / num_chunks * num_chunks;
@@ -162,7 +164,7 @@ Tensor chunk_cat(const TensorList& tensors, std::int64_t dim, std::int64_t num_c
         whole.narrow(d, 0, length).copy_from(tensor);
         Ints shape(padded.begin(), padded.begin() + d);
         shape.push_back(num_chunks);
-        shape.push_back(numel_of(padded) == 0 ? 0 : whole.numel() / numel_of(shape));
+        shape.push_back(whole.numel() / numel_of(shape));
         parts.push_back(whole.reshape(shape));
     }
     return cat(parts, d + 1);

@@ -277,6 +277,9 @@ Tensor bilinear(const Tensor& input1, const Tensor& input2, const Tensor& weight
         input2.size(-1) != weight.size(2))
         throw ArgumentError("bilinear: inputs " + describe(input1) + " and " + describe(input2) +
                             " do not fit 'weight' " + describe(weight));
+    if (bias.defined() && (bias.dim() != 1 || bias.size(0) != weight.size(0)))
+        throw ArgumentError("bilinear: expected 'bias' of shape [" + std::to_string(weight.size(0)) + "], found " +
+                            describe(bias));
     const Tensor y = einsum("...i,oij,...j->...o", {input1, weight, input2}, {});
     return bias.defined() ? plus(y, bias) : y;
 }

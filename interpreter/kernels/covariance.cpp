@@ -21,6 +21,8 @@ void check_weights(const char* name, const Tensor& w, std::int64_t observations,
         throw ArgumentError(std::string("cov: expected '") + name + "' of " +
                             (integral ? "integer" : "floating point") + " dtype with " + std::to_string(observations) +
                             " elements, found " + describe(w));
+    if (w.numel() > 0 && amin(w, {}, false).item().to<double>() < 0)
+        throw ArgumentError(std::string("cov: expected '") + name + "' to have no negative element");
 }
 
 /// Rows are variables, columns observations.

@@ -402,7 +402,7 @@ Four lstsq(const Tensor& a_in, const Tensor& b_in, Number rcond, const std::opti
     const bool vector =
         b_in.dim() + 1 == a_in.dim() && std::equal(b_in.shape().begin(), b_in.shape().end(), a_in.shape().begin());
     const Tensor columns = vector ? b_in.unsqueeze(-1) : b_in;
-    if (a_in.dim() < 2 || columns.dim() < 2 || a_in.size(-2) != columns.size(-2))
+    if (a_in.dim() < 2 || columns.dim() != a_in.dim() || a_in.size(-2) != columns.size(-2))
         throw ArgumentError(std::string(op) + ": " + describe(a_in) + " does not fit " + describe(b_in));
     const auto [a_all, b_all] = broadcast_batches(a_in, columns);
     const Matrices a(op, a_all);

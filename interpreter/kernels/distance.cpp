@@ -107,8 +107,10 @@ void require_vectors(const char* op, const Tensor& x1, const Tensor& x2) {
 }
 
 /// Distances between all pairs of rows of two batches of matrices.
-Tensor cdist_forward(const Tensor& x1, const Tensor& x2, double p, std::optional<std::int64_t>) {
+Tensor cdist_forward(const Tensor& x1, const Tensor& x2, double p, std::optional<std::int64_t> compute_mode) {
     require_vectors("cdist", x1, x2);
+    if (compute_mode && (*compute_mode < 0 || *compute_mode > 2))
+        throw ArgumentError("cdist: expected compute_mode 0, 1 or 2, found " + std::to_string(*compute_mode));
     if (!(p >= 0)) throw ArgumentError("cdist: expected p to be at least 0, found " + std::to_string(p));
     const std::int64_t rows1 = x1.size(-2), rows2 = x2.size(-2), length = x1.size(-1);
     const Ints batch1(x1.shape().begin(), x1.shape().end() - 2), batch2(x2.shape().begin(), x2.shape().end() - 2);
@@ -159,6 +161,9 @@ Tensor linalg_cross(const Tensor& self, const Tensor& other, std::int64_t dim) {
     if (self.dim() != other.dim())
         throw ArgumentError("cross: expected self and other to have as many dimensions, found " + describe(self) +
                             " and " + describe(other));
+    if (self.dtype() != other.dtype())
+        throw ArgumentError("cross: expected self and other to have the same dtype, found " + describe(self) + " and " +
+                            describe(other));
     const Ints shape = broadcast_shapes(self.shape(), other.shape());
     const Tensor a = self.expand(shape), b = other.expand(shape);
     const std::int64_t d = a.wrap_dim(dim);
@@ -204,6 +209,9 @@ Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p, double ep
     const Tensor number = Tensor::wrapped_number(eps);
     const Tensor* const operands[] = {&x1, &x2, &number};
     const DType dtype = result_type(operands), real = to_real(dtype);
+    if (x1.dtype() == DType::Bool || x2.dtype() == DType::Bool)
+        throw ArgumentError("pairwise_distance is not defined for bool tensors, found " + describe(x1) + " and " +
+                            describe(x2));
     const Tensor difference = binary<InAny>([](auto x, auto y) { return x - y; })("pairwise_distance", x1, x2);
     const Tensor delta = visit_rule<InFloatOrComplex>(dtype, "pairwise_distance", [&]<class C>(C) {
         return elementwise<C>(

@@ -87,6 +87,10 @@ Tensor leaky(Context& context, const Tensor& self, const Tensor& noise, const Sc
              bool training) {
     const double low = lower.to<double>(), high = upper.to<double>();
     if (!(low <= high)) throw ArgumentError("rrelu: expected lower <= upper");
+    if (!std::isfinite(low) || !std::isfinite(high)) throw ArgumentError("rrelu: expected finite lower and upper");
+    if (training && noise.defined() && noise.shape() != self.shape())
+        throw ArgumentError("rrelu: expected noise of the shape of self, found " + describe(noise) + " and " +
+                            describe(self));
     return visit_float(self.dtype(), "rrelu", [&]<class C>(C) {
         if (!training)
             return elementwise<C>(

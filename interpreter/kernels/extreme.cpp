@@ -50,6 +50,8 @@ void require_elements(const char* op, const Tensor& self, const Ints& dims) {
 
 template <bool Max>
 Tensor extreme(const char* op, const Tensor& self, const Dims& dim, bool keepdim) {
+    if (self.dim() > 64)
+        throw ArgumentError(std::string(op) + ": expected 'self' of at most 64 dimensions, found " + describe(self));
     const Ints dims = dims_of(self, dim);
     require_elements(op, self, dims);
     return visit_real(self.dtype(), op,

@@ -273,12 +273,14 @@ Tensor real_ifft(const char* op, const Tensor& self, const Sizes& s, const Names
 using Kind = Tensor (*)(const char*, const Tensor&, const Sizes&, const Names&, bool);
 
 void add_transforms(Registry& r, const std::string& name, Kind kind, bool flag) {
-    const std::string one = name;
-    r.add(one + "(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor",
-          [one, kind, flag](const Tensor& self, std::optional<std::int64_t> n, std::int64_t dim, const Names& norm) {
-              if (self.dim() == 0) throw ArgumentError(one + ": expected 'self' of at least 1 dimension");
-              return kind(one.c_str(), self, {{self.wrap_dim(dim)}, {n.value_or(-1)}}, norm, flag);
-          });
+    r.add(
+        name + "(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor",
+        [name, kind, flag](const Tensor& self, std::optional<std::int64_t> n, std::int64_t dim, const Names& norm) {
+            if (self.dim() == 0) throw ArgumentError(name + ": expected 'self' of at least 1 dimension");
+            if (n && *n < 1)
+                throw ArgumentError(name + ": expected a transform of at least 1 element, found " + std::to_string(*n));
+            return kind(name.c_str(), self, {{self.wrap_dim(dim)}, {n.value_or(-1)}}, norm, flag);
+        });
     const std::string two = name + "2";
     r.add(two + "(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor",
           [two, kind, flag](const Tensor& self, const std::optional<Ints>& s, const Ints& dim, const Names& norm) {

@@ -261,6 +261,7 @@ Picked pick_rows(const char* op, In self, std::int64_t dim, In index) {
 }  // namespace
 
 Tensor index(In self, const TensorList& indices) {
+    if (indices.empty()) throw ArgumentError("index: expected at least one index");
     const Picked picked = pick(self, indices);
     return picked.indexed == 0 ? self.clone() : gather_picked(picked);
 }
@@ -292,7 +293,8 @@ Tensor index_copy_into(In self, std::int64_t dim, In index, In source) {
 Tensor index_fill_into(In self, std::int64_t dim, In index, In value) {
     if (value.dim() != 0)
         throw ArgumentError("index_fill: expected value to be a 0-d tensor, found " + describe(value));
-    scatter_picked(pick_rows("index_fill", self, dim, index), value);
+    const Tensor number = with_context("index_fill", [&] { return Tensor::scalar(value.item(), self.dtype()); });
+    scatter_picked(pick_rows("index_fill", self, dim, index), number);
     return self;
 }
 

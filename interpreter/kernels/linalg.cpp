@@ -272,6 +272,9 @@ Tensor lu_solve_left(const char* op, const Tensor& lu_in, const Tensor& pivots_i
     require_dtype(op, lu_in, b_in);
     if (lu_in.dim() < 2 || b_in.dim() < 2 || lu_in.size(-2) != lu_in.size(-1) || b_in.size(-2) != lu_in.size(-1))
         throw ArgumentError(std::string(op) + ": factors " + describe(lu_in) + " do not fit " + describe(b_in));
+    if (pivots_in.shape() != Ints(lu_in.shape().begin(), lu_in.shape().end() - 1))
+        throw ArgumentError(std::string(op) + ": factors " + describe(lu_in) + " do not fit pivots " +
+                            describe(pivots_in));
     const auto [lu_all, b_all] = broadcast_batches(lu_in, b_in);
     const Matrices lu(op, lu_all);
     const Matrices b(op, b_all);

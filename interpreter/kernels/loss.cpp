@@ -61,6 +61,9 @@ Tensor mse_loss(const Tensor& self, const Tensor& target, std::int64_t reduction
 }
 
 Tensor l1_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
+    if (self.dtype() == DType::Bool || target.dtype() == DType::Bool)
+        throw ArgumentError("l1_loss is not defined for bool tensors, found " + describe(self) + " and " +
+                            describe(target));
     const DType dtype = result_type(self, target);
     if (is_complex(dtype))
         return reduce_loss("l1_loss",
@@ -92,11 +95,18 @@ Tensor huber_loss(const Tensor& self, const Tensor& target, std::int64_t reducti
     });
 }
 
+void check_weight(const char* op, const Tensor& self, const Tensor& weight) {
+    if (weight.defined() && broadcast_shapes(self.shape(), weight.shape()) != self.shape())
+        throw ArgumentError(std::string(op) + ": weight " + describe(weight) + " does not broadcast to the shape of " +
+                            describe(self));
+}
+
 Tensor or_ones(const Tensor& weight, DType dtype) { return weight.defined() ? weight : Tensor::scalar(1.0, dtype); }
 
 /// Logarithms are cut off at -100.
 Tensor binary_cross_entropy(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction) {
     require_same_shape("binary_cross_entropy", self, target);
+    check_weight("binary_cross_entropy", self, weight);
     return reduce_loss(
         "binary_cross_entropy",
         visit_float(self.dtype(), "binary_cross_entropy",
@@ -119,6 +129,7 @@ Tensor binary_cross_entropy(const Tensor& self, const Tensor& target, const Tens
 Tensor binary_cross_entropy_with_logits(const Tensor& self, const Tensor& target, const Tensor& weight,
                                         const Tensor& pos_weight, std::int64_t reduction) {
     require_same_shape("binary_cross_entropy_with_logits", self, target);
+    check_weight("binary_cross_entropy_with_logits", self, weight);
     return reduce_loss(
         "binary_cross_entropy_with_logits",
         visit_float(self.dtype(), "binary_cross_entropy_with_logits",
@@ -136,6 +147,9 @@ Tensor binary_cross_entropy_with_logits(const Tensor& self, const Tensor& target
 }
 
 Tensor kl_div(const Tensor& self, const Tensor& target, std::int64_t reduction, bool log_target) {
+    if (is_integral(self.dtype(), true) || is_integral(target.dtype(), true))
+        throw ArgumentError("kl_div: expected floating point tensors, found " + describe(self) + " and " +
+                            describe(target));
     return pointwise("kl_div", self, target, reduction, [log_target](auto x, auto y) {
         using C = decltype(x);
         if (log_target) return std::exp(y) * (y - x);
@@ -168,6 +182,9 @@ Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_inpu
 Tensor soft_margin_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
     const char* const op = "soft_margin_loss";
     const Tensor z = binary<InFloat>([](auto x, auto y) { return -y * x; })(op, self, target);
+    if (z.shape() != self.shape())
+        throw ArgumentError(std::string(op) + ": target " + describe(target) + " does not broadcast to the shape of " +
+                            describe(self));
     const Tensor power = unary<InFloat>([](auto x) { return vmath::exp(x); })(op, z);
     return reduce_loss(op, unary<InFloat>([](auto x) { return vmath::log1p(x); })(op, power), reduction);
 }
@@ -199,8 +216,10 @@ Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Ten
         throw ArgumentError(
             "margin_ranking_loss: expected input1, input2 and target to have as many dimensions, found " +
             describe(input1) + ", " + describe(input2) + " and " + describe(target));
-    // The difference is taken in the inputs' dtype: integers wrap.
     const char* const op = "margin_ranking_loss";
+    for (const Tensor* x : {&input1, &input2, &target})
+        if (x->dtype() == DType::Bool) throw ArgumentError(std::string(op) + " is not defined for bool tensors");
+    // The difference is taken in the inputs' dtype: integers wrap.
     const Tensor difference = binary<InAny>([](auto a, auto b) { return a - b; })(op, input1, input2);
     const Tensor product = binary<InAny>([](auto y, auto d) { return -y * d; })(op, target, difference);
     const auto losses = [&]<class C>(C) {

@@ -16,7 +16,7 @@ using In = const Tensor&;
 namespace {
 
 void check_mask(const char* op, In mask) {
-    if (mask.dtype() != DType::Bool && mask.dtype() != DType::UInt8)
+    if (mask.dtype() != DType::Bool)
         throw ArgumentError(std::string(op) + ": expected mask to be a bool tensor, found " + describe(mask));
 }
 

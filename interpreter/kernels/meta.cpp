@@ -52,12 +52,6 @@ DType result_of_numbers(const Scalar& a, const Scalar& b) {
     return result_type(x, y);
 }
 
-bool can_cast(DType from, DType to) {
-    if (is_complex(from) && !is_complex(to)) return false;
-    if (is_floating_point(from) && is_integral(to, true)) return false;
-    return !(is_integral(from) && to == DType::Bool);
-}
-
 }  // namespace
 
 void register_meta(Registry& r) {

@@ -158,6 +158,10 @@ Tensor vector_norm(const Tensor& self, const Scalar& ord, const Dims& dim, bool 
     if (is_integral(self.dtype(), true))
         throw ArgumentError("linalg.vector_norm: expected 'self' of floating point or complex dtype, found " +
                             describe(self));
+    if (dtype && (is_integral(*dtype, true) || is_complex(*dtype) != is_complex(self.dtype()) ||
+                  promote_types(self.dtype(), *dtype) != *dtype))
+        throw ArgumentError("linalg.vector_norm: expected 'dtype' that " + describe(self) +
+                            " converts to without narrowing, found '" + std::string(name(*dtype)) + "'");
     const Tensor x = as(self, dtype);
     const DType out = to_real(x.dtype());
     const Ints dims = dims_of(x, dim);
@@ -208,6 +212,9 @@ Tensor frobenius_norm(const Tensor& self, const Ints& dim, bool keepdim) {
 }
 
 Tensor dist(const Tensor& self, const Tensor& other, const Scalar& p) {
+    if (self.dtype() == DType::Bool || other.dtype() == DType::Bool)
+        throw ArgumentError("dist is not defined for bool tensors, found " + describe(self) + " and " +
+                            describe(other));
     const Tensor d = minus(self, other);
     return vector_norm(d, p, {}, false, {});
 }

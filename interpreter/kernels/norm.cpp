@@ -356,6 +356,9 @@ Normalized group_norm_rows(const char* op, const Tensor& input, std::int64_t gro
     check_channels(op, input, {{"weight", &weight}, {"bias", &bias}});
     const std::int64_t batch = input.size(0);
     const std::int64_t channels = input.size(1);
+    if ((weight.defined() && weight.dim() != 1) || (bias.defined() && bias.dim() != 1))
+        throw ArgumentError(std::string(op) + ": expected weight and bias of 1 dimension, found " + describe(weight) +
+                            " and " + describe(bias));
     if (groups < 1 || channels % groups != 0)
         throw ArgumentError(std::string(op) + ": the number of channels (" + std::to_string(channels) +
                             ") must be divisible by num_groups (" + std::to_string(groups) + ")");
@@ -396,8 +399,13 @@ Tensor group_norm(const Tensor& input, std::int64_t num_groups, const Tensor& we
 }
 
 std::tuple<Tensor, Tensor, Tensor> native_group_norm(const Tensor& input, const Tensor& weight, const Tensor& bias,
-                                                     std::int64_t, std::int64_t, std::int64_t, std::int64_t group,
-                                                     double eps) {
+                                                     std::int64_t batch, std::int64_t channels, std::int64_t inner,
+                                                     std::int64_t group, double eps) {
+    if (input.dim() < 2 || input.size(0) != batch || input.size(1) != channels ||
+        batch * channels * inner != input.numel())
+        throw ArgumentError("native_group_norm: expected input of N " + std::to_string(batch) + ", C " +
+                            std::to_string(channels) + " and HxW " + std::to_string(inner) + ", found " +
+                            describe(input));
     const Normalized r = group_norm_rows("native_group_norm", input, group, weight, bias, eps);
     const DType stat_dtype = weight.defined() ? promote_types(input.dtype(), weight.dtype()) : input.dtype();
     return {r.output, r.mean.to(stat_dtype), r.rstd.to(stat_dtype)};

@@ -133,7 +133,7 @@ Tensor pad(In self, const Ints& pad, const std::string& mode, std::optional<doub
 Tensor pad_enum(In self, const Ints& pad, std::int64_t mode, std::optional<double> value) {
     if (mode < 0 || mode > 3)
         throw ArgumentError("_pad_enum: expected mode from 0 to 3, found " + std::to_string(mode));
-    return pad_mode(self, pad, static_cast<int>(mode), value);
+    return pad_mode(self, pad, static_cast<int>(mode + 1) % 4, value);  // reflect, replicate, circular, constant
 }
 
 Tensor pad_sequence(const TensorList& sequences, bool batch_first, double padding_value,

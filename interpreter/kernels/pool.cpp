@@ -75,6 +75,9 @@ std::vector<PoolAxis> pool_axes(const char* op, const Tensor& self, const PoolAr
 
 std::vector<PoolAxis> adaptive_axes(const char* op, const Tensor& self, const Ints& output_size, std::size_t rank) {
     check_pool_input(op, self, rank);
+    if (output_size.size() != rank)
+        throw ArgumentError(std::string(op) + ": expected 'output_size' of " + std::to_string(rank) +
+                            " numbers, found " + to_string(output_size));
     std::vector<PoolAxis> axes(3);
     for (std::size_t i = 0; i < rank; ++i) {
         PoolAxis& axis = axes[3 - rank + i];
@@ -82,7 +85,7 @@ std::vector<PoolAxis> adaptive_axes(const char* op, const Tensor& self, const In
         axis.end.clear();
         axis.size.clear();
         axis.in = self.shape()[self.shape().size() - rank + i];
-        axis.out = at(op, "output_size", output_size, i, rank);
+        axis.out = output_size[i];
         if (axis.out < 0)
             throw ArgumentError(std::string(op) + ": expected 'output_size' of at least 0, found " +
                                 to_string(output_size));

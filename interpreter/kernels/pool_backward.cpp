@@ -57,11 +57,21 @@ Tensor scatter_planes(const char* op, const Tensor& values, const Tensor& indice
     });
 }
 
+/// Throws unless the gradient has the shape of what windows `axes` over `self` give.
+void check_gradient(const char* op, const Tensor& grad_output, const Tensor& self, std::size_t rank, const Axes& axes) {
+    Ints expected = self.shape();
+    for (std::size_t i = 0; i < rank; ++i) expected[expected.size() - 1 - i] = axes[2 - i].out;
+    if (grad_output.shape() != expected)
+        throw ArgumentError(std::string(op) + ": expected 'grad_output' of shape " + to_string(expected) + ", found " +
+                            describe(grad_output));
+}
+
 template <std::size_t Rank>
-Tensor max_backward(const Tensor& grad_output, const Tensor& self, const Ints&, const Ints&, const Ints&, const Ints&,
-                    bool, const Tensor& indices) {
+Tensor max_backward(const Tensor& grad_output, const Tensor& self, const Ints& kernel_size, const Ints& stride,
+                    const Ints& padding, const Ints& dilation, bool ceil_mode, const Tensor& indices) {
     const char* op = Rank == 2 ? "max_pool2d_with_indices_backward" : "max_pool3d_with_indices_backward";
-    check_pool_input(op, self, Rank);
+    const Axes axes = pool_axes(op, self, {kernel_size, stride, padding, dilation, ceil_mode, true}, Rank);
+    check_gradient(op, grad_output, self, Rank, axes);
     return scatter_planes(op, grad_output, indices, self.shape(), Rank, true);
 }
 template <std::size_t Rank>
@@ -77,11 +87,7 @@ Tensor fractional_max_backward(const Tensor& grad_output, const Tensor& self, co
 /// Every gradient divided by what its window counts, added to all places of the window.
 Tensor spread(const char* op, const Tensor& grad_output, const Tensor& self, std::size_t rank, const Axes& axes,
               std::optional<std::int64_t> divisor) {
-    Ints expected = self.shape();
-    for (std::size_t i = 0; i < rank; ++i) expected[expected.size() - 1 - i] = axes[2 - i].out;
-    if (grad_output.shape() != expected)
-        throw ArgumentError(std::string(op) + ": expected 'grad_output' of shape " + to_string(expected) + ", found " +
-                            describe(grad_output));
+    check_gradient(op, grad_output, self, rank, axes);
     return visit_real(self.dtype(), op, [&]<class C>(C) {
         const Tensor g = grad_output.to(dtype_of<C>()).contiguous();
         Tensor y = Tensor::zeros(self.shape(), dtype_of<C>());

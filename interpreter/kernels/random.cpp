@@ -78,6 +78,9 @@ void fill_uniform(Context& context, In out, double from, double to) {
         throw ArgumentError("uniform: expected from <= to, found from " + std::to_string(from) + " and to " +
                             std::to_string(to));
     const double low = round_to(out.dtype(), from), high = round_to(out.dtype(), to);
+    if (!std::isfinite(high - low))
+        throw ArgumentError("uniform: expected a finite range in " + std::string(name(out.dtype())) + ", found from " +
+                            std::to_string(from) + " and to " + std::to_string(to));
     fill_random(context, out, [&](Generator& g) { return draw_uniform(g, out.dtype(), low, high); });
 }
 
@@ -153,6 +156,14 @@ void check_range(const char* op, std::int64_t low, std::int64_t high) {
                             " and " + std::to_string(high));
 }
 
+/// Integers of [low, high) as a dtype.
+void check_integers(const char* op, std::int64_t low, std::int64_t high, DType dtype) {
+    check_range(op, low, high);
+    if (is_complex(dtype) || (dtype == DType::Bool && (low < 0 || high > 2)))
+        throw ArgumentError(std::string(op) + ": numbers from " + std::to_string(low) + " to " +
+                            std::to_string(high - 1) + " do not fit dtype '" + std::string(name(dtype)) + "'");
+}
+
 std::uint64_t width(std::int64_t low, std::int64_t high) {
     return static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
 }
@@ -182,7 +193,7 @@ Tensor randn(Context& context, const Ints& size, OptDType dtype) {
     return out;
 }
 Tensor randint(Context& context, std::int64_t low, std::int64_t high, const Ints& size, OptDType dtype) {
-    check_range("randint", low, high);
+    check_integers("randint", low, high, dtype.value_or(DType::Int64));
     const Tensor out = Tensor::empty(size, dtype.value_or(DType::Int64));
     fill_integers(context, out, low, width(low, high));
     return out;
@@ -205,7 +216,7 @@ Tensor randn_like(Context& context, In self, OptDType dtype, OptLayout, OptDevic
 }
 Tensor randint_like_low(Context& context, In self, std::int64_t low, std::int64_t high, OptDType dtype, OptLayout,
                         OptDevice, OptBool, OptFormat format) {
-    check_range("randint_like", low, high);
+    check_integers("randint_like", low, high, dtype.value_or(self.dtype()));
     const Tensor out = empty_like(self, dtype, format);
     fill_integers(context, out, low, width(low, high));
     return out;
@@ -246,10 +257,17 @@ Tensor normal_like(Context& context, In self, double mean, double std, None) {
 Tensor normal(Context& context, In mean, In std) {
     const Tensor out = Tensor::empty(broadcast_shapes(mean.shape(), std.shape()),
                                      mean.is_wrapped_number() ? std.dtype() : mean.dtype());
+    if (is_complex(std.dtype())) throw ArgumentError("normal: expected std of real dtype, found " + describe(std));
     fill_normal(context, out, 0, 1);
     return visit_float(out.dtype(), "normal", [&]<class C>(C) {
         return elementwise<C>(
-            out.dtype(), [](C z, C s, C m) { return z * s + m; }, out, std, mean);
+            out.dtype(),
+            [](C z, C s, C m) {
+                if (!(s >= C(0)))
+                    throw ArgumentError("normal: expected std to be at least 0, found " + std::to_string(s));
+                return z * s + m;
+            },
+            out, std, mean);
     });
 }
 

@@ -39,9 +39,9 @@ Tensor roll(In self, const Ints& shifts, const Ints& dims) {
                             " must have the same length");
     Tensor x = self;
     for (std::size_t i = 0; i < dims.size(); ++i) {
+        const std::int64_t length = x.size(dims[i]);  // a 0-d tensor has no dimension to roll
         const std::int64_t d = x.wrap_dim(dims[i]);
-        if (x.dim() == 0 || x.numel() == 0) continue;
-        const std::int64_t length = x.size(d);
+        if (x.numel() == 0) continue;
         const std::int64_t shift = (shifts[i] % length + length) % length;
         Tensor rolled = Tensor::empty(x.shape(), x.dtype());
         rolled.narrow(d, shift, length - shift).copy_from(x.narrow(d, 0, length - shift));
@@ -132,6 +132,8 @@ Tensor repeated_indices(In repeats, OptInt output_size) {
 }
 
 Tensor repeat_interleave_counts(In repeats, OptInt output_size) {
+    if (repeats.dim() != 1)
+        throw ArgumentError("repeat_interleave: expected repeats to be a 1-d tensor, found " + describe(repeats));
     return repeated_indices(repeats, output_size).to(repeats.dtype());
 }
 
@@ -314,11 +316,12 @@ Tensor combinations(In self, std::int64_t r, bool with_replacement) {
 /// Half a roll along each dimension.
 Tensor shift_half(In self, const std::optional<Ints>& dim, bool up) {
     Ints dims;
+    if (dim && dim->empty()) throw ArgumentError("fft_fftshift: expected at least one dimension in dim");
     if (dim)
-        for (const std::int64_t d : *dim) dims.push_back(self.wrap_dim(d));
+        dims = *dim;
     else
         for (std::int64_t d = 0; d < self.dim(); ++d) dims.push_back(d);
-    if (self.dim() == 0 || dims.empty()) return self.clone();
+    if (dims.empty()) return self.clone();
     Ints shifts;
     for (const std::int64_t d : dims) shifts.push_back(up ? (self.size(d) + 1) / 2 : self.size(d) / 2);
     return roll(self, shifts, dims);

@@ -135,7 +135,7 @@ Tensor scatter_into(In self, std::int64_t dim, In index, In src) {
 /// The number at every place of the index.
 Tensor everywhere(In value, In self, In index) {
     if (value.dim() != 0) throw ArgumentError("scatter: expected value to be a number, found " + describe(value));
-    return value.to(self.dtype()).expand(index.shape());
+    return with_context("scatter", [&] { return Tensor::scalar(value.item(), self.dtype()); }).expand(index.shape());
 }
 
 enum class Reduce { Sum, Prod, Mean, Amax, Amin };
@@ -272,7 +272,7 @@ Tensor reduce_rows(const char* op, In self, std::int64_t dim, In index, In sourc
     const Tensor indices = to_indices(op, index);
     Ints shape = target.shape();
     shape[static_cast<std::size_t>(d)] = indices.numel();
-    if (rows.shape() != shape)
+    if (rows.shape() != shape || (self.dim() == 0 && source.dim() != 0))
         throw ArgumentError(std::string(op) + ": expected source of shape " + to_string(shape) + ", found " +
                             describe(source));
     Tensor result = Tensor::empty_like(target, target.dtype());

@@ -69,6 +69,8 @@ Tensor masked_softmax(const Tensor& self, const Tensor& mask, std::optional<std:
                       std::optional<std::int64_t> mask_type) {
     if (mask.dtype() != DType::Bool)
         throw ArgumentError("_masked_softmax: expected 'mask' of dtype bool, found " + describe(mask));
+    if (mask_type && (*mask_type < 0 || *mask_type > 2))
+        throw ArgumentError("_masked_softmax: expected 'mask_type' 0, 1 or 2, found " + std::to_string(*mask_type));
     Tensor full = mask;
     if (mask_type == 1 && mask.dim() == 2 && self.dim() == 4) full = mask.unsqueeze(1).unsqueeze(1);
     const Tensor low = Tensor::wrapped_number(Scalar(-std::numeric_limits<double>::infinity()));

@@ -18,6 +18,7 @@ using Values = std::tuple<Tensor, Tensor>;
 /// first `k` become the results.
 template <class F>
 Values along(const char* op, const Tensor& self, std::int64_t dim, std::int64_t k, F f) {
+    static_cast<void>(self.wrap_dim(dim));
     return visit_real(self.dtype(), op, [&]<class C>(C) {
         const Rows<C> in = rows<C>(self, dim);
         Ints shape = in.memory.shape();

@@ -8,6 +8,7 @@
 #include "kernels/pointwise.hpp"
 #include "kernels/polynomials.hpp"
 #include "kernels/special_math.hpp"
+#include "promote.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -104,6 +105,7 @@ Tensor polygamma(std::int64_t n, const Tensor& self) {
 /// log Γ of p dimensions: Σ log Γ(x - i / 2) + p (p - 1) / 4 log π.
 Tensor multigammaln(const Tensor& self, std::int64_t p) {
     if (p < 1) throw ArgumentError("mvlgamma: expected p to be at least 1, found " + std::to_string(p));
+    if (self.dtype() == DType::Bool) throw ArgumentError("mvlgamma is not defined for bool tensors");
     const auto order = static_cast<double>(p);
     const double constant = order * (order - 1) / 4 * std::log(std::numbers::pi);
     return apply<InDouble>(
@@ -148,7 +150,10 @@ void register_special(Registry& r) {
             std::string(entry.op) + "(Tensor self, Tensor other) -> Tensor",
             [entry](const Tensor& self, const Tensor& other) { return apply_double(entry.op, self, other, entry.f); });
     r.add("polygamma_(Tensor(a!) self, int n) -> Tensor(a!)", [](const Tensor& self, std::int64_t n) {
-        self.copy_from(polygamma(n, self));
+        const Tensor result = polygamma(n, self);
+        if (!can_cast(result.dtype(), self.dtype()))
+            throw ArgumentError("polygamma_: expected 'self' of floating point dtype, found " + describe(self));
+        self.copy_from(result);
         return self;
     });
     r.add("polygamma(int n, Tensor self) -> Tensor", polygamma);

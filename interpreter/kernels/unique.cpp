@@ -65,12 +65,8 @@ Three unique_values(const char* op, const Tensor& self, bool sorted, bool with_i
 
 /// Distinct slices along `dim`, in lexicographic order when `sorted`; always with inverse and counts, as in PyTorch.
 Three unique_slices(const char* op, const Tensor& self, std::int64_t dim, bool sorted) {
+    const std::int64_t n = self.size(dim);  // a 0-d tensor has none
     const std::int64_t d = self.wrap_dim(dim);
-    if (self.dim() == 0) {
-        auto [values, inverse, counts] = unique_values(op, self, sorted, true, true);
-        return {values, inverse.reshape({-1}), counts};
-    }
-    const std::int64_t n = self.size(d);
     if (self.numel() == 0) {
         const std::int64_t empty = std::count(self.shape().begin(), self.shape().end(), 0);
         if (n != 0 || empty != 1)

@@ -314,7 +314,6 @@ Tensor resize_vec(const char* op, Mode mode, std::size_t rank, const Tensor& sel
 using Factor = std::optional<double>;
 
 Ints sized(const char* op, const Ints& output_size, std::size_t rank) {
-    if (output_size.size() == 1) return Ints(rank, output_size[0]);
     if (output_size.size() != rank)
         throw ArgumentError(std::string(op) + ": expected 'output_size' of " + std::to_string(rank) +
                             " numbers, found " + to_string(output_size));

@@ -358,7 +358,12 @@ void register_view(Registry& r) {
     r.add("reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)", view);
     r.add("_unsafe_view(Tensor self, SymInt[] size) -> Tensor", view);
     r.add("_reshape_alias(Tensor(a) self, SymInt[] size, SymInt[] stride) -> Tensor(a)",
-          [](In self, const Ints& size, const Ints&) { return view(self, size); });
+          [](In self, const Ints& size, const Ints& stride) {
+              if (size.size() != stride.size())
+                  throw ArgumentError("_reshape_alias: expected one stride for each size, found " + to_string(size) +
+                                      " and " + to_string(stride));
+              return view(self, size);
+          });
     r.add("view_as(Tensor(a) self, Tensor other) -> Tensor(a)",
           [](In self, In other) { return view(self, other.shape()); });
     r.add("reshape_as(Tensor(a) self, Tensor other) -> Tensor(a)",
@@ -399,6 +404,8 @@ void register_view(Registry& r) {
     r.add("narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)", narrow);
     r.add("narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> Tensor(a)",
           [](In self, std::int64_t dim, In start, std::int64_t length) {
+              if (start.dim() != 0 || !is_integral(start.dtype(), false))
+                  throw ArgumentError("narrow: expected start to be a 0-d integer tensor, found " + describe(start));
               return narrow(self, dim, start.item().to<std::int64_t>(), length);
           });
     r.add("diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)", diagonal);

@@ -25,6 +25,9 @@ Tensor norm_except_dim(const Tensor& v, std::int64_t pow, std::int64_t dim) {
 }
 
 std::tuple<Tensor, Tensor> weight_norm_interface(const Tensor& v, const Tensor& g, std::int64_t dim) {
+    if (v.dim() == 0 || v.dtype() != g.dtype())
+        throw ArgumentError("weight_norm: expected v and g of one dtype, v with dimensions, found " + describe(v) +
+                            " and " + describe(g));
     const Tensor norm = norm_except_dim(v, 2, dim);
     const bool half = v.dtype() == DType::BFloat16 || v.dtype() == DType::Float16;
     return {times(v, divided(g, norm)).to(v.dtype()), half ? norm.to(DType::Float32) : norm};
