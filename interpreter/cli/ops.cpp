@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -55,8 +56,9 @@ int list_model(const Options& options) {
 /// Every ATen op that runs, by its own kernel or derived, and those that do not.
 int list_all(const Options& options) {
     const Registry& registry = builtin_registry();
+    const std::vector<std::string> registered = registry.names();
     std::map<std::string, bool> ops;
-    for (const std::string& op_type : registry.names()) ops.emplace(op_type, true);
+    for (const std::string& op_type : registered) ops.emplace(op_type, true);
     for (const std::string_view line : aten_schema_lines()) {
         const std::string op_type = parse_schema(line).op_type();
         ops.emplace(op_type, registry.find(op_type) != nullptr);
@@ -64,8 +66,15 @@ int list_all(const Options& options) {
     std::size_t supported = 0;
     for (const auto& [op_type, runs] : ops) supported += runs ? 1U : 0U;
     if (options.json) {
-        ordered_json json{{"supported", ordered_json::array()}, {"unsupported", ordered_json::array()}};
-        for (const auto& [op_type, runs] : ops) json[runs ? "supported" : "unsupported"].push_back(op_type);
+        // "derived" are those of the supported ones that run their functional twin and copy the result.
+        ordered_json json{{"supported", ordered_json::array()},
+                          {"derived", ordered_json::array()},
+                          {"unsupported", ordered_json::array()}};
+        for (const auto& [op_type, runs] : ops) {
+            json[runs ? "supported" : "unsupported"].push_back(op_type);
+            if (runs && !std::binary_search(registered.begin(), registered.end(), op_type))
+                json["derived"].push_back(op_type);
+        }
         std::cout << json.dump(2) << '\n';
     } else {
         for (const auto& [op_type, runs] : ops)

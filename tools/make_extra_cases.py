@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes op cases (docs/verification.md) of ops that PyTorch's operator samples do not call.
+
+    python make_extra_cases.py DIR      writes DIR/aten._aminmax.default/, ...; needs torch and safetensors
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+aten = torch.ops.aten
+KINDS = {
+    "Tensor": "tensor", "List[Tensor]": "tensors", "List[Optional[Tensor]]": "optional_tensors", "int": "int", "List[int]": "ints",
+    "float": "float", "List[float]": "floats", "bool": "bool", "List[bool]": "bools", "str": "string", "number": "scalar",
+    "ScalarType": "dtype", "Device": "device", "MemoryFormat": "memory_format", "Layout": "layout",
+}  # fmt: skip
+RANDOM = set("bernoulli cauchy exponential geometric log_normal normal normal_functional poisson rand randint randn random randperm uniform".split())
+
+
+def number(x):
+    return {{bool: "bool", int: "int", float: "float"}[type(x)]: x}
+
+
+def stored(t, key, tensors):
+    tensors[key] = t.detach().resolve_conj().resolve_neg().contiguous().clone()
+    return {"tensor": key, "shape": list(t.shape), "dtype": str(t.dtype).removeprefix("torch.")}
+
+
+def described(kind, value, key, tensors):
+    """The VALUE object of an argument."""
+    if value is None:
+        return {"none": True}
+    if kind == "tensor":
+        return stored(value, key, tensors)
+    if kind in ("tensors", "optional_tensors"):
+        return {kind: [None if t is None else stored(t, f"{key}.{i}", tensors)["tensor"] for i, t in enumerate(value)]}
+    if kind == "scalar":
+        return {kind: number(value)}
+    return {kind: str(value).removeprefix("torch.") if kind in ("dtype", "device", "memory_format", "layout") else value}
+
+
+def result(value, key, tensors):
+    if isinstance(value, torch.Tensor):
+        return stored(value, key, tensors)
+    if isinstance(value, (list, tuple)):
+        return {"tensors": [stored(t, f"{key}.{i}", tensors)["tensor"] for i, t in enumerate(value)]}
+    return {"none": True} if value is None else number(value)
+
+
+def copied(value):
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    return [copied(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def make_case(op, args, kwargs, index, tensors):
+    schema = op._schema.arguments
+    given = dict(zip((a.name for a in schema), args)) | kwargs
+    args_json, written = {}, [a.name for a in schema if a.alias_info is not None and a.alias_info.is_write]
+    for a in schema:
+        if a.name in given:
+            kind = KINDS.get(str(a.real_type).removeprefix("Optional[").removesuffix("]") if str(a.real_type).startswith("Optional[") else str(a.real_type))
+            args_json[a.name] = described(kind, copied(given[a.name]), f"{index}.{a.name}", tensors)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        outputs = op(**given)
+    outputs = [] if not op._schema.returns else [outputs] if len(op._schema.returns) == 1 else list(outputs)
+    first = next((v for v in given.values() if isinstance(v, torch.Tensor)), None)
+    flat = [t for v in outputs for t in (v if isinstance(v, (list, tuple)) else [v]) if isinstance(t, torch.Tensor)]
+    exact = not any(t.is_floating_point() or t.is_complex() for t in flat)
+    case = {
+        "id": f"{op}/{index}", "op_type": str(op), "dtype": "none" if first is None else str(first.dtype).removeprefix("torch."), "source": "extra",
+        "args": args_json, "outputs": [result(v, f"{index}.out{i}", tensors) for i, v in enumerate(outputs)],
+    }  # fmt: skip
+    if written:
+        case["mutated"] = {name: stored(given[name], f"{index}.{name}_after", tensors) for name in written}
+    case |= {"rtol": 0.0 if exact else 2e-5, "atol": 0.0 if exact else 1e-5}
+    case["check"] = "meta" if op._schema.name.removeprefix("aten::").rstrip("_") in RANDOM else "values"
+    return case
+
+
+def t(*shape):
+    return torch.randn(*shape) * 2
+
+
+def n(*shape):
+    return torch.randint(-9, 10, shape)
+
+
+def calls():
+    """(op, arguments…[, {keyword arguments}])"""
+    b = torch.tensor([[True, False, True], [True, True, False]])
+    for name in ("and", "or", "xor", "lshift", "rshift"):
+        op = getattr(aten, f"__{name}__")
+        yield op.Scalar, n(2, 3), 3
+        yield op.Tensor, n(2, 3), torch.tensor([1, 2, 0])
+    yield aten._adaptive_avg_pool3d_backward.default, t(2, 3, 2, 2, 3), t(2, 3, 4, 5, 6)
+    yield aten._aminmax.default, t(3, 4)
+    yield aten._aminmax.dim, t(3, 4), 1
+    yield aten._aminmax.dim, n(3, 4), 0, True
+    yield aten._assert_async.default, torch.tensor(True)
+    yield aten._assert_async.msg, torch.tensor([2.0]), "must hold"
+    yield aten._assert_scalar.default, 1, "must hold"
+    yield aten._autocast_to_full_precision.default, t(2, 3), False, True
+    yield aten._autocast_to_reduced_precision.default, t(2, 3), False, False, torch.float16, torch.bfloat16
+    yield aten._batch_norm_no_update.default, t(2, 3, 4), t(3), t(3), t(3), t(3).abs() + 1, 0.1, 1e-5
+    yield aten._batch_norm_with_update_functional.default, t(2, 3, 4), t(3), t(3), t(3), t(3).abs() + 1, 0.1, 1e-5
+    yield aten._native_batch_norm_legit_functional.default, t(2, 3, 4), t(3), t(3), t(3), t(3).abs() + 1, True, 0.1, 1e-5
+    for name in "Byte Char Double Float Half Int Long Short".split():
+        yield getattr(aten, f"_cast_{name}").default, t(2, 3).abs()
+    for op in (aten.conj, aten._neg_view, aten._lazy_clone, aten.detach_copy, aten.lift):
+        yield op.default, t(2, 3)
+    yield aten._conj_copy.default, torch.complex(t(3), t(3))
+    yield aten._fw_primal.default, t(2, 3), 0
+    for op in (aten.lift_fresh_copy, aten.data, aten.to_dense, aten.zero):
+        yield op.default, t(2, 3)
+    yield aten._ctc_loss.Tensor, t(6, 2, 5).log_softmax(-1), torch.randint(1, 4, (2, 3)), torch.tensor([6, 6]), torch.tensor([3, 3]), 4
+    for name in "dense_dim sparse_dim get_device is_conj is_distributed is_inference is_leaf is_neg is_pinned".split():
+        yield getattr(aten, name).default, t(2, 3)
+    yield (aten.is_vulkan_available.default,)
+    for name in "_is_zerotensor is_signed _version output_nr".split():
+        yield getattr(aten, name).default, n(2, 3)
+    for name in "_has_compatible_shallow_copy_type _has_same_storage_numel is_same_size is_set_to".split():
+        yield getattr(aten, name).default, t(2, 3), t(2, 3)
+        yield getattr(aten, name).default, t(2, 3), t(3)
+    yield aten.is_contiguous.memory_format, t(2, 3), torch.contiguous_format
+    yield aten._efficientzerotensor.default, [2, 3]
+    affine = t(2, 3), torch.tensor([0.1, 0.2, 0.05]), torch.tensor([0, 3, -2], dtype=torch.int32), 1, -8, 7
+    yield aten.fake_quantize_per_channel_affine.default, *affine
+    yield aten.fake_quantize_per_channel_affine_cachemask.default, *affine
+    yield aten.fake_quantize_per_tensor_affine.default, t(2, 3), 0.1, 2, 0, 15
+    yield aten.fake_quantize_per_tensor_affine_cachemask.default, t(2, 3), 0.1, 2, 0, 15
+    qparams = t(2, 3), torch.tensor(0.1), torch.tensor(2, dtype=torch.int32)
+    yield aten.fake_quantize_per_tensor_affine.tensor_qparams, *qparams, 0, 15
+    yield aten._fake_quantize_per_tensor_affine_cachemask_tensor_qparams.default, *qparams, torch.tensor([1]), 0, 15
+    token = torch.zeros(1)
+    yield aten._functional_assert_async.msg, torch.tensor(True), "must hold", token
+    yield aten._functional_assert_scalar.default, 1, "must hold", token
+    yield aten._functional_sym_constrain_range.default, 3, 0, 5, token
+    yield aten._functional_sym_constrain_range_for_size.default, 3, 0, 5, token
+    yield aten.sym_constrain_range.default, 3, {"min": 0, "max": 5}
+    yield aten.sym_constrain_range_for_size.default, 3, {"min": 0, "max": 5}
+    yield aten._fused_rms_norm.default, t(2, 3, 4), [4], t(4), 1e-5
+    for grid in (t(2, 3, 4, 2) / 2,):
+        yield aten._grid_sampler_2d_cpu_fallback.default, t(2, 2, 5, 6), grid, 0, 0, False
+    for op in (aten._index_put_impl, aten._index_put_impl_):
+        yield op.default, t(4, 3), [torch.tensor([2, 0])], t(2, 3), True
+    yield aten._int_mm.default, n(17, 8).to(torch.int8), n(8, 16).to(torch.int8)
+    yield aten._is_all_true.default, b
+    yield aten._is_any_true.default, b
+    yield aten._logcumsumexp.default, t(3, 4), 1
+    yield aten._pad_circular.default, t(2, 3, 5), [1, 2]
+    for mode in range(4):
+        yield aten._pad_enum.default, t(2, 3, 5), [1, 2], mode
+    yield aten._print.default, ""
+    yield aten._reshape_alias_copy.default, t(2, 6), [3, 4], [4, 1]
+    yield aten._reshape_copy.default, t(2, 6), [3, 4]
+    yield aten._to_cpu.default, [t(2), t(3)]
+    yield aten._unique.default, n(9), True, True
+    for op in (aten._upsample_bicubic2d_aa, aten._upsample_lanczos2d_aa):
+        yield op.vec, t(1, 2, 6, 7), [4, 3], False, None
+    yield aten._upsample_lanczos2d_aa.default, t(1, 2, 6, 7), [4, 3], False
+    yield aten._weight_int8pack_mm.default, t(4, 64), n(32, 64).to(torch.int8), t(32)
+    x, y = t(2, 3, 6, 7), t(1, 2, 4, 5, 6)
+    _, at = aten.adaptive_max_pool2d.default(x, [2, 3])
+    yield aten.adaptive_max_pool2d_backward.default, t(2, 3, 2, 3), x, at
+    _, at = aten.adaptive_max_pool3d.default(y, [2, 2, 3])
+    yield aten.adaptive_max_pool3d_backward.default, t(1, 2, 2, 2, 3), y, at
+    yield aten.avg_pool3d_backward.default, t(1, 2, 2, 2, 3), y, [2, 2, 2], [2, 2, 2], [0, 0, 0], False, True, None
+    out, at = aten.max_pool3d_with_indices.default(y, [2, 2, 2], [2, 2, 2])
+    yield aten.max_pool3d_with_indices_backward.default, t(*out.shape), y, [2, 2, 2], [2, 2, 2], [0, 0, 0], [1, 1, 1], False, at
+    _, at = aten.fractional_max_pool2d.default(x, [2, 2], [3, 3], torch.rand(2, 3, 2))
+    yield aten.fractional_max_pool2d_backward.default, t(2, 3, 3, 3), x, [2, 2], [3, 3], at
+    _, at = aten.fractional_max_pool3d.default(y, [2, 2, 2], [2, 2, 3], torch.rand(1, 2, 3))
+    yield aten.fractional_max_pool3d_backward.default, t(1, 2, 2, 2, 3), y, [2, 2, 2], [2, 2, 3], at
+    yield aten.bernoulli.Tensor, t(2, 3), torch.rand(2, 3)
+    yield aten.bernoulli_.Tensor, t(2, 3), torch.rand(2, 3)
+    yield aten.bernoulli.p, t(2, 3), 0.3
+    for name in "cauchy exponential log_normal normal_functional random uniform".split():
+        yield getattr(aten, name).default, t(2, 3)
+    yield aten.geometric.default, t(2, 3), 0.3
+    yield aten.poisson.default, t(2, 3).abs()
+    yield aten.normal.float_Tensor, 1.5, t(2, 3).abs()
+    for name, args in (("from", (2, 9)), ("to", (9,))):
+        yield getattr(aten.random, name), n(2, 3), *args
+        yield getattr(aten.random_, name), n(2, 3), *args
+    yield aten.random_.default, n(2, 3)
+    for op, *args in ((aten.rand.generator, [2, 3]), (aten.randn.generator, [2, 3]), (aten.randint.generator, 9, [2, 3]),
+                      (aten.randint.low_generator, 2, 9, [2, 3]), (aten.randperm.generator, 5)):  # fmt: skip
+        yield op, *args, {"generator": None}
+    yield aten.chain_matmul.default, [t(2, 3), t(3, 4), t(4, 2)]
+    yield aten.diagonal_backward.default, t(3), [3, 4], 0, 0, 1
+    for op in (aten.divide, aten.divide_, aten.div_):
+        yield op.Scalar_mode, t(2, 3), 1.5, {"rounding_mode": "floor"}
+    yield aten.embedding_renorm.default, t(5, 3), torch.tensor([1, 3]), 1.0, 2.0
+    yield aten.flatten_dense_tensors.default, [t(2, 3), t(4)]
+    yield aten.gradient.array, t(4, 5), {"dim": [0, 1]}
+    yield aten.gradient.scalararray, t(4, 5), {"spacing": 2.0, "dim": [1]}
+    yield aten.gradient.tensorarrayint, t(4, 5), {"spacing": [torch.tensor([0.0, 1.0, 3.0, 4.0, 6.0])], "dim": 1}
+    packed = torch.nn.utils.rnn.pack_padded_sequence(t(4, 3, 3), torch.tensor([4, 2, 1]))
+    for gates, op in ((4, aten.lstm), (3, aten.gru), (1, aten.rnn_tanh), (1, aten.rnn_relu)):
+        state = t(1, 3, 5)
+        params = [t(gates * 5, 3) / 6, t(gates * 5, 5) / 6, t(gates * 5), t(gates * 5)]
+        yield op.data, packed.data, packed.batch_sizes, [state, t(1, 3, 5)] if gates == 4 else state, params, True, 1, 0.0, False, False
+    yield aten.hamming_window.periodic_alpha, 6, True, 0.5
+    yield aten.hamming_window.periodic_alpha_beta, 6, False, 0.5, 0.4
+    yield aten.kaiser_window.beta, 6, True, 9.0
+    yield aten.histogramdd.int_bins, torch.rand(6, 2), 3, {"range": [0.0, 1.0, 0.0, 1.0]}
+    yield aten.index_select_backward.default, t(2, 3), [4, 3], 0, torch.tensor([2, 0])
+    yield aten.linalg_cond.p_str, t(3, 3), "fro"
+    yield aten.linalg_matrix_exp.default, t(3, 3) / 4
+    yield aten.matrix_exp.default, t(2, 3, 3) / 4
+    yield aten.linalg_matrix_rank.default, t(3, 4), 0.1
+    yield aten.linalg_matrix_rank.tol_tensor, t(3, 4), torch.tensor(0.1)
+    yield aten.linalg_pinv.default, t(3, 4), 0.01
+    yield aten.linalg_pinv.rcond_tensor, t(3, 4), torch.tensor(0.01)
+    x = t(2, 3)
+    yield aten.log_sigmoid_backward.default, t(2, 3), x, aten.log_sigmoid_forward.default(x)[1]
+    yield aten.masked_scatter_backward.default, t(2, 3), b, [4]
+    yield aten.native_dropout_backward.default, t(2, 3), b, 2.0
+    yield aten.nuclear_norm.default, t(3, 4)
+    yield aten.nuclear_norm.dim, t(2, 3, 4), [1, 2]
+    yield aten.select_backward.default, t(3), [2, 3], 0, 1
+    yield aten.select_copy.int, t(2, 3), 1, 2
+    yield aten.slice_backward.default, t(2, 3), [5, 3], 0, 1, 5, 2
+    yield aten.slice_copy.Tensor, t(5, 3), 0, 1, 4, 2
+    yield aten.special_airy_ai.default, torch.tensor([0.0, 0.5, 1.0, 2.0, -1.0, -1.5])
+    yield aten.special_xlogy.other_scalar, t(2, 3), 1.5
+    yield aten.special_xlogy.self_scalar, 1.5, t(2, 3).abs()
+    yield aten.split_copy.Tensor, t(5, 2), 2
+    yield aten.squeeze_copy.dims, t(1, 3, 1), [0, 2]
+    yield aten.stft.center, t(2, 20), 8, {"return_complex": True, "window": torch.hann_window(8), "onesided": True}
+    yield aten.view_as_complex_copy.default, t(3, 2)
+    yield aten.view_as_real_copy.default, torch.complex(t(3), t(3))
+    yield aten.view_copy.dtype, t(2, 3), torch.int32
+    yield aten.detach_.default, t(2, 3)
+    yield aten.requires_grad_.default, t(2, 3), False
+    yield aten.fill_.Tensor, t(2, 3), torch.tensor(1.5)
+    yield aten.gelu_.default, t(2, 3)
+    for op in (aten.swapaxes_, aten.swapdims_):
+        yield op.default, t(2, 3), 0, 1
+
+
+def main(directory):
+    torch.manual_seed(0)
+    by_op = {}
+    for op, *args in calls():
+        kwargs = args.pop() if args and isinstance(args[-1], dict) else {}
+        by_op.setdefault(op, []).append((args, kwargs))
+    for op, group in by_op.items():
+        tensors, cases = {}, []
+        for args, kwargs in group:
+            cases.append(make_case(op, args, kwargs, len(cases), tensors))
+        target = Path(directory) / str(op)
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "cases.json").write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
+        save_file(tensors, target / "tensors.safetensors")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
