@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs a graph that uses an op of its own: registered with its schema line and a function on tensors, here written with xtensor.
+// Runs a graph that uses an op of its own: registered with its schema line and a function on tensors, here written with
+// xtensor.
 #include <cmath>
 #include <cstdio>
 

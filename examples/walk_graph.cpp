@@ -9,9 +9,12 @@ namespace {
 
 std::string text_of(const torch_ir::Graph& graph, const torch_ir::Value& value) {
     std::string text = value.name + ":" + std::string(torch_ir::name(value.meta.dtype)) + "[";
-    for (std::size_t i = 0; i < value.meta.shape.size(); ++i) text += (i ? ", " : "") + torch_ir::to_string(value.meta.shape[i]);
-    if (value.producer != torch_ir::Value::no_producer) text += "] from " + graph.nodes[value.producer].name;
-    else text += "]";
+    for (std::size_t i = 0; i < value.meta.shape.size(); ++i)
+        text += (i ? ", " : "") + torch_ir::to_string(value.meta.shape[i]);
+    if (value.producer != torch_ir::Value::no_producer)
+        text += "] from " + graph.nodes[value.producer].name;
+    else
+        text += "]";
     return text;
 }
 
@@ -22,11 +25,11 @@ int main(int argc, char** argv) try {
     const torch_ir::Model model = torch_ir::read_pt2(argv[1]);
     const torch_ir::Weights weights = torch_ir::open_weights(argv[1]);  // mapped, not read
 
-    for (std::size_t i = 0; i < model.inputs.size(); ++i) {
-        const torch_ir::InputSpec& spec = model.inputs[i];
+    for (const torch_ir::InputSpec& spec : model.inputs) {
         if (!torch_ir::is_weight(spec.kind)) continue;
         const torch_ir::TensorView* values = weights.find(spec.target);
-        std::printf("weight %s: %lld elements\n", spec.target.c_str(), values ? static_cast<long long>(values->numel()) : 0LL);
+        std::printf("weight %s: %lld elements\n", spec.target.c_str(),
+                    values ? static_cast<long long>(values->numel()) : 0LL);
     }
     for (const torch_ir::Node& node : model.graph.nodes) {
         std::printf("%s (%s)\n", node.name.c_str(), node.op_type.c_str());

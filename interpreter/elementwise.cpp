@@ -337,8 +337,8 @@ Tensor elementwise_output(DType dtype, std::span<const Tensor* const> inputs) {
 
 namespace {
 
-/// Copies between tensors of one dtype of which one is contiguous along dimension `d_inner`, the other along another one,
-/// tile by tile, so that both sides use whole cache lines.
+/// Copies between tensors of one dtype of which one is contiguous along dimension `d_inner`, the other along another
+/// one, tile by tile, so that both sides use whole cache lines.
 template <class T>
 void copy_transposed(const Loops& loops, std::size_t s_inner, T* destination, const T* source) {
     constexpr std::int64_t tile = 32;
@@ -391,11 +391,16 @@ bool try_copy_transposed(const Loops& loops, const Tensor& destination, const Te
         return true;
     };
     switch (item_size(source.dtype())) {
-        case 1: return copy(std::uint8_t{});
-        case 2: return copy(std::uint16_t{});
-        case 4: return copy(std::uint32_t{});
-        case 8: return copy(std::uint64_t{});
-        default: return false;
+        case 1:
+            return copy(std::uint8_t{});
+        case 2:
+            return copy(std::uint16_t{});
+        case 4:
+            return copy(std::uint32_t{});
+        case 8:
+            return copy(std::uint64_t{});
+        default:
+            return false;
     }
 }
 

@@ -133,7 +133,7 @@ class Fuser {
         const std::string& op = step.node->op_type;
         const bool in_place = op == "aten.add_.Tensor";
         if ((op != "aten.add.Tensor" && !in_place) || chain.has_addend) return false;
-        const std::int64_t* alpha = constant<std::int64_t>(step.args[2]);
+        const auto* alpha = constant<std::int64_t>(step.args[2]);
         if (!alpha || *alpha != 1) return false;
         const std::size_t own = step.args[0].slot == chain.result ? 0 : 1;
         const BoundArgument& other = step.args[1 - own];

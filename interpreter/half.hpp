@@ -12,7 +12,7 @@
 
 namespace torch_ir {
 
-__extension__ typedef _Float16 Float16;
+__extension__ typedef _Float16 Float16;  // NOLINT(modernize-use-using): `using` has no place for __extension__
 
 /// The upper half of a float32.
 struct BFloat16 {

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "promote.hpp"
+#include "torch_ir/pytree.hpp"
 #include "torch_ir/text.hpp"
 
 namespace torch_ir {
@@ -208,6 +209,7 @@ std::vector<IValue> Interpreter::bind_inputs(const std::map<std::string, Tensor,
     std::set<std::string, std::less<>> used;
     std::vector<std::string> expected_names;
     SymbolBinder symbols;
+    std::optional<std::vector<std::string>> paths;  // read when a name is not found otherwise
     for (std::size_t i = 0; i < model_->inputs.size(); ++i) {
         if (model_->inputs[i].kind != InputKind::UserInput) continue;
         const Argument& input = model_->graph.inputs[i];
@@ -220,6 +222,10 @@ std::vector<IValue> Interpreter::bind_inputs(const std::map<std::string, Tensor,
         expected_names.push_back(name);
         auto found = tensors.find(name);
         if (found == tensors.end()) found = tensors.find(positional);
+        if (found == tensors.end()) {
+            if (!paths) paths = input_paths(*model_);
+            if (!paths->empty()) found = tensors.find((*paths)[bound.size()]);
+        }
         if (found != tensors.end()) used.insert(found->first);
         if (!ref) {  // a constant of the exported program
             if (found != tensors.end() && !is_same_number(input, found->second))
@@ -270,12 +276,36 @@ std::vector<IValue> Interpreter::bind_inputs(const std::map<std::string, Tensor,
     return bound;
 }
 
+std::string Interpreter::state_key(std::size_t input) const {
+    const auto* ref = model_->graph.inputs[input].get_if<ValueRef>();
+    const InputSpec& spec = model_->inputs[input];
+    return spec.kind == InputKind::UserInput && ref ? model_->graph.value(*ref).name : spec.target;
+}
+
 RunResult Interpreter::run(std::vector<IValue> user_inputs, const RunOptions& options) const {
+    State state;
+    return run(std::move(user_inputs), state, options);
+}
+
+void Interpreter::check_carried(std::size_t input, const Tensor& tensor) const {
+    const auto* ref = model_->graph.inputs[input].get_if<ValueRef>();
+    if (ref && model_->graph.value(*ref).kind == ValueKind::Tensor && !fits(model_->graph.value(*ref).meta, tensor))
+        throw ArgumentError("state '" + state_key(input) + "': expected " + meta_text(model_->graph.value(*ref).meta) +
+                            ", found " + describe(tensor));
+}
+
+RunResult Interpreter::run(std::vector<IValue> user_inputs, State& state, const RunOptions& options) const {
     const Plan& plan = this->plan(options.observer != nullptr);
     std::vector<IValue> inputs = weights_;
+    RunResult result;
     std::size_t next = 0;
     for (std::size_t i = 0; i < model_->inputs.size(); ++i) {
-        if (is_weight(model_->inputs[i].kind)) {
+        const auto carried = state.empty() ? state.end() : state.find(state_key(i));
+        if (carried != state.end()) {
+            if (model_->inputs[i].kind == InputKind::UserInput) ++next;
+            check_carried(i, carried->second);
+            inputs[i] = carried->second;
+        } else if (is_weight(model_->inputs[i].kind)) {
             if (std::holds_alternative<None>(inputs[i]) && model_->graph.inputs[i].is<ValueRef>())
                 throw ArgumentError("weight '" + model_->inputs[i].target +
                                     "' has no value: load_weights was not called");
@@ -285,11 +315,13 @@ RunResult Interpreter::run(std::vector<IValue> user_inputs, const RunOptions& op
         }
         // What the graph writes to is copied, so that the caller's tensors and the mapped weights stay as they are.
         if (plan.written_inputs()[i])
-            if (auto* tensor = std::get_if<Tensor>(&inputs[i])) *tensor = tensor->clone();
+            if (auto* tensor = std::get_if<Tensor>(&inputs[i])) {
+                *tensor = tensor->clone();
+                result.mutations.emplace(state_key(i), *tensor);
+            }
     }
     std::vector<IValue> values = plan.run(std::move(inputs), options);
 
-    RunResult result;
     for (std::size_t i = 0; i < values.size(); ++i) {
         const OutputSpec& spec = model_->outputs[i];
         const auto* ref = model_->graph.outputs[i].get_if<ValueRef>();
@@ -308,6 +340,7 @@ RunResult Interpreter::run(std::vector<IValue> user_inputs, const RunOptions& op
                      std::move(values[i])});
         }
     }
+    for (const auto& [key, tensor] : result.mutations) state.insert_or_assign(key, tensor);
     return result;
 }
 

@@ -20,11 +20,13 @@ struct NamedValue {
     IValue value;
 };
 
+/// Values by state_dict key (buffers, parameters) or graph input name (inputs).
+using State = std::map<std::string, Tensor, std::less<>>;
+
 /// What a run gives.
 struct RunResult {
     std::vector<NamedValue> outputs;  // one per user output, None included
-    std::map<std::string, Tensor>
-        mutations;  // new values of buffers, parameters and inputs that the graph declares mutated
+    State mutations;  // new values of the buffers, parameters and inputs that the graph declares mutated or writes to
 };
 
 /// A tensor over the memory of a view; it is copied only when it is unaligned for its dtype or marked conjugate or
@@ -43,18 +45,26 @@ class Interpreter {
     /// name found.
     void load_weights(const Weights& weights);
 
-    /// The user inputs in order from tensors keyed by graph input name, or by position as `input_N`. Checks dtypes,
-    /// shapes, symbols and their ranges. Throws ArgumentError listing everything missing, extra or wrong.
+    /// The user inputs in order from tensors keyed by graph input name, by position as `input_N`, or by path
+    /// (pytree.hpp). Checks dtypes, shapes, symbols and their ranges. Throws ArgumentError listing everything missing,
+    /// extra or wrong.
     std::vector<IValue> bind_inputs(const std::map<std::string, Tensor, std::less<>>& tensors) const;
 
     /// Runs with one value per user input (see bind_inputs). Fused steps are used when no observer asks to see every
     /// node.
     RunResult run(std::vector<IValue> user_inputs, const RunOptions& options = {}) const;
 
+    /// The same with state carried from run to run (a KV cache, a counter, running statistics): what `state` holds
+    /// takes the place of weights and inputs, and the run's mutations are written back to it. An empty state starts
+    /// from the weights. Each caller has its own.
+    RunResult run(std::vector<IValue> user_inputs, State& state, const RunOptions& options = {}) const;
+
     const Model& model() const { return *model_; }
 
   private:
     const Plan& plan(bool observed) const;
+    std::string state_key(std::size_t input) const;
+    void check_carried(std::size_t input, const Tensor& tensor) const;
 
     std::shared_ptr<const Model> model_;
     const Registry& registry_;

@@ -95,7 +95,7 @@ NamedTensors load_inputs(const LoadedModel& model, const std::string& file) {
         if (const auto* view = std::get_if<TensorView>(&samples[i].value)) {
             tensors.emplace(name, to_tensor(*view));
         } else {
-            const Argument& value = std::get<Argument>(samples[i].value);
+            const auto& value = std::get<Argument>(samples[i].value);
             if (const auto* v = value.get_if<bool>()) tensors.emplace(name, Tensor::scalar(*v, DType::Bool));
             if (const auto* v = value.get_if<std::int64_t>()) tensors.emplace(name, Tensor::scalar(*v, DType::Int64));
             if (const auto* v = value.get_if<double>()) tensors.emplace(name, Tensor::scalar(*v, DType::Float64));

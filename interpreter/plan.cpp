@@ -24,7 +24,8 @@ bool is_assertion(const std::string& op_type) {
 }
 
 bool can_run(const Node& node, const Registry& registry) {
-    return node.op_type == getitem_op || is_assertion(node.op_type) || registry.find(node.op_type) || registry.find_function(node.op_type);
+    return node.op_type == getitem_op || is_assertion(node.op_type) || registry.find(node.op_type) ||
+           registry.find_function(node.op_type);
 }
 
 void collect_missing(const Graph& graph, const Registry& registry, std::map<std::string, std::size_t>& counts) {

@@ -115,7 +115,8 @@ class Registry {
     template <class F>
     void add(std::string_view schema_line, F f) {
         std::function function{f};
-        add_kernel(schema_line, detail::parameters_of(function), detail::make_kernel(std::move(function)));
+        const auto parameters = detail::parameters_of(function);
+        add_kernel(schema_line, parameters, detail::make_kernel(std::move(function)));
     }
 
     /// Registers a function for a target without a schema.

@@ -93,9 +93,9 @@ inline Tensor unrows(const Tensor& permuted, const Tensor& x, std::span<const st
     Ints inverse(order.size());
     for (std::size_t i = 0; i < order.size(); ++i)
         inverse[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
-    const Tensor y = permuted.permute(inverse);
+    Tensor y = permuted.permute(inverse);
     if (y.is_contiguous() && x.is_contiguous()) return y;
-    const Tensor result = Tensor::empty_like(x, y.dtype());
+    Tensor result = Tensor::empty_like(x, y.dtype());
     if (result.strides() == y.strides()) return y;
     result.copy_from(y);
     return result;

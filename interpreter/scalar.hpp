@@ -18,12 +18,11 @@ class Scalar {
     enum class Kind : std::uint8_t { Bool, Int, Float, Complex };
 
     Scalar() : Scalar(std::int64_t{0}) {}
-    Scalar(bool value) : kind_(Kind::Bool), int_(value) {}         // NOLINT(google-explicit-constructor)
-    Scalar(int value) : kind_(Kind::Int), int_(value) {}           // NOLINT(google-explicit-constructor)
-    Scalar(std::int64_t value) : kind_(Kind::Int), int_(value) {}  // NOLINT(google-explicit-constructor)
-    Scalar(double value) : kind_(Kind::Float), re_(value) {}       // NOLINT(google-explicit-constructor)
-    Scalar(std::complex<double> value)                             // NOLINT(google-explicit-constructor)
-        : kind_(Kind::Complex), re_(value.real()), im_(value.imag()) {}
+    Scalar(bool value) : kind_(Kind::Bool), int_(value) {}
+    Scalar(int value) : kind_(Kind::Int), int_(value) {}
+    Scalar(std::int64_t value) : kind_(Kind::Int), int_(value) {}
+    Scalar(double value) : kind_(Kind::Float), re_(value) {}
+    Scalar(std::complex<double> value) : kind_(Kind::Complex), re_(value.real()), im_(value.imag()) {}
 
     Kind kind() const { return kind_; }
     bool is_integral() const { return kind_ == Kind::Bool || kind_ == Kind::Int; }

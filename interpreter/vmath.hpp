@@ -25,8 +25,8 @@ inline float exp(float x) {
     // 2^n in two factors, as n reaches -150 and 128.
     const auto k = static_cast<std::int32_t>(n);
     const std::int32_t half = k >> 1;
-    const float scale0 = std::bit_cast<float>((half + 127) << 23);
-    const float scale1 = std::bit_cast<float>((k - half + 127) << 23);
+    const auto scale0 = std::bit_cast<float>((half + 127) << 23);
+    const auto scale1 = std::bit_cast<float>((k - half + 127) << 23);
     const float result = y * scale0 * scale1;
     return x != x ? x : result;
 }
@@ -81,7 +81,7 @@ inline float expm1(float x) {
     p = __builtin_fmaf(p, r, .166666672F);
     p = __builtin_fmaf(p, r, .5F);
     const float y = __builtin_fmaf(p, r * r, r);
-    const float scale = std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
+    const auto scale = std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
     const float result = __builtin_fmaf(y, scale, scale - 1.0F);
     const float large = x > 88.0F ? exp(x) : result;
     return x != x || x == 0.0F ? x : large;

@@ -4,8 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -99,6 +101,27 @@ TEST_CASE("run writes outputs and intermediates that verify takes") {
               .status == 0);
     CHECK(run("verify " + cnn + " --expected " + (folder / "y.safetensors") + " --rtol 1e-5 --atol 1e-5").status == 0);
     CHECK(read_text(folder / "all.safetensors").find("\"batch_norm\"") != std::string::npos);
+}
+
+TEST_CASE("run carries state over steps and files") {
+    const Folder folder;
+    const std::string counter = "tests/data/versions/2.13.0/counter_buffers";  // adds 1 to the buffer n at each call
+    const auto last_floats = [](const std::string& file) {
+        const std::string bytes = read_text(file);
+        std::array<float, 3> values{};
+        REQUIRE(bytes.size() > sizeof values);
+        std::memcpy(values.data(), bytes.data() + bytes.size() - sizeof values, sizeof values);
+        return values;
+    };
+    const std::string state = folder / "state.safetensors";
+    const Outcome three = run("run " + counter + " --steps 3 --state-out " + state);
+    CHECK(three.out.find("step_2.output_0: float32[4, 3]") != std::string::npos);
+    CHECK(three.status == 0);
+    CHECK(last_floats(state) == std::array<float, 3>{3, 3, 3});  // as in PyTorch after three calls
+    const std::string x = " --inputs " + counter + "/inputs.safetensors";
+    CHECK(run("run " + counter + x + x + " --state " + state + " --state-out " + state).status == 0);
+    CHECK(last_floats(state) == std::array<float, 3>{5, 5, 5});
+    CHECK(run("run " + counter + " --steps -1").status == 2);
 }
 
 TEST_CASE("a suite finds model cases and op cases and reports them as JSON") {

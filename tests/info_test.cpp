@@ -47,8 +47,8 @@ TEST_CASE("FLOPs are those of torch.utils.flop_counter") {
 }
 
 TEST_CASE("FLOPs of grouped, transposed and fused ops") {
-    const auto flops = [](const std::string& op, std::vector<GraphBuilder::Tensor> inputs, GraphBuilder::Tensor output,
-                          std::vector<NamedArgument> named = {}) {
+    const auto flops = [](const std::string& op, const std::vector<GraphBuilder::Tensor>& inputs,
+                          const GraphBuilder::Tensor& output, const std::vector<NamedArgument>& named = {}) {
         GraphBuilder b("m");
         std::vector<Argument> args;
         for (const auto& input : inputs) args.emplace_back(b.input("x" + std::to_string(args.size()), input));

@@ -83,6 +83,15 @@ TEST_CASE("inputs are checked: missing, extra, shape, dtype") {
     CHECK_THROWS_WITH_AS(interpreter.bind_inputs({{"input_0", Tensor::zeros({2, 3}, DType::Int64)}}),
                          "inputs: 'x': expected float32[2, 3], found int64[2, 3]", ArgumentError);
     CHECK(interpreter.bind_inputs({{"input_0", Tensor::zeros({2, 3}, DType::Float32)}}).size() == 1);
+
+    Model model = linear_model().build();
+    model.in_spec =
+        R"([1, {"type": "builtins.tuple", "context": "null", "children_spec": [{"type": "builtins.tuple", "context": "null",
+        "children_spec": [{"type": "builtins.list", "context": "null", "children_spec": [{"type": null, "context": null, "children_spec": []}]}]},
+        {"type": "builtins.dict", "context": "[]", "children_spec": []}]}])";
+    model.forward_arg_names = {"images"};
+    const Interpreter nested(std::make_shared<const Model>(model));
+    CHECK(nested.bind_inputs({{"images[0]", Tensor::zeros({2, 3}, DType::Float32)}}).size() == 1);
 }
 
 TEST_CASE("symbols bind to the sizes of the inputs and are held to each other and their ranges") {
@@ -97,6 +106,37 @@ TEST_CASE("symbols bind to the sizes of the inputs and are held to each other an
     CHECK(run(8, 16) == Ints{24, 3});
     CHECK_THROWS_WITH_AS(run(4, 6), "inputs: input 'y' dimension 0: expected size 8 (2*s0), found 6", ArgumentError);
     CHECK_THROWS_WITH_AS(run(9, 18), "inputs: symbol 's0' is 9, outside its range [3, 8]", ArgumentError);
+}
+
+TEST_CASE("state is carried from run to run, declared by the signature or written in place") {
+    const auto counter = [](bool in_place) {
+        GraphBuilder b("counter");
+        const ValueRef total = b.buffer("b_total", "total", {{2}, DType::Float32});
+        const ValueRef x = b.input("x", {{2}, DType::Float32});
+        const ValueRef next =
+            b.call(in_place ? "aten.add_.Tensor" : "aten.add.Tensor", {total, x}, {{2}, DType::Float32});
+        if (!in_place) b.output(next, {OutputKind::BufferMutation, "total"});
+        b.output(b.call("aten.mul.Scalar", {next, 2}, {{2}, DType::Float32}));
+        return std::make_shared<const Model>(b.build());
+    };
+    for (const bool in_place : {false, true}) {
+        CAPTURE(in_place);
+        Interpreter interpreter(counter(in_place));
+        interpreter.load_weights(weights_of("total", floats({2}, {10, 20})));
+        const std::vector<IValue> x{floats({2}, {1, 2})};
+        const auto output = [](const RunResult& result) {
+            const auto& y = std::get<Tensor>(result.outputs.back().value);
+            return std::vector<float>(y.data<float>(), y.data<float>() + y.numel());
+        };
+        State state;
+        CHECK(output(interpreter.run(x, state)) == std::vector<float>{22, 44});
+        CHECK(output(interpreter.run(x, state)) == std::vector<float>{24, 48});
+        CHECK(state.at("total").data<float>()[1] == 24);
+        CHECK(output(interpreter.run(x)) == std::vector<float>{22, 44});  // the weights are as they were
+        state.insert_or_assign("total", Tensor::zeros({3}, DType::Float32));
+        CHECK_THROWS_WITH_AS(interpreter.run(x, state), "state 'total': expected float32[2], found float32[3]",
+                             ArgumentError);
+    }
 }
 
 TEST_CASE("one interpreter runs from several threads at once") {

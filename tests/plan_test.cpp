@@ -101,7 +101,7 @@ TEST_CASE("a value that something else reads is not merged away") {
     GraphBuilder b = residual_block();
     Model model = b.build();
     model.graph.outputs.push_back(*model.graph.find_value("batch_norm"));
-    model.outputs.push_back({});
+    model.outputs.emplace_back();
     const auto shared = std::make_shared<const Model>(model);
     CHECK(Plan::compile({shared, &shared->graph}, builtin_registry())->steps().size() == 3);
 }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -198,7 +199,8 @@ TEST_SUITE("pt2") {
         const float expected[] = {1.5F, -2.0F, 0.25F, 4.0F};
         const Constant& constant = model.constants.at("constant");
         REQUIRE(constant.data.size() == sizeof expected);
-        CHECK(std::memcmp(constant.data.data(), expected, sizeof expected) == 0);
+        CHECK(
+            std::equal(std::begin(expected), std::end(expected), reinterpret_cast<const float*>(constant.data.data())));
         CHECK(node_called(graph, "cond").provenance.source == "make_pt2_cases.py:62");
     }
 

@@ -43,7 +43,7 @@ std::string issues_of_op(const std::string& op, const std::vector<Shape>& shapes
     return issues.empty() ? "" : issues[0].message;
 }
 
-TensorView view(Shape shape, DType dtype = DType::Float32) {
+TensorView view(const Shape& shape, DType dtype = DType::Float32) {
     TensorView tensor;
     tensor.dtype = dtype;
     for (const Dim& dim : shape) tensor.shape.push_back(dim.value());
@@ -195,7 +195,7 @@ TEST_CASE("shapes and dtypes must follow from the inputs") {
 }
 
 TEST_CASE("joined tensors must fit") {
-    const auto cat = [](std::vector<Shape> shapes, Shape output) {
+    const auto cat = [](const std::vector<Shape>& shapes, const Shape& output) {
         GraphBuilder b("m");
         ArgumentList list;
         for (const Shape& shape : shapes) list.emplace_back(b.input("x" + std::to_string(list.size()), {shape}));

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Writes op cases (docs/verification.md) of ops that PyTorch's operator samples do not call.
 
-    python make_extra_cases.py DIR      writes DIR/aten._aminmax.default/, ...; needs torch and safetensors
+    python make_extra_cases.py DIR      writes DIR/aten._aminmax.default/, ...; needs torch, transformers and safetensors
 """
 
 import json
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
+import transformers.integrations.moe  # noqa: F401, registers ops
 from safetensors.torch import save_file
 
 aten = torch.ops.aten
@@ -243,6 +244,13 @@ def calls():
     yield aten.gelu_.default, t(2, 3)
     for op in (aten.swapaxes_, aten.swapdims_):
         yield op.default, t(2, 3), 0, 1
+    ends = torch.tensor([3, 3, 8], dtype=torch.int32)
+    yield aten._grouped_mm.default, t(8, 16), t(3, 16, 8), ends
+    yield aten._grouped_mm.default, t(3, 4, 16), t(3, 16, 8)
+    yield aten._grouped_mm.default, t(4, 8), t(8, 8), ends
+    yield aten._grouped_mm.default, t(3, 4, 16), t(16, 8), ends
+    yield torch.ops.transformers.grouped_mm_fallback.default, t(8, 5), t(3, 5, 4), ends
+    yield torch.ops.transformers.grouped_mm_fallback.default, t(9, 5), t(3, 5, 4), ends.long()
 
 
 def main(directory):

@@ -71,15 +71,16 @@ using ArgumentMap = std::vector<std::pair<std::string, Argument>>;
 /// ValueRef to a value of that kind. A list is homogeneous in well-formed graphs, None elements aside.
 class Argument {
   public:
-    using Variant = std::variant<None, bool, std::int64_t, double, std::complex<double>, std::string, DType, Layout, Device,
-                                 MemoryFormat, ValueRef, OperatorName, Subgraph, ArgumentList, ArgumentMap>;
+    using Variant = std::variant<None, bool, std::int64_t, double, std::complex<double>, std::string, DType, Layout,
+                                 Device, MemoryFormat, ValueRef, OperatorName, Subgraph, ArgumentList, ArgumentMap>;
 
     Argument() = default;
     template <class T>
-        requires(!std::is_same_v<std::remove_cvref_t<T>, Argument> && std::is_constructible_v<Variant, T>)
-    Argument(T&& value) : value_(std::forward<T>(value)) {}  // NOLINT(google-explicit-constructor)
-    Argument(int value) : value_(std::int64_t{value}) {}      // NOLINT(google-explicit-constructor)
-    Argument(const char* value) : value_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
+    requires(!std::is_same_v<std::remove_cvref_t<T>, Argument> && std::is_constructible_v<Variant, T>)
+        Argument(T&& value)
+        : value_(std::forward<T>(value)) {}  // NOLINT(bugprone-forwarding-reference-overload)
+    Argument(int value) : value_(std::int64_t{value}) {}
+    Argument(const char* value) : value_(std::string(value)) {}
 
     bool operator==(const Argument&) const = default;
 
@@ -121,9 +122,9 @@ class Argument {
 
   private:
     static constexpr std::string_view kind_name(std::size_t index) {
-        constexpr std::string_view names[] = {"None",   "bool",          "int",   "float",    "complex",
-                                              "string", "dtype",         "layout", "device",  "memory format",
-                                              "value",  "operator name", "graph", "list",     "dict"};
+        constexpr std::string_view names[] = {"None",   "bool",          "int",    "float",  "complex",
+                                              "string", "dtype",         "layout", "device", "memory format",
+                                              "value",  "operator name", "graph",  "list",   "dict"};
         return names[index];
     }
 

@@ -105,15 +105,15 @@ constexpr std::optional<DType> parse_dtype(std::string_view text) {
     for (std::size_t i = 0; i < detail::dtype_table.size(); ++i)
         if (detail::dtype_table[i].name == text) return static_cast<DType>(i);
     constexpr std::array<std::pair<std::string_view, DType>, 10> aliases{{{"float", DType::Float32},
-                                                                         {"double", DType::Float64},
-                                                                         {"half", DType::Float16},
-                                                                         {"long", DType::Int64},
-                                                                         {"int", DType::Int32},
-                                                                         {"short", DType::Int16},
-                                                                         {"chalf", DType::Complex32},
-                                                                         {"cfloat", DType::Complex64},
-                                                                         {"cdouble", DType::Complex128},
-                                                                         {"byte", DType::UInt8}}};
+                                                                          {"double", DType::Float64},
+                                                                          {"half", DType::Float16},
+                                                                          {"long", DType::Int64},
+                                                                          {"int", DType::Int32},
+                                                                          {"short", DType::Int16},
+                                                                          {"chalf", DType::Complex32},
+                                                                          {"cfloat", DType::Complex64},
+                                                                          {"cdouble", DType::Complex128},
+                                                                          {"byte", DType::UInt8}}};
     for (const auto& [alias, dtype] : aliases)
         if (alias == text) return dtype;
     return std::nullopt;

@@ -7,8 +7,8 @@
 
 namespace torch_ir {
 
-/// Root of all exceptions thrown here. what() is one sentence, lower case, preceded by the contexts added on its way up:
-/// `model.pt2: node 'conv2d_3' (aten.conv2d.default): argument 'weight' is missing`.
+/// Root of all exceptions thrown here. what() is one sentence, lower case, preceded by the contexts added on its way
+/// up: `model.pt2: node 'conv2d_3' (aten.conv2d.default): argument 'weight' is missing`.
 class Error : public std::exception {
   public:
     explicit Error(std::string message) : message_(std::move(message)) {}

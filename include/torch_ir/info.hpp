@@ -29,6 +29,8 @@ struct ModelInfo {
     std::optional<std::int64_t> total_parameters;  // elements of all weights, buffers included
     ByName<Shape> input_shapes;
     ByName<Shape> output_shapes;
+    std::vector<std::string> input_paths;  // see pytree.hpp
+    std::vector<std::string> output_paths;
     ByName<std::size_t> op_distribution;  // most frequent first
     ByName<std::size_t> dtypes;           // tensors of each dtype: weights, inputs and what nodes compute
     /// Two for each multiplication with addition of matmul, linear, convolution, attention and their kin; all else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Headers whose bodies are heavy to compile declare here-marked functions and keep the bodies in impl/<name>_inl.hpp.
-// By default the bodies are inline and nothing needs to be linked. A project that defines TORCH_IR_COMPILED everywhere and
-// compiles one file that defines TORCH_IR_SOURCE and includes torch_ir/torch_ir.hpp pays for them once.
+// By default the bodies are inline and nothing needs to be linked. A project that defines TORCH_IR_COMPILED everywhere
+// and compiles one file that defines TORCH_IR_SOURCE and includes torch_ir/torch_ir.hpp pays for them once.
 #pragma once
 
 #if defined(TORCH_IR_COMPILED)

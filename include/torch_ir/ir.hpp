@@ -153,6 +153,7 @@ struct Model {
     std::vector<std::string> guards;  // Python expressions over the inputs, as torch.export writes them
     std::string in_spec;              // pytree specs, as torch.export writes them; empty when unknown
     std::string out_spec;
+    std::vector<std::string> forward_arg_names;  // of the Python forward; empty when unknown
 
     bool operator==(const Model&) const = default;
 };

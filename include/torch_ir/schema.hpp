@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// ATen schema lines (`add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`): parsed, and the table of all.
+// ATen schema lines (`add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`): parsed, and the table of
+// all.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +34,7 @@ enum class SchemaKind : std::uint8_t {
 /// `Tensor?[]` is {Tensor, list, optional_elements}; `int[2]?` is {Int, list, optional, list_size 2}.
 struct SchemaType {
     SchemaKind kind = SchemaKind::Other;
-    bool optional = false;           // None is allowed
+    bool optional = false;  // None is allowed
     bool list = false;
     bool optional_elements = false;  // None is allowed inside the list
     std::optional<int> list_size;    // a single number stands for so many equal ones
@@ -46,8 +47,8 @@ struct SchemaParameter {
     SchemaType type;
     std::optional<Argument> default_value;
     bool keyword_only = false;
-    std::string alias;       // `a` of `Tensor(a!)`; empty without a mark
-    bool is_write = false;   // `!`
+    std::string alias;      // `a` of `Tensor(a!)`; empty without a mark
+    bool is_write = false;  // `!`
 };
 
 /// A parsed schema line.
@@ -71,8 +72,8 @@ struct Schema {
 /// Parses one line. Throws SchemaError with the position of what it did not understand.
 Schema parse_schema(std::string_view line);
 
-/// The schema of an ATen op of the built-in table (`aten.conv2d.default`), or nullptr. Parsed on first use, thread-safe,
-/// valid for the life of the program.
+/// The schema of an ATen op of the built-in table (`aten.conv2d.default`), or nullptr. Parsed on first use,
+/// thread-safe, valid for the life of the program.
 const Schema* find_schema(std::string_view op_type);
 
 /// All lines of the built-in table, sorted.

@@ -45,7 +45,7 @@ struct SymbolRange {
 /// A size: an integer, or an integer-valued expression with the size it had when the model was exported (the hint).
 class Dim {
   public:
-    Dim(std::int64_t value = 0) : value_(value) {}  // NOLINT(google-explicit-constructor)
+    Dim(std::int64_t value = 0) : value_(value) {}
     explicit Dim(ExprPtr expr, std::optional<std::int64_t> hint = std::nullopt);
 
     bool is_static() const { return !expr_; }

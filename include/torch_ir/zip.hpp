@@ -49,7 +49,7 @@ class ZipArchive {
     ZipArchive(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                std::uint64_t max_inflated = std::uint64_t{4} << 30);
 
-    static ZipArchive open(std::shared_ptr<const MappedFile> file) { return {file->bytes(), file}; }
+    static ZipArchive open(const std::shared_ptr<const MappedFile>& file) { return {file->bytes(), file}; }
 
     /// In the order of the central directory.
     const std::vector<ZipEntry>& entries() const { return entries_; }

@@ -14,9 +14,12 @@ namespace {
 struct Options {
     std::string model;
     std::vector<std::string> weights;
-    std::string inputs;
+    std::vector<std::string> inputs;
     std::string output;
     std::string intermediates;
+    std::string state;
+    std::string state_out;
+    int steps = 0;
 };
 
 /// Keeps a copy of every value a node produces.
@@ -50,18 +53,52 @@ class Recorder : public Observer {
     std::vector<std::pair<std::string, Tensor>> values_;
 };
 
+std::size_t step_count(const Options& options) {
+    const std::size_t files = std::max<std::size_t>(1, options.inputs.size());
+    return options.steps > 0 ? static_cast<std::size_t>(options.steps) : files;
+}
+
+/// The inputs of a step: its file's (the last file stands for the steps after it), and what the model mutated in the
+/// steps before. Where a further file gives an input that was carried, the file counts.
+NamedTensors step_inputs(const LoadedModel& loaded, const Options& options, std::size_t step, State& state) {
+    const std::size_t file = options.inputs.empty() ? 0 : std::min(step, options.inputs.size() - 1);
+    NamedTensors inputs = load_inputs(loaded, options.inputs.empty() ? "" : options.inputs[file]);
+    if (step > 0 && step == file)
+        for (const auto& [name, tensor] : inputs) state.erase(name);
+    for (std::size_t i = 0; i < loaded.model->inputs.size(); ++i)
+        if (const auto* ref = loaded.model->graph.inputs[i].get_if<ValueRef>();
+            ref && loaded.model->inputs[i].kind == InputKind::UserInput)
+            if (const auto carried = state.find(loaded.model->graph.value(*ref).name); carried != state.end())
+                inputs.emplace(carried->first, carried->second);
+    return inputs;
+}
+
 int run(const Options& options, const Globals& globals) {
+    if (options.steps < 0) {
+        std::cerr << "torch-ir: --steps must be at least 1\n";
+        return usage;
+    }
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model);
     interpreter.load_weights(load_weights(loaded, options.weights));
-    const auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
+    State state;
+    if (!options.state.empty())
+        for (const auto& [key, tensor] : load_tensors(options.state)) state.emplace(key, tensor);
     Progress progress(globals);
     Recorder recorder(loaded.model->graph, progress);
-    RunOptions run_options;
-    if (!options.intermediates.empty()) run_options.observer = &recorder;
-    const RunResult result = interpreter.run(inputs, run_options);
+    const std::size_t steps = step_count(options);
+    std::vector<std::pair<std::string, Tensor>> outputs;
+    for (std::size_t step = 0; step < steps; ++step) {
+        const bool last = step + 1 == steps;
+        RunOptions run_options;
+        if (last && !options.intermediates.empty()) run_options.observer = &recorder;
+        const auto inputs = interpreter.bind_inputs(step_inputs(loaded, options, step, state));
+        const RunResult result = interpreter.run(inputs, state, run_options);
+        for (auto& [name, tensor] : output_tensors(result))
+            outputs.emplace_back(steps == 1 ? name : "step_" + std::to_string(step) + "." + name, tensor);
+    }
     if (!options.intermediates.empty()) save_tensors(options.intermediates, recorder.values());
-    const auto outputs = output_tensors(result);
+    if (!options.state_out.empty()) save_tensors(options.state_out, {state.begin(), state.end()});
     if (!options.output.empty()) save_tensors(options.output, outputs);
     if (options.output.empty() || !globals.quiet) {
         auto& stream = options.output.empty() ? std::cout : std::cerr;
@@ -74,16 +111,23 @@ int run(const Options& options, const Globals& globals) {
 
 Command make_run() {
     auto options = std::make_shared<Options>();
-    return {"run",
-            "Run a model and write its outputs",
-            "Without --inputs, inputs.safetensors beside the model is used, else the sample inputs inside a .pt2.\n"
-            "Example: torch-ir run model.pt2 --inputs x.safetensors -o y.safetensors",
-            {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
-             {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
-             {"--inputs", "input tensors by graph input name, or input_0, input_1, ...", &options->inputs, "FILE"},
-             {"-o,--output", "write output_0, output_1, ... as safetensors", &options->output, "FILE"},
-             {"--intermediates", "write every value of the graph as safetensors", &options->intermediates, "FILE"}},
-            [options](const Globals& globals) { return run(*options, globals); }};
+    return {
+        "run",
+        "Run a model and write its outputs",
+        "Without --inputs, inputs.safetensors beside the model is used, else the sample inputs inside a .pt2.\n"
+        "With several files, or --steps, the model runs once per file with its state carried from run to run: the "
+        "buffers,\nparameters and inputs that it mutates (a KV cache, counters, running statistics). Outputs are then "
+        "named\nstep_0.output_0, step_1.output_0, ...\n"
+        "Example: torch-ir run model.pt2 --inputs x.safetensors -o y.safetensors",
+        {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
+         {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
+         {"--inputs", "input tensors by graph input name, or input_0, input_1, ...", &options->inputs, "FILE"},
+         {"--steps", "run N times; the last file of inputs stands for the steps after it", &options->steps, "N"},
+         {"--state", "start from these buffers, parameters and inputs instead of the weights", &options->state, "FILE"},
+         {"--state-out", "write what the model mutated, as --state takes it", &options->state_out, "FILE"},
+         {"-o,--output", "write output_0, output_1, ... as safetensors", &options->output, "FILE"},
+         {"--intermediates", "write every value of the graph as safetensors", &options->intermediates, "FILE"}},
+        [options](const Globals& globals) { return run(*options, globals); }};
 }
 
 }  // namespace torch_ir::cli

@@ -31,9 +31,11 @@ int run(const Options& options, const Globals& globals) {
         add(validate(*loaded.model, weights));
     }
     for (const Issue& issue : issues) std::cout << issue.text() << '\n';
-    const auto errors = std::count_if(issues.begin(), issues.end(), [](const Issue& i) { return i.severity == Severity::Error; });
+    const auto errors =
+        std::count_if(issues.begin(), issues.end(), [](const Issue& i) { return i.severity == Severity::Error; });
     if (errors == 0)
-        std::cout << colored("valid", true, globals) << ": " << loaded.model->graph.nodes.size() << " nodes, " << issues.size() << " warnings\n";
+        std::cout << colored("valid", true, globals) << ": " << loaded.model->graph.nodes.size() << " nodes, "
+                  << issues.size() << " warnings\n";
     else
         std::cout << colored("invalid", false, globals) << ": " << errors << (errors == 1 ? " error, " : " errors, ")
                   << static_cast<std::ptrdiff_t>(issues.size()) - errors << " warnings\n";
@@ -46,7 +48,8 @@ Command make_validate() {
     auto options = std::make_shared<Options>();
     return {"validate",
             "Check a graph, and weights against it",
-            "Checks structure, names, that every value is defined once and before its use, conformity with the ATen schemas and shapes;\n"
+            "Checks structure, names, that every value is defined once and before its use, conformity with the ATen "
+            "schemas and shapes;\n"
             "with --weights also that every weight is there with its shape and dtype, and the checksums of the files.\n"
             "Exit status 1 when an error is found. Example: torch-ir validate ir.json --weights weights.safetensors",
             {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},

@@ -204,10 +204,10 @@ std::pair<Tensor, Tensor> halves(const Tensor& self, std::int64_t dim) {
 }
 
 Tensor glu(const Tensor& self, std::int64_t dim) {
-    const auto [a, b] = halves(self, dim);
+    const auto both = halves(self, dim);
     return visit_float(self.dtype(), "glu", [&]<class C>(C) {
         return elementwise<C>(
-            self.dtype(), [](C x, C gate) { return x * vmath::sigmoid(gate); }, a, b);
+            self.dtype(), [](C x, C gate) { return x * vmath::sigmoid(gate); }, both.first, both.second);
     });
 }
 

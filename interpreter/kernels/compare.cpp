@@ -41,10 +41,8 @@ constexpr BinaryEntry comparisons[] = {
 };
 
 constexpr BinaryEntry logical[] = {
-    {"logical_and",
-     comparison<InAny>([](auto x, auto y) { return bool((x != decltype(x)(0)) & (y != decltype(y)(0))); })},
-    {"logical_or",
-     comparison<InAny>([](auto x, auto y) { return bool((x != decltype(x)(0)) | (y != decltype(y)(0))); })},
+    {"logical_and", comparison<InAny>([](auto x, auto y) { return (x != decltype(x)(0)) && (y != decltype(y)(0)); })},
+    {"logical_or", comparison<InAny>([](auto x, auto y) { return (x != decltype(x)(0)) || (y != decltype(y)(0)); })},
     {"logical_xor", comparison<InAny>([](auto x, auto y) { return (x != decltype(x)(0)) != (y != decltype(y)(0)); })},
 };
 
@@ -108,7 +106,7 @@ Tensor isclose(const Tensor& self, const Tensor& other, double rtol, double atol
     if (!(rtol >= 0) || !(atol >= 0)) throw ArgumentError("isclose: expected rtol and atol to be at least 0");
     const auto close = [=]<class C>(C x, C y) {
         if (x == y || (equal_nan && x != x && y != y)) return true;
-        const double error = static_cast<double>(std::abs(x - y));
+        const auto error = static_cast<double>(std::abs(x - y));
         return error <= std::numeric_limits<double>::max() && error <= atol + std::abs(rtol * std::abs(y));
     };
     if (is_complex(self.dtype())) return elementwise<std::complex<double>>(DType::Bool, close, self, other);

@@ -28,6 +28,7 @@ void register_embedding(Registry& r);
 void register_extreme(Registry& r);
 void register_fft(Registry& r);
 void register_grid(Registry& r);
+void register_grouped_matmul(Registry& r);
 void register_index(Registry& r);
 void register_ldl(Registry& r);
 void register_linalg(Registry& r);

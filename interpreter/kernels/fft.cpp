@@ -295,8 +295,8 @@ void add_transforms(Registry& r, const std::string& name, Kind kind, bool flag) 
 }
 
 template <bool Half>
-Tensor fftfreq(std::int64_t n, double d, std::optional<DType> dtype, std::optional<Layout>, std::optional<Device>,
-               std::optional<bool>) {
+Tensor fftfreq(std::int64_t n, double d, std::optional<DType> dtype, std::optional<Layout>,
+               const std::optional<Device>&, std::optional<bool>) {
     if (n < 1 || n >= std::int64_t{1} << 40)
         throw ArgumentError("fft_fftfreq: expected 'n' greater than 0, found " + std::to_string(n));
     const DType out = dtype.value_or(DType::Float32);

@@ -29,6 +29,7 @@ void register_kernels(Registry& registry) {
     register_extreme(registry);
     register_fft(registry);
     register_grid(registry);
+    register_grouped_matmul(registry);
     register_index(registry);
     register_ldl(registry);
     register_linalg(registry);

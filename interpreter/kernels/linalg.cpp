@@ -460,7 +460,7 @@ Tensor tensorsolve(const Tensor& self, const Tensor& other, const std::optional<
     Tensor a = self;
     if (dims) {
         Ints order;
-        const Ints last = *dims;
+        const Ints& last = *dims;
         for (std::int64_t d = 0; d < self.dim(); ++d)
             if (std::none_of(last.begin(), last.end(), [&](std::int64_t v) { return self.wrap_dim(v) == d; }))
                 order.push_back(d);

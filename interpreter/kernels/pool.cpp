@@ -285,10 +285,12 @@ Tensor mean_windows(const char* op, const Tensor& self, std::size_t rank, const 
 
 // Forward ops.
 
+constexpr const char* max_pool_names[] = {"max_pool1d", "max_pool2d", "max_pool3d"};
+constexpr const char* avg_pool_names[] = {"avg_pool1d", "avg_pool2d", "avg_pool3d"};
+
 template <std::size_t Rank>
 struct MaxPool {
-    static constexpr const char* names[] = {"max_pool1d", "max_pool2d", "max_pool3d"};
-    static constexpr const char* name = names[Rank - 1];
+    static constexpr const char* name = max_pool_names[Rank - 1];
 
     static Tensor values(const Tensor& self, const Ints& kernel_size, const Ints& stride, const Ints& padding,
                          const Ints& dilation, bool ceil_mode) {
@@ -310,8 +312,7 @@ struct MaxPool {
 
 template <std::size_t Rank>
 struct AvgPool {
-    static constexpr const char* names[] = {"avg_pool1d", "avg_pool2d", "avg_pool3d"};
-    static constexpr const char* name = names[Rank - 1];
+    static constexpr const char* name = avg_pool_names[Rank - 1];
 
     static Tensor regular(const Tensor& self, const Ints& kernel_size, const Ints& stride, const Ints& padding,
                           bool ceil_mode, bool count_include_pad, std::optional<std::int64_t> divisor_override) {

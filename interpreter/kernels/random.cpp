@@ -26,7 +26,7 @@ namespace {
 using In = const Tensor&;
 using OptDType = std::optional<DType>;
 using OptLayout = std::optional<Layout>;
-using OptDevice = std::optional<Device>;
+using OptDevice = const std::optional<Device>&;
 using OptBool = std::optional<bool>;
 using OptFormat = std::optional<MemoryFormat>;
 

@@ -260,7 +260,7 @@ Tensor gradient_along(const Tensor& self, std::int64_t dim, std::int64_t edge_or
     const std::int64_t n = self.size(dim);
     const auto number = [](double v) { return Tensor::wrapped_number(Scalar(v)); };
     const auto step = [&](std::int64_t i) { return uniform ? h : h.narrow(dim, i, 1); };
-    const auto scaled = [&](std::int64_t at, std::vector<double> c, const Tensor& by) {
+    const auto scaled = [&](std::int64_t at, const std::vector<double>& c, const Tensor& by) {
         std::vector<Tensor> coefficients;
         for (const double v : c) coefficients.push_back(number(v));
         return divided(stencil(self, dim, at, 1, coefficients), by);

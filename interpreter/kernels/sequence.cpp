@@ -13,7 +13,7 @@ namespace torch_ir::kernels {
 using In = const Tensor&;
 using OptDType = std::optional<DType>;
 using OptLayout = std::optional<Layout>;
-using OptDevice = std::optional<Device>;
+using OptDevice = const std::optional<Device>&;
 using OptBool = std::optional<bool>;
 
 namespace {

@@ -66,7 +66,7 @@ Tensor diagonal_backward(In grad_output, const Ints& input_sizes, std::int64_t o
 /// Gives the tensor that the caller holds another shape; returns it.
 Tensor become(In self, Tensor view) {
     // A kernel's `Tensor(a!)` argument is the variable of the caller, never a constant.
-    return const_cast<Tensor&>(self) = std::move(view);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+    return const_cast<Tensor&>(self) = std::move(view);
 }
 
 Tensor resize(In self, const Ints& size, std::optional<MemoryFormat> memory_format) {

@@ -35,10 +35,13 @@ inline std::vector<double> values(const Tensor& tensor) {
     return {dense.data<double>(), dense.data<double>() + dense.numel()};
 }
 
-inline std::shared_ptr<const Model> model_of(const GraphBuilder& builder) { return std::make_shared<const Model>(builder.build()); }
+inline std::shared_ptr<const Model> model_of(const GraphBuilder& builder) {
+    return std::make_shared<const Model>(builder.build());
+}
 
 /// The first output of a model without weights.
-inline Tensor run(const GraphBuilder& builder, const std::map<std::string, Tensor, std::less<>>& inputs, Observer* observer = nullptr) {
+inline Tensor run(const GraphBuilder& builder, const std::map<std::string, Tensor, std::less<>>& inputs,
+                  Observer* observer = nullptr) {
     const Interpreter interpreter(model_of(builder));
     RunOptions options;
     options.observer = observer;

@@ -28,7 +28,7 @@ inline void check_byte_order(const Archive& archive) {
 
 inline std::string common_root(const ZipArchive& zip) {
     const std::string& first = zip.entries().front().name;
-    const std::string root = first.substr(0, first.find('/') + 1);
+    std::string root = first.substr(0, first.find('/') + 1);
     for (const ZipEntry& entry : zip.entries())
         if (!entry.name.starts_with(root))
             throw ParseError("entry '" + entry.name + "' lies outside the archive's folder '" + root + "'");

@@ -12,6 +12,7 @@
 #include "torch_ir/impl/json_writer.hpp"
 #include "torch_ir/impl/op_counts.hpp"
 #include "torch_ir/info.hpp"
+#include "torch_ir/pytree.hpp"
 #include "torch_ir/traverse.hpp"
 
 namespace torch_ir {
@@ -27,6 +28,8 @@ class InfoCollector {
         info_.num_nodes = model_.graph.nodes.size();
         info_.symbols = model_.symbols;
         info_.total_parameters = info_.weight_bytes = info_.flops = 0;
+        info_.input_paths = input_paths(model_);
+        info_.output_paths = output_paths(model_);
         take_inputs();
         take_outputs();
         count_names();
@@ -115,6 +118,14 @@ inline void write_counts(JsonWriter& json, std::string_view key, const ModelInfo
     json.end_object();
 }
 
+inline void write_paths(JsonWriter& json, std::string_view key, const std::vector<std::string>& paths) {
+    if (paths.empty()) return;
+    json.key(key);
+    json.begin_array();
+    for (const std::string& path : paths) json.value(path);
+    json.end_array();
+}
+
 }  // namespace detail
 
 TORCH_IR_INLINE ModelInfo collect_info(const Model& model) { return detail::InfoCollector(model).collect(); }
@@ -132,6 +143,8 @@ TORCH_IR_INLINE std::string to_json(const ModelInfo& info) {
     detail::write_shapes(json, "input_shapes", info.input_shapes);
     detail::write_shapes(json, "output_shapes", info.output_shapes);
     detail::write_counts(json, "op_distribution", info.op_distribution);
+    detail::write_paths(json, "input_paths", info.input_paths);
+    detail::write_paths(json, "output_paths", info.output_paths);
     json.member("pytorch_version", info.pytorch_version);
     detail::write_counts(json, "dtypes", info.dtypes);
     detail::write_count(json, "flops", info.flops);

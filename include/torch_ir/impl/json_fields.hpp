@@ -97,7 +97,7 @@ inline Dim as_dim(const Json& json) {
         return expr->kind == Expr::Kind::Integer ? Dim(expr->integer) : Dim(std::move(expr));
     }
     if (!json.is_number_integer()) expected("an integer or an expression", json);
-    return Dim(json.get<std::int64_t>());
+    return {json.get<std::int64_t>()};
 }
 
 /// The number of elements; symbolic sizes count as one. Throws ParseError for a negative size, or when the bytes of

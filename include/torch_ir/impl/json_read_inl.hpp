@@ -348,6 +348,8 @@ class ModelReader {
             model_.in_spec = to_text(json);
         else if (key == "out_spec")
             model_.out_spec = to_text(json);
+        else if (key == "forward_arg_names")
+            for (const Json& name : to_array(json)) model_.forward_arg_names.push_back(to_text(name));
         else if (key == "symbols")
             for (const Json& symbol : to_array(json)) take_symbol(symbol);
         else if (key == "guards")

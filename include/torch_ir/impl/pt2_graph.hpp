@@ -86,9 +86,10 @@ class Pt2GraphReader {
             {"sym_float_values", ValueKind::SymFloat},
             {"sym_bool_values", ValueKind::SymBool},
             {"custom_obj_values", ValueKind::CustomObject}};
-        for (const auto& [known, kind] : tables) {
-            if (known != table) continue;
-            with_context([&] { return path_ + std::string(table) + "." + name; }, [&] { describe(name, kind, json); });
+        for (const auto& known : tables) {
+            if (known.first != table) continue;
+            with_context([&] { return path_ + std::string(table) + "." + name; },
+                         [&] { describe(name, known.second, json); });
         }
     }
 

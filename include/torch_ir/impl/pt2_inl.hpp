@@ -123,6 +123,8 @@ class Pt2ModelReader {
         if (!signature) return;
         if (const Json* spec = find_member(*signature, "in_spec")) model_.in_spec = to_text(*spec);
         if (const Json* spec = find_member(*signature, "out_spec")) model_.out_spec = to_text(*spec);
+        if (const Json* names = find_member(*signature, "forward_arg_names"); names && names->is_array())
+            for (const Json& name : *names) model_.forward_arg_names.push_back(to_text(name));
     }
 
     void read_signature() {

@@ -24,9 +24,9 @@ __extension__ using Int128 = __int128;
 /// An exact fraction of 64-bit integers (booleans are 0 and 1), or a float where an inexact function came in between.
 class Number {
   public:
-    Number(std::int64_t value = 0) : numerator_(value) {}    // NOLINT(google-explicit-constructor)
-    Number(bool value) : numerator_(value ? 1 : 0) {}        // NOLINT(google-explicit-constructor)
-    Number(double value) : denominator_(0), real_(value) {}  // NOLINT(google-explicit-constructor)
+    Number(std::int64_t value = 0) : numerator_(value) {}
+    Number(bool value) : numerator_(value ? 1 : 0) {}
+    Number(double value) : denominator_(0), real_(value) {}
 
     /// In lowest terms; throws ArgumentError for a zero denominator and on overflow.
     static Number fraction(Int128 numerator, Int128 denominator) {
