@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs what is needed, builds everything and runs all tests; ends with the line `N passed, N failed`.
-# With CI set, it also verifies the sentence encoder of examples/minilm if torch can be installed; with SANITIZE set, it builds and
+# With CI set, it also verifies the sentence encoder of examples/minilm if torch can be installed. With CI or SANITIZE set, it builds and
 # tests a second time under AddressSanitizer and UBSan.
 cd "$(dirname "$0")/.." || exit 1
 tools/install_packages.sh || exit 1
@@ -14,7 +14,7 @@ build_and_test() {
     shift
     [ -f "$directory/build.ninja" ] || meson setup "$directory" -Dtests=enabled "$@" || exit 1
     ninja -C "$directory" || exit 1
-    meson test -C "$directory" --print-errorlogs --no-rebuild || status=1
+    meson test -C "$directory" --print-errorlogs --no-rebuild --timeout-multiplier 5 || status=1
     logs="$logs $directory/meson-logs/testlog.json"
 }
 
@@ -23,8 +23,9 @@ if [ -n "$CI" ]; then
     TORCH_IR_PYTHON=$(tools/install_torch.sh build-torch) && export TORCH_IR_PYTHON
 fi
 build_and_test build-test
-if [ -n "$SANITIZE" ]; then
-    build_and_test build-sanitize -Db_sanitize=address,undefined -Dbuildtype=plain -Doptimization=1 -Dcpu=
+if [ -n "$CI$SANITIZE" ]; then
+    export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    build_and_test build-sanitize -Db_sanitize=address,undefined -Dbuildtype=plain -Doptimization=0 -Dcpu=
 fi
 # shellcheck disable=SC2086
 python3 tools/count_tests.py $logs
