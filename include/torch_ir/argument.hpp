@@ -77,8 +77,8 @@ class Argument {
     Argument() = default;
     template <class T>
     requires(!std::is_same_v<std::remove_cvref_t<T>, Argument> && std::is_constructible_v<Variant, T>)
-        Argument(T&& value)
-        : value_(std::forward<T>(value)) {}  // NOLINT(bugprone-forwarding-reference-overload)
+        Argument(T&& value)  // NOLINT(bugprone-forwarding-reference-overload)
+        : value_(std::forward<T>(value)) {}
     Argument(int value) : value_(std::int64_t{value}) {}
     Argument(const char* value) : value_(std::string(value)) {}
 

@@ -16,8 +16,6 @@ template <class C>
 constexpr C sqrt_half = static_cast<C>(std::numbers::sqrt2 / 2);
 template <class C>
 constexpr C sqrt_2_over_pi = static_cast<C>(std::numbers::sqrt2* std::numbers::inv_sqrtpi);
-template <class C>
-constexpr C inv_sqrt_2pi = static_cast<C>(std::numbers::inv_sqrtpi / std::numbers::sqrt2);
 
 // Written so that NaN passes through: a comparison with NaN is false.
 template <class C>
