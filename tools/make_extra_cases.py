@@ -5,13 +5,11 @@
     python make_extra_cases.py DIR      writes DIR/aten._aminmax.default/, ...; needs torch, transformers and safetensors
 """
 
-import json
 import sys
-from pathlib import Path
 
 import torch
 import transformers.integrations.moe  # noqa: F401, registers ops
-from safetensors.torch import save_file
+from op_cases import name_of, stored, write_cases
 
 aten = torch.ops.aten
 KINDS = {
@@ -26,11 +24,6 @@ def number(x):
     return {{bool: "bool", int: "int", float: "float"}[type(x)]: x}
 
 
-def stored(t, key, tensors):
-    tensors[key] = t.detach().resolve_conj().resolve_neg().contiguous().clone()
-    return {"tensor": key, "shape": list(t.shape), "dtype": str(t.dtype).removeprefix("torch.")}
-
-
 def described(kind, value, key, tensors):
     """The VALUE object of an argument."""
     if value is None:
@@ -41,7 +34,7 @@ def described(kind, value, key, tensors):
         return {kind: [None if t is None else stored(t, f"{key}.{i}", tensors)["tensor"] for i, t in enumerate(value)]}
     if kind == "scalar":
         return {kind: number(value)}
-    return {kind: str(value).removeprefix("torch.") if kind in ("dtype", "device", "memory_format", "layout") else value}
+    return {kind: name_of(value) if kind in ("dtype", "device", "memory_format", "layout") else value}
 
 
 def result(value, key, tensors):
@@ -74,7 +67,7 @@ def make_case(op, args, kwargs, index, tensors):
     flat = [t for v in outputs for t in (v if isinstance(v, (list, tuple)) else [v]) if isinstance(t, torch.Tensor)]
     exact = not any(t.is_floating_point() or t.is_complex() for t in flat)
     case = {
-        "id": f"{op}/{index}", "op_type": str(op), "dtype": "none" if first is None else str(first.dtype).removeprefix("torch."), "source": "extra",
+        "id": f"{op}/{index}", "op_type": str(op), "dtype": "none" if first is None else name_of(first.dtype), "source": "extra",
         "args": args_json, "outputs": [result(v, f"{index}.out{i}", tensors) for i, v in enumerate(outputs)],
     }  # fmt: skip
     if written:
@@ -263,10 +256,7 @@ def main(directory):
         tensors, cases = {}, []
         for args, kwargs in group:
             cases.append(make_case(op, args, kwargs, len(cases), tensors))
-        target = Path(directory) / str(op)
-        target.mkdir(parents=True, exist_ok=True)
-        (target / "cases.json").write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
-        save_file(tensors, target / "tensors.safetensors")
+        write_cases(directory, op, cases, tensors)
 
 
 if __name__ == "__main__":

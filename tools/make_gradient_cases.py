@@ -4,19 +4,13 @@
     python make_gradient_cases.py DIR      writes DIR/aten.gelu_backward.default/, ...; needs torch and safetensors
 """
 
-import json
 import sys
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from op_cases import name_of, stored, write_cases
 
 TOLERANCES = {torch.float32: (1.3e-6, 1e-5), torch.float64: (1e-7, 1e-7), torch.bfloat16: (1.6e-2, 1e-5), torch.complex64: (1e-4, 1e-5)}
 FLOATS = (torch.float32, torch.float64, torch.bfloat16)
-
-
-def name_of(dtype):
-    return str(dtype).removeprefix("torch.")
 
 
 def described(value, key, tensors):
@@ -24,8 +18,7 @@ def described(value, key, tensors):
     if value is None:
         return {"none": True}
     if isinstance(value, torch.Tensor):
-        tensors[key] = value.contiguous().clone()
-        return {"tensor": key, "shape": list(value.shape), "dtype": name_of(value.dtype)}
+        return stored(value, key, tensors)
     if isinstance(value, torch.dtype):
         return {"dtype": name_of(value)}
     if isinstance(value, list):
@@ -57,10 +50,7 @@ def write(directory, op, calls, dtypes=FLOATS, in_turn=False):
             outputs = [described(r, f"c{number}_out{k}", tensors) for k, r in enumerate(results)]
             cases.append({"id": f"{op}/{number}", "op_type": str(op), "dtype": name_of(dtype), "source": "gradients", "args": args,
                           "outputs": outputs, "rtol": rtol, "atol": atol, "check": "values"})
-    target = Path(directory) / str(op)
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "cases.json").write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
-    save_file(tensors, target / "tensors.safetensors")
+    write_cases(directory, op, cases, tensors)
 
 
 def rand(*shape):
