@@ -192,4 +192,18 @@ bool visit_stored(DType dtype, F&& f) {
     }
 }
 
+/// The number as a tensor of `dtype` would hold it; other dtypes than float32, float16 and bfloat16 leave it as it is.
+inline double round_to(DType dtype, double x) {
+    switch (dtype) {
+        case DType::Float32:
+            return static_cast<float>(x);
+        case DType::Float16:
+            return static_cast<double>(static_cast<Float16>(static_cast<float>(x)));
+        case DType::BFloat16:
+            return static_cast<float>(BFloat16(static_cast<float>(x)));
+        default:
+            return x;
+    }
+}
+
 }  // namespace torch_ir

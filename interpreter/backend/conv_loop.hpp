@@ -35,6 +35,7 @@ struct Window {
         }
     }
     std::int64_t pixels() const { return output[0] * output[1] * output[2]; }
+    std::int64_t input_pixels() const { return input[0] * input[1] * input[2]; }
     std::int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
 
     /// Calls `f(tap, source pixel)` for every kernel tap of an output pixel; the source is -1 in the padding.

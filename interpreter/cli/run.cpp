@@ -58,19 +58,13 @@ std::size_t step_count(const Options& options) {
     return options.steps > 0 ? static_cast<std::size_t>(options.steps) : files;
 }
 
-/// The inputs of a step: its file's (the last file stands for the steps after it), and what the model mutated in the
-/// steps before. Where a further file gives an input that was carried, the file counts.
-NamedTensors step_inputs(const LoadedModel& loaded, const Options& options, std::size_t step, State& state) {
-    const std::size_t file = options.inputs.empty() ? 0 : std::min(step, options.inputs.size() - 1);
-    NamedTensors inputs = load_inputs(loaded, options.inputs.empty() ? "" : options.inputs[file]);
-    if (step > 0 && step == file)
-        for (const auto& [name, tensor] : inputs) state.erase(name);
+/// Adds the inputs that were carried from the steps before and are not given.
+void add_carried(const LoadedModel& loaded, const State& state, NamedTensors& inputs) {
     for (std::size_t i = 0; i < loaded.model->inputs.size(); ++i)
         if (const auto* ref = loaded.model->graph.inputs[i].get_if<ValueRef>();
             ref && loaded.model->inputs[i].kind == InputKind::UserInput)
             if (const auto carried = state.find(loaded.model->graph.value(*ref).name); carried != state.end())
                 inputs.emplace(carried->first, carried->second);
-    return inputs;
 }
 
 int run(const Options& options, const Globals& globals) {
@@ -81,18 +75,23 @@ int run(const Options& options, const Globals& globals) {
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model);
     interpreter.load_weights(load_weights(loaded, options.weights));
-    State state;
-    if (!options.state.empty())
-        for (const auto& [key, tensor] : load_tensors(options.state)) state.emplace(key, tensor);
+    State state = options.state.empty() ? State{} : load_tensors(options.state);
     Progress progress(globals);
     Recorder recorder(loaded.model->graph, progress);
     const std::size_t steps = step_count(options);
     std::vector<std::pair<std::string, Tensor>> outputs;
+    NamedTensors given = load_inputs(loaded, options.inputs.empty() ? "" : options.inputs[0]);
     for (std::size_t step = 0; step < steps; ++step) {
         const bool last = step + 1 == steps;
         RunOptions run_options;
         if (last && !options.intermediates.empty()) run_options.observer = &recorder;
-        const auto inputs = interpreter.bind_inputs(step_inputs(loaded, options, step, state));
+        if (step > 0 && step < options.inputs.size()) {  // a further file counts where it gives what was carried
+            given = load_inputs(loaded, options.inputs[step]);
+            for (const auto& [name, tensor] : given) state.erase(name);
+        }
+        NamedTensors tensors = given;
+        add_carried(loaded, state, tensors);
+        const auto inputs = interpreter.bind_inputs(tensors);
         const RunResult result = interpreter.run(inputs, state, run_options);
         for (auto& [name, tensor] : output_tensors(result))
             outputs.emplace_back(steps == 1 ? name : "step_" + std::to_string(step) + "." + name, tensor);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Scaled dot product attention: softmax(q·kᵀ·scale + mask)·v, a block of query rows of one head at a time, so that no
 // tensor of [heads, L, S] is made.
+#include "kernels/attention.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -28,23 +30,6 @@ struct Heads {
         return tensor.data<C>() + batch * tensor.stride(0) + head * tensor.stride(1) + row * tensor.stride(2);
     }
 };
-
-/// An additive mask expanded to [batch, heads, L, S], or nothing when everything is kept.
-template <class C>
-Tensor additive_mask(const Tensor& mask, const Ints& shape) {
-    if (!mask.defined()) return {};
-    Tensor distinct = mask;  // without the dimensions that only repeat
-    for (std::int64_t d = 0; d < mask.dim(); ++d)
-        if (mask.stride(d) == 0 && mask.size(d) > 1) distinct = distinct.narrow(d, 0, 1);
-    if (mask.dtype() != DType::Bool) return distinct.to(dtype_of<C>()).expand(shape);
-    distinct = distinct.contiguous();
-    const bool* keep = distinct.data<bool>();
-    if (std::all_of(keep, keep + distinct.numel(), [](bool kept) { return kept; })) return {};
-    const Tensor additive = Tensor::empty(distinct.shape(), dtype_of<C>());
-    for (std::int64_t i = 0; i < distinct.numel(); ++i)
-        additive.data<C>()[i] = keep[i] ? C(0) : -std::numeric_limits<C>::infinity();
-    return additive.expand(shape);
-}
 
 struct Result {
     Tensor output;     // [batch, heads, L, Ev]

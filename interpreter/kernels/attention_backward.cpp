@@ -9,6 +9,7 @@
 
 #include "backend/gemm.hpp"
 #include "convert.hpp"
+#include "kernels/attention.hpp"
 #include "kernels/families.hpp"
 #include "parallel.hpp"
 #include "promote.hpp"
@@ -115,9 +116,8 @@ Tensor zeros_by_row(std::int64_t batches, std::int64_t heads, std::int64_t rows,
 template <class C>
 Three gradients(const Inputs& inputs, const Sizes& s, bool is_causal, double scale) {
     const auto plain = [](const Tensor& t) { return t.to(dtype_of<C>()).contiguous(); };
-    Inputs in{plain(inputs.grad), plain(inputs.query), plain(inputs.key), plain(inputs.value), plain(inputs.out), {},
-              inputs.mask};
-    in.logsumexp = plain(inputs.logsumexp);
+    const Inputs in{plain(inputs.grad), plain(inputs.query),     plain(inputs.key), plain(inputs.value),
+                    plain(inputs.out),  plain(inputs.logsumexp), inputs.mask};
     Three grads{zeros_by_row(s.batches, s.heads, s.length, s.depth, dtype_of<C>()),
                 zeros_by_row(s.batches, s.key_heads, s.source, s.depth, dtype_of<C>()),
                 zeros_by_row(s.batches, s.key_heads, s.source, s.depth_v, dtype_of<C>())};
@@ -133,7 +133,8 @@ Three gradients(const Inputs& inputs, const Sizes& s, bool is_causal, double sca
 }
 
 /// 2-d masks are of every head, 4-d ones broadcast; those of bools say what is kept.
-Tensor expanded_mask(const std::string& op, const Tensor& mask, const Sizes& s, DType dtype) {
+template <class C>
+Tensor expanded_mask(const std::string& op, const Tensor& mask, const Sizes& s) {
     if (!mask.defined()) return {};
     const Ints shape{s.batches, s.heads, s.length, s.source};
     bool fits = mask.dim() == 2 || mask.dim() == 4;
@@ -141,12 +142,7 @@ Tensor expanded_mask(const std::string& op, const Tensor& mask, const Sizes& s, 
         fits = mask.size(-d) == 1 || mask.size(-d) == shape[static_cast<std::size_t>(4 - d)];
     if (!fits)
         throw ArgumentError(op + ": 'attn_mask' " + describe(mask) + " does not broadcast to " + to_string(shape));
-    if (mask.dtype() != DType::Bool) return mask.to(dtype).expand(shape);
-    const Tensor keep = mask.contiguous();
-    const Tensor additive = Tensor::zeros(mask.shape(), DType::Float32);
-    for (std::int64_t i = 0; i < keep.numel(); ++i)
-        if (!keep.data<bool>()[i]) additive.data<float>()[i] = -std::numeric_limits<float>::infinity();
-    return additive.to(dtype).expand(shape);
+    return additive_mask<C>(mask, shape);
 }
 
 Three flash_attention_for_cpu_backward(const Tensor& grad_out, const Tensor& query, const Tensor& key,
@@ -176,7 +172,7 @@ Three flash_attention_for_cpu_backward(const Tensor& grad_out, const Tensor& que
                             describe(logsumexp));
     const double factor = scale.value_or(1 / std::sqrt(static_cast<double>(s.depth)));
     return visit_float(query.dtype(), op.c_str(), [&]<class C>(C) {
-        const Tensor mask = expanded_mask(op, attn_mask, s, dtype_of<C>());
+        const Tensor mask = expanded_mask<C>(op, attn_mask, s);
         const auto [dq, dk, dv] =
             gradients<C>({grad_out, query, key, value, out, logsumexp, mask}, s, is_causal, factor);
         return Three(dq.to(query.dtype()), dk.to(query.dtype()), dv.to(query.dtype()));

@@ -51,29 +51,6 @@ void check_operands(const Tensor& input, const Tensor& weight, const Tensor& bia
                             to_string(bias.shape()));
 }
 
-backend::ConvGeometry make_geometry(const Tensor& input, const Tensor& weight, const ConvParameters& p) {
-    const auto rank = static_cast<std::size_t>(weight.dim()) - 2;
-    backend::ConvGeometry g;
-    g.batch = input.size(0);
-    g.groups = p.groups;
-    g.in_channels = input.size(1);
-    g.out_channels = weight.size(0);
-    g.stride = per_dimension("stride", p.stride, rank, 1);
-    g.padding = per_dimension("padding", p.padding, rank, 0);
-    g.dilation = per_dimension("dilation", p.dilation, rank, 1);
-    for (std::size_t i = 0; i < rank; ++i) {
-        g.input.push_back(input.size(static_cast<std::int64_t>(i) + 2));
-        g.kernel.push_back(weight.size(static_cast<std::int64_t>(i) + 2));
-        const std::int64_t reach = (g.kernel[i] - 1) * g.dilation[i] + 1;
-        const std::int64_t padded = g.input[i] + 2 * g.padding[i];
-        if (padded < reach)
-            throw ArgumentError("convolution: the kernel reaches over " + std::to_string(reach) +
-                                " positions, the padded input has " + std::to_string(padded));
-        g.output.push_back((padded - reach) / g.stride[i] + 1);
-    }
-    return g;
-}
-
 /// The shape [N, C, spatial…] and the strides of the order [N, spatial…, C].
 Tensor empty_channels_last(std::int64_t batch, std::int64_t channels, const Ints& spatial, DType dtype) {
     Ints shape{batch, channels};
@@ -179,15 +156,34 @@ Tensor convolve_other(const Tensor& input, const Tensor& weight, const Tensor& b
 
 }  // namespace
 
-backend::ConvGeometry conv_geometry(const Tensor& input, const Tensor& weight, const ConvParameters& parameters) {
-    check_operands(input, weight, {}, parameters.groups, false);
-    return make_geometry(input, weight, parameters);
+backend::ConvGeometry conv_geometry(const Tensor& input, const Tensor& weight, const Tensor& bias,
+                                    const ConvParameters& p) {
+    check_operands(input, weight, bias, p.groups, false);
+    const auto rank = static_cast<std::size_t>(weight.dim()) - 2;
+    backend::ConvGeometry g;
+    g.batch = input.size(0);
+    g.groups = p.groups;
+    g.in_channels = input.size(1);
+    g.out_channels = weight.size(0);
+    g.stride = per_dimension("stride", p.stride, rank, 1);
+    g.padding = per_dimension("padding", p.padding, rank, 0);
+    g.dilation = per_dimension("dilation", p.dilation, rank, 1);
+    for (std::size_t i = 0; i < rank; ++i) {
+        g.input.push_back(input.size(static_cast<std::int64_t>(i) + 2));
+        g.kernel.push_back(weight.size(static_cast<std::int64_t>(i) + 2));
+        const std::int64_t reach = (g.kernel[i] - 1) * g.dilation[i] + 1;
+        const std::int64_t padded = g.input[i] + 2 * g.padding[i];
+        if (padded < reach)
+            throw ArgumentError("convolution: the kernel reaches over " + std::to_string(reach) +
+                                " positions, the padded input has " + std::to_string(padded));
+        g.output.push_back((padded - reach) / g.stride[i] + 1);
+    }
+    return g;
 }
 
 Tensor convolution(Context& context, const Tensor& input, const Tensor& weight, const Tensor& bias,
                    const ConvParameters& parameters, const ConvTail& tail) {
-    check_operands(input, weight, bias, parameters.groups, false);
-    const backend::ConvGeometry g = make_geometry(input, weight, parameters);
+    const backend::ConvGeometry g = conv_geometry(input, weight, bias, parameters);
     Tensor y;
     if (input.numel() == 0 || weight.numel() == 0 || g.batch * numel_of(g.output) == 0) {
         y = empty_channels_last(g.batch, g.out_channels, g.output, input.dtype());
@@ -284,7 +280,7 @@ Tensor transposed(const Tensor& input, const Tensor& weight, const Tensor& bias,
     const backend::detail::Window window(forward);
     const std::int64_t taps = window.taps();
     const std::int64_t pixels = window.pixels();
-    const std::int64_t out_pixels = window.input[0] * window.input[1] * window.input[2];
+    const std::int64_t out_pixels = window.input_pixels();
     const std::int64_t in = forward.out_channels / forward.groups;
     const std::int64_t out = forward.in_channels / forward.groups;
     const Tensor x = input.to(dtype_of<C>()).contiguous();   // [N, groups · in, pixels]
@@ -325,9 +321,9 @@ Tensor transposed(const Tensor& input, const Tensor& weight, const Tensor& bias,
 
 }  // namespace
 
-backend::ConvGeometry transposed_geometry(const Tensor& input, const Tensor& weight, const ConvParameters& parameters,
-                                          const Ints& output_padding) {
-    check_operands(input, weight, {}, parameters.groups, true);
+backend::ConvGeometry transposed_geometry(const Tensor& input, const Tensor& weight, const Tensor& bias,
+                                          const ConvParameters& parameters, const Ints& output_padding) {
+    check_operands(input, weight, bias, parameters.groups, true);
     const auto rank = static_cast<std::size_t>(weight.dim()) - 2;
     backend::ConvGeometry g;
     g.batch = input.size(0);
@@ -363,9 +359,8 @@ namespace {
 Tensor conv_transpose(const Tensor& input, const Tensor& weight, const Tensor& bias, const Ints& stride,
                       const Ints& padding, const Ints& output_padding, std::int64_t groups, const Ints& dilation) {
     return with_batch(input, weight, [&](const Tensor& x) {
-        check_operands(x, weight, bias, groups, true);
-        return convolution_adjoint(x, weight, bias,
-                                   transposed_geometry(x, weight, {stride, padding, dilation, groups}, output_padding));
+        const ConvParameters parameters{stride, padding, dilation, groups};
+        return convolution_adjoint(x, weight, bias, transposed_geometry(x, weight, bias, parameters, output_padding));
     });
 }
 

@@ -39,13 +39,15 @@ struct ConvTail {
 Tensor convolution(Context& context, const Tensor& input, const Tensor& weight, const Tensor& bias,
                    const ConvParameters& parameters, const ConvTail& tail = {});
 
-/// Sizes of the convolution of `input` with `weight`. Throws ArgumentError naming what does not fit.
-backend::ConvGeometry conv_geometry(const Tensor& input, const Tensor& weight, const ConvParameters& parameters);
+/// Sizes of the convolution of `input` with `weight` and `bias` (or undefined). Throws ArgumentError naming what does
+/// not fit.
+backend::ConvGeometry conv_geometry(const Tensor& input, const Tensor& weight, const Tensor& bias,
+                                    const ConvParameters& parameters);
 
 /// Sizes of the convolution whose adjoint is the transposed convolution of `input` with `weight`: its output is our
 /// input. Throws ArgumentError naming what does not fit.
-backend::ConvGeometry transposed_geometry(const Tensor& input, const Tensor& weight, const ConvParameters& parameters,
-                                          const Ints& output_padding);
+backend::ConvGeometry transposed_geometry(const Tensor& input, const Tensor& weight, const Tensor& bias,
+                                          const ConvParameters& parameters, const Ints& output_padding);
 
 /// The adjoint of the convolution `forward`, from the shape of its output to that of its input; `bias` is added to the
 /// result.

@@ -9,6 +9,7 @@
 #include "convert.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/families.hpp"
+#include "kernels/reduce.hpp"
 #include "parallel.hpp"
 
 namespace torch_ir::kernels {
@@ -25,7 +26,7 @@ Tensor weight_gradient(const Tensor& source, const Tensor& grad, const backend::
     const backend::detail::Window window(g);
     const std::int64_t taps = window.taps();
     const std::int64_t pixels = window.pixels();
-    const std::int64_t source_pixels = window.input[0] * window.input[1] * window.input[2];
+    const std::int64_t source_pixels = window.input_pixels();
     const std::int64_t in = g.in_channels / g.groups;
     const std::int64_t out = g.out_channels / g.groups;
     const std::int64_t width = in * taps;
@@ -58,25 +59,9 @@ Tensor weight_gradient(const Tensor& source, const Tensor& grad, const backend::
 
 /// Sums over all dimensions but that of the channels.
 Tensor bias_gradient(const Tensor& grad) {
-    const std::int64_t batch = grad.size(0);
-    const std::int64_t channels = grad.size(1);
-    const Tensor sums = Tensor::zeros({channels}, DType::Float64);
-    if (grad.numel() == 0) return sums.to(grad.dtype());
-    const std::int64_t inner = grad.numel() / (batch * channels);
-    return visit_float(grad.dtype(), "convolution_backward", [&]<class C>(C) {
-        const Tensor g = grad.to(dtype_of<C>()).contiguous();
-        parallel_for(channels, std::max<std::int64_t>(1, parallel_grain / (batch * inner)),
-                     [&](std::int64_t begin, std::int64_t end) {
-                         for (std::int64_t c = begin; c < end; ++c) {
-                             double sum = 0;
-                             for (std::int64_t n = 0; n < batch; ++n)
-                                 for (std::int64_t j = 0; j < inner; ++j)
-                                     sum += static_cast<double>(g.data<C>()[(n * channels + c) * inner + j]);
-                             sums.data<double>()[c] = sum;
-                         }
-                     });
-        return sums.to(grad.dtype());
-    });
+    Ints dims{0};
+    for (std::int64_t d = 2; d < grad.dim(); ++d) dims.push_back(d);
+    return sum(grad, dims, false, {});
 }
 
 /// The gradient of a transposed convolution's input is a convolution of the gradient with the same weight.
@@ -103,8 +88,8 @@ Three convolution_backward(const Tensor& grad_output, const Tensor& input, const
         throw ArgumentError(std::string(op) + ": expected 'grad_output' of the dtype of 'input', found " +
                             describe(grad_output) + " and " + describe(input));
     const ConvParameters parameters{stride, padding, dilation, groups};
-    const backend::ConvGeometry g = transposed ? transposed_geometry(input, weight, parameters, output_padding)
-                                               : conv_geometry(input, weight, parameters);
+    const backend::ConvGeometry g = transposed ? transposed_geometry(input, weight, {}, parameters, output_padding)
+                                               : conv_geometry(input, weight, {}, parameters);
     Ints expected{input.size(0), transposed ? g.in_channels : g.out_channels};
     const Ints& spatial = transposed ? g.input : g.output;
     expected.insert(expected.end(), spatial.begin(), spatial.end());

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/families.hpp"
+#include "kernels/loss.hpp"
 #include "kernels/pointwise.hpp"
 
 namespace torch_ir::kernels {
@@ -22,9 +23,7 @@ Tensor mse_loss_backward(const Tensor& grad_output, const Tensor& self, const Te
 Tensor nll(const char* name, const Tensor& grad_output, const Tensor& self, const Tensor& target, const Tensor& weight,
            std::int64_t reduction, std::int64_t ignore_index, const Tensor& total_weight) {
     const std::string op = name;
-    if (reduction < 0 || reduction > 2)
-        throw ArgumentError(op + ": expected 'reduction' to be 0 (none), 1 (mean) or 2 (sum), found " +
-                            std::to_string(reduction));
+    check_reduction(name, reduction);
     const std::int64_t dim = self.dim() < 2 ? 0 : 1;
     const std::int64_t classes = self.size(dim);
     Ints expected = self.shape();

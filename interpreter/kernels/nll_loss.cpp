@@ -14,12 +14,6 @@ namespace {
 
 using Losses = std::tuple<Tensor, Tensor>;
 
-void check_reduction(const char* op, std::int64_t reduction) {
-    if (reduction < 0 || reduction > 2)
-        throw ArgumentError(std::string(op) + ": expected reduction to be 0 (none), 1 (mean) or 2 (sum), found " +
-                            std::to_string(reduction));
-}
-
 /// Is dimension 1 that of the classes? In a vector it is the only one.
 std::int64_t class_dim(const Tensor& self) { return self.dim() < 2 ? 0 : 1; }
 

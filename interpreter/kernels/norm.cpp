@@ -106,12 +106,17 @@ Ints last_dims(const Ints& normalized_shape) {
     return dims;
 }
 
+/// Where none is given, the machine epsilon of the type that is computed in.
+double rms_epsilon(std::optional<double> eps, DType dtype) {
+    const bool is_double = dtype == DType::Float64 || dtype == DType::Complex128;
+    return eps.value_or(is_double ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon());
+}
+
 /// As rms_norm; the square of a complex number is not that of its magnitude.
 Tensor rms_norm_complex(const Tensor& input, const Ints& normalized_shape, const Tensor& weight,
                         std::optional<double> eps) {
     using C = std::complex<double>;
-    const double epsilon =
-        eps.value_or(input.dtype() == DType::Complex128 ? 2.220446049250313e-16 : 1.1920928955078125e-07);
+    const double epsilon = rms_epsilon(eps, input.dtype());
     const Tensor squares = elementwise<C>(
         DType::Complex128, [](C v) { return v * v; }, input);
     const Tensor square = mean(squares, last_dims(normalized_shape), true, {});
@@ -122,8 +127,7 @@ Tensor rms_norm_complex(const Tensor& input, const Ints& normalized_shape, const
         square, weight);
 }
 
-/// x / sqrt(mean(x²) + eps) · weight over the last dimensions. eps defaults to the machine epsilon of the dtype that is
-/// computed in.
+/// x / sqrt(mean(x²) + eps) · weight over the last dimensions.
 Tensor rms_norm(const Tensor& input, const Ints& normalized_shape, const Tensor& weight, std::optional<double> eps) {
     check_normalized_shape("rms_norm", input, normalized_shape, weight, {});
     if (is_complex(input.dtype())) return rms_norm_complex(input, normalized_shape, weight, eps);
@@ -131,8 +135,7 @@ Tensor rms_norm(const Tensor& input, const Ints& normalized_shape, const Tensor&
         const Tensor x = input.to(dtype_of<C>()).contiguous();
         const Tensor w = vector_of<C>(weight);
         const std::int64_t n = numel_of(normalized_shape);
-        const double epsilon =
-            eps.value_or(input.dtype() == DType::Float64 ? 2.220446049250313e-16 : 1.1920928955078125e-07);
+        const double epsilon = rms_epsilon(eps, input.dtype());
         Tensor y = Tensor::empty(input.shape(), dtype_of<C>());
         const std::int64_t count = n == 0 ? 0 : input.numel() / n;
         parallel_for(count, std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(n, 1)),
@@ -154,8 +157,7 @@ std::tuple<Tensor, Tensor> fused_rms_norm(const Tensor& input, const Ints& norma
                                           std::optional<double> eps) {
     const Tensor y = rms_norm(input, normalized_shape, weight, eps);
     return visit_float(input.dtype(), "_fused_rms_norm", [&]<class C>(C) {
-        const C epsilon = static_cast<C>(
-            eps.value_or(input.dtype() == DType::Float64 ? 2.220446049250313e-16 : 1.1920928955078125e-07));
+        const C epsilon = static_cast<C>(rms_epsilon(eps, input.dtype()));
         const Tensor squares = elementwise<C>(
             dtype_of<C>(), [](C v) { return v * v; }, input);
         const Tensor rstd = elementwise<C>(

@@ -46,19 +46,6 @@ int significand_bits(DType dtype) {
     }
 }
 
-double round_to(DType dtype, double x) {
-    switch (dtype) {
-        case DType::Float32:
-            return static_cast<float>(x);
-        case DType::Float16:
-            return static_cast<double>(static_cast<Float16>(static_cast<float>(x)));
-        case DType::BFloat16:
-            return static_cast<float>(BFloat16(static_cast<float>(x)));
-        default:
-            return x;
-    }
-}
-
 /// One number in [from, to), of the precision of the dtype.
 double draw_uniform(Generator& g, DType dtype, double from, double to) {
     if (dtype == DType::Float64) return g.uniform() * (to - from) + from;

@@ -8,6 +8,7 @@
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
 #include "kernels/move.hpp"
+#include "kernels/reduce_mode.hpp"
 #include "kernels/view.hpp"
 #include "parallel.hpp"
 
@@ -138,8 +139,6 @@ Tensor everywhere(In value, In self, In index) {
     return with_context("scatter", [&] { return Tensor::scalar(value.item(), self.dtype()); }).expand(index.shape());
 }
 
-enum class Reduce { Sum, Prod, Mean, Amax, Amin };
-
 Reduce parse_reduce(const char* op, const std::string& reduce) {
     if (reduce == "sum" || reduce == "add") return Reduce::Sum;
     if (reduce == "prod" || reduce == "multiply") return Reduce::Prod;
@@ -148,42 +147,6 @@ Reduce parse_reduce(const char* op, const std::string& reduce) {
     if (reduce == "amin") return Reduce::Amin;
     throw ArgumentError(std::string(op) + ": expected reduce to be one of sum, prod, mean, amax, amin, found '" +
                         reduce + "'");
-}
-
-template <class C>
-constexpr bool is_complex_type = std::is_same_v<C, std::complex<double>>;
-
-/// What a reduction starts from where the old value does not count.
-template <class C>
-C identity(Reduce reduce) {
-    if constexpr (!is_complex_type<C>) {
-        using Limits = std::numeric_limits<C>;
-        if (reduce == Reduce::Amax) return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
-        if (reduce == Reduce::Amin) return Limits::has_infinity ? Limits::infinity() : Limits::max();
-    }
-    return reduce == Reduce::Prod ? C(1) : C(0);
-}
-
-template <class C>
-void combine(Reduce reduce, C& value, C x) {
-    if constexpr (std::is_same_v<C, std::int64_t>) {  // wraps
-        const auto a = static_cast<std::uint64_t>(value);
-        const auto b = static_cast<std::uint64_t>(x);
-        if (reduce == Reduce::Amax)
-            value = std::max(value, x);
-        else if (reduce == Reduce::Amin)
-            value = std::min(value, x);
-        else
-            value = static_cast<C>(reduce == Reduce::Prod ? a * b : a + b);
-    } else {
-        if constexpr (!is_complex_type<C>) {
-            if (reduce == Reduce::Amax || reduce == Reduce::Amin) {
-                if (std::isnan(x) || (reduce == Reduce::Amax ? x > value : x < value)) value = x;
-                return;
-            }
-        }
-        value = reduce == Reduce::Prod ? value * x : value + x;
-    }
 }
 
 template <class C>

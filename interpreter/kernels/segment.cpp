@@ -2,26 +2,24 @@
 // Reductions over consecutive segments of a dimension, and hashes.
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <limits>
 #include <optional>
 
 #include "half.hpp"
 #include "kernels/families.hpp"
+#include "kernels/reduce_mode.hpp"
 #include "promote.hpp"
 #include "rows.hpp"
 
 namespace torch_ir::kernels {
 namespace {
 
-enum class Reduction : std::uint8_t { Max, Min, Mean, Sum, Prod };
-
-Reduction reduction_of(const std::string& name) {
-    if (name == "max" || name == "amax") return Reduction::Max;
-    if (name == "min" || name == "amin") return Reduction::Min;
-    if (name == "mean") return Reduction::Mean;
-    if (name == "sum") return Reduction::Sum;
-    if (name == "prod") return Reduction::Prod;
+Reduce reduction_of(const std::string& name) {
+    if (name == "max" || name == "amax") return Reduce::Amax;
+    if (name == "min" || name == "amin") return Reduce::Amin;
+    if (name == "mean") return Reduce::Mean;
+    if (name == "sum") return Reduce::Sum;
+    if (name == "prod") return Reduce::Prod;
     throw ArgumentError("segment_reduce: expected 'reduce' to be sum, prod, mean, amax or amin, found '" + name + "'");
 }
 
@@ -74,52 +72,9 @@ Segments make_segments(const Tensor& data, const Tensor& lengths, const Tensor& 
     return s;
 }
 
-template <class C>
-C neutral(Reduction reduction) {
-    switch (reduction) {
-        case Reduction::Max:
-            return -std::numeric_limits<C>::infinity();
-        case Reduction::Min:
-            return std::numeric_limits<C>::infinity();
-        case Reduction::Prod:
-            return 1;
-        case Reduction::Mean:
-        case Reduction::Sum:
-            break;
-    }
-    return 0;
-}
-
-/// As stored in `dtype`: PyTorch rounds every partial result.
-template <class C>
-C rounded(C value, DType dtype) {
-    if constexpr (std::is_same_v<C, float>) {
-        if (dtype == DType::Float16) return static_cast<float>(static_cast<Float16>(value));
-        if (dtype == DType::BFloat16) return static_cast<float>(BFloat16(value));
-    }
-    return value;
-}
-
-template <class C>
-C combine(Reduction reduction, C sum, C value) {
-    if (value != value) return value;
-    switch (reduction) {
-        case Reduction::Max:
-            return std::max(sum, value);
-        case Reduction::Min:
-            return std::min(sum, value);
-        case Reduction::Prod:
-            return sum * value;
-        case Reduction::Mean:
-        case Reduction::Sum:
-            break;
-    }
-    return sum + value;
-}
-
 Tensor segment_reduce(const Tensor& data, const std::string& reduce, const Tensor& lengths, const Tensor& indices,
                       const Tensor& offsets, std::int64_t axis, bool unsafe, const std::optional<Scalar>& initial) {
-    const Reduction reduction = reduction_of(reduce);
+    const Reduce reduction = reduction_of(reduce);
     if (indices.defined())
         throw ArgumentError("segment_reduce: expected 'indices' of None, found " + describe(indices));
     const std::int64_t dim = data.wrap_dim(axis);
@@ -131,16 +86,19 @@ Tensor segment_reduce(const Tensor& data, const std::string& reduce, const Tenso
     return visit_float(data.dtype(), "segment_reduce", [&]<class C>(C) {
         const Tensor x = data.to(dtype_of<C>()).contiguous();
         const Tensor y = Tensor::empty(shape, dtype_of<C>());
-        const C start = rounded(initial ? static_cast<C>(initial->to<double>()) : neutral<C>(reduction), data.dtype());
+        const auto rounded = [&](C v) { return static_cast<C>(round_to(data.dtype(), static_cast<double>(v))); };
+        const C start = rounded(initial ? static_cast<C>(initial->to<double>()) : identity<C>(reduction));
         for (std::int64_t i = 0; i < s.rows * s.per_row; ++i) {
             const std::int64_t begin = s.begin[static_cast<std::size_t>(i)];
             const std::int64_t end = s.end[static_cast<std::size_t>(i)];
             const C* from = x.data<C>() + i / s.per_row * size * inner;
             for (std::int64_t j = 0; j < inner; ++j) {
                 C sum = start;
-                for (std::int64_t k = begin; k < end; ++k)
-                    sum = rounded(combine(reduction, sum, from[k * inner + j]), data.dtype());
-                if (reduction == Reduction::Mean) {
+                for (std::int64_t k = begin; k < end; ++k) {
+                    combine(reduction, sum, from[k * inner + j]);
+                    sum = rounded(sum);  // PyTorch stores every partial result
+                }
+                if (reduction == Reduce::Mean) {
                     if (end > begin)
                         sum /= static_cast<C>(end - begin);
                     else if (!initial)

@@ -118,14 +118,6 @@ inline void write_counts(JsonWriter& json, std::string_view key, const ModelInfo
     json.end_object();
 }
 
-inline void write_paths(JsonWriter& json, std::string_view key, const std::vector<std::string>& paths) {
-    if (paths.empty()) return;
-    json.key(key);
-    json.begin_array();
-    for (const std::string& path : paths) json.value(path);
-    json.end_array();
-}
-
 }  // namespace detail
 
 TORCH_IR_INLINE ModelInfo collect_info(const Model& model) { return detail::InfoCollector(model).collect(); }
@@ -143,8 +135,8 @@ TORCH_IR_INLINE std::string to_json(const ModelInfo& info) {
     detail::write_shapes(json, "input_shapes", info.input_shapes);
     detail::write_shapes(json, "output_shapes", info.output_shapes);
     detail::write_counts(json, "op_distribution", info.op_distribution);
-    detail::write_paths(json, "input_paths", info.input_paths);
-    detail::write_paths(json, "output_paths", info.output_paths);
+    json.texts("input_paths", info.input_paths);
+    json.texts("output_paths", info.output_paths);
     json.member("pytorch_version", info.pytorch_version);
     detail::write_counts(json, "dtypes", info.dtypes);
     detail::write_count(json, "flops", info.flops);

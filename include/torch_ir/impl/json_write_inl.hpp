@@ -478,17 +478,10 @@ inline void write_model(JsonWriter& json, const Model& model) {
     json.member("model_name", model.name);
     json.member("pytorch_version", model.pytorch_version);
     write_symbols(json, model);
-    const auto write_texts = [&](const char* key, const std::vector<std::string>& texts) {
-        if (texts.empty()) return;
-        json.key(key);
-        json.begin_array();
-        for (const std::string& text : texts) json.value(text);
-        json.end_array();
-    };
-    write_texts("guards", model.guards);
+    json.texts("guards", model.guards);
     if (!model.in_spec.empty()) json.member("in_spec", model.in_spec);
     if (!model.out_spec.empty()) json.member("out_spec", model.out_spec);
-    write_texts("forward_arg_names", model.forward_arg_names);
+    json.texts("forward_arg_names", model.forward_arg_names);
     if (!signature_is_implied(model)) writer.write_signature(model.inputs, model.outputs);
     writer.write_tensors("graph_inputs", inputs);
     writer.write_tensors("graph_outputs", outputs);

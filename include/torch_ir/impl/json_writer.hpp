@@ -10,6 +10,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "torch_ir/argument.hpp"
 
@@ -61,6 +62,15 @@ class JsonWriter {
     void member(std::string_view name, const T& content) {
         key(name);
         value(content);
+    }
+
+    /// An array, left out when it is empty.
+    void texts(std::string_view name, const std::vector<std::string>& content) {
+        if (content.empty()) return;
+        key(name);
+        begin_array();
+        for (const std::string& text : content) value(text);
+        end_array();
     }
 
     /// An object of one member: how the format writes what JSON has no type for.
