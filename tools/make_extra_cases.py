@@ -9,72 +9,9 @@ import sys
 
 import torch
 import transformers.integrations.moe  # noqa: F401, registers ops
-from op_cases import name_of, stored, write_cases
+from op_cases import make_case, write_cases
 
 aten = torch.ops.aten
-KINDS = {
-    "Tensor": "tensor", "List[Tensor]": "tensors", "List[Optional[Tensor]]": "optional_tensors", "int": "int", "List[int]": "ints",
-    "float": "float", "List[float]": "floats", "bool": "bool", "List[bool]": "bools", "str": "string", "number": "scalar",
-    "ScalarType": "dtype", "Device": "device", "MemoryFormat": "memory_format", "Layout": "layout",
-}  # fmt: skip
-RANDOM = set("bernoulli cauchy exponential geometric log_normal normal normal_functional poisson rand randint randn random randperm uniform".split())
-
-
-def number(x):
-    return {{bool: "bool", int: "int", float: "float"}[type(x)]: x}
-
-
-def described(kind, value, key, tensors):
-    """The VALUE object of an argument."""
-    if value is None:
-        return {"none": True}
-    if kind == "tensor":
-        return stored(value, key, tensors)
-    if kind in ("tensors", "optional_tensors"):
-        return {kind: [None if t is None else stored(t, f"{key}.{i}", tensors)["tensor"] for i, t in enumerate(value)]}
-    if kind == "scalar":
-        return {kind: number(value)}
-    return {kind: name_of(value) if kind in ("dtype", "device", "memory_format", "layout") else value}
-
-
-def result(value, key, tensors):
-    if isinstance(value, torch.Tensor):
-        return stored(value, key, tensors)
-    if isinstance(value, (list, tuple)):
-        return {"tensors": [stored(t, f"{key}.{i}", tensors)["tensor"] for i, t in enumerate(value)]}
-    return {"none": True} if value is None else number(value)
-
-
-def copied(value):
-    if isinstance(value, torch.Tensor):
-        return value.clone()
-    return [copied(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-
-def make_case(op, args, kwargs, index, tensors):
-    schema = op._schema.arguments
-    given = dict(zip((a.name for a in schema), args)) | kwargs
-    args_json, written = {}, [a.name for a in schema if a.alias_info is not None and a.alias_info.is_write]
-    for a in schema:
-        if a.name in given:
-            kind = KINDS.get(str(a.real_type).removeprefix("Optional[").removesuffix("]") if str(a.real_type).startswith("Optional[") else str(a.real_type))
-            args_json[a.name] = described(kind, copied(given[a.name]), f"{index}.{a.name}", tensors)
-    torch.manual_seed(0)
-    with torch.no_grad():
-        outputs = op(**given)
-    outputs = [] if not op._schema.returns else [outputs] if len(op._schema.returns) == 1 else list(outputs)
-    first = next((v for v in given.values() if isinstance(v, torch.Tensor)), None)
-    flat = [t for v in outputs for t in (v if isinstance(v, (list, tuple)) else [v]) if isinstance(t, torch.Tensor)]
-    exact = not any(t.is_floating_point() or t.is_complex() for t in flat)
-    case = {
-        "id": f"{op}/{index}", "op_type": str(op), "dtype": "none" if first is None else name_of(first.dtype), "source": "extra",
-        "args": args_json, "outputs": [result(v, f"{index}.out{i}", tensors) for i, v in enumerate(outputs)],
-    }  # fmt: skip
-    if written:
-        case["mutated"] = {name: stored(given[name], f"{index}.{name}_after", tensors) for name in written}
-    case |= {"rtol": 0.0 if exact else 2e-5, "atol": 0.0 if exact else 1e-5}
-    case["check"] = "meta" if op._schema.name.removeprefix("aten::").rstrip("_") in RANDOM else "values"
-    return case
 
 
 def t(*shape):

@@ -20,6 +20,22 @@ Tensor product(const Tensor& x, const Tensor& y) {
     return binary<InAny>([](auto a, auto b) { return a * b; })("dropout", x, y);
 }
 
+/// noise · factor + shift, rounded to the dtype.
+Tensor scaled(const Tensor& noise, double factor, double shift) {
+    return visit_rule<InFloatOrComplex>(noise.dtype(), "dropout", [&]<class C>(C) {
+        return elementwise<C>(
+            noise.dtype(), [k = C(factor), b = C(shift)](C n) { return n * k + b; }, noise);
+    });
+}
+
+/// noise / probability, rounded to the dtype.
+Tensor divided(const Tensor& noise, DType dtype, double probability) {
+    return visit_rule<InFloatOrComplex>(dtype, "dropout", [&]<class C>(C) {
+        return elementwise<C>(
+            dtype, [p = C(probability)](C n) { return n / p; }, noise);
+    });
+}
+
 void check_probability(const char* op, double p) {
     if (!(p >= 0 && p <= 1))
         throw ArgumentError(std::string(op) + ": expected p between 0 and 1, found " + std::to_string(p));
@@ -43,17 +59,13 @@ Tensor drop(Context& context, const Form& form, const Tensor& input, double p, b
         noise = Tensor::empty_like(input, input.dtype());
     }
     fill_bernoulli(context, noise, 1 - p);
-    return visit_rule<InFloatOrComplex>(input.dtype(), form.op, [&]<class C>(C) {
-        if (!form.alpha)
-            return elementwise<C>(
-                input.dtype(), [keep = static_cast<float>(1 - p)](C x, C n) { return x * (n / C(keep)); }, input,
-                noise);
-        constexpr double alpha = 1.7580993408473766;
-        const double a = 1 / std::sqrt((alpha * alpha * p + 1) * (1 - p));
-        return elementwise<C>(
-            input.dtype(), [a, p](C x, C n) { return x * (n * C(a)) + ((n - C(1)) * C(alpha * a) + C(alpha * a * p)); },
-            input, noise);
-    });
+    // Every step is rounded to the dtype.
+    const DType dtype = input.dtype();
+    if (!form.alpha) return product(input, divided(noise, dtype, 1 - p));
+    constexpr double alpha = 1.7580993408473766;
+    const double a = 1 / std::sqrt((alpha * alpha * p + 1) * (1 - p));
+    const Tensor shift = scaled(scaled(scaled(noise, 1, -1), alpha * a, 0), 1, alpha * a * p);
+    return binary<InAny>([](auto x, auto b) { return x + b; })(form.op, product(input, scaled(noise, a, 0)), shift);
 }
 
 /// The result and the bool mask of what was kept.
@@ -65,14 +77,8 @@ std::tuple<Tensor, Tensor> native_dropout(Context& context, const Tensor& input,
         return {input.clone(), mask};
     }
     fill_bernoulli(context, mask, 1 - p);
-    const double scale = p == 1 ? 0 : 1 / (1 - p);
-    return {visit_rule<InFloatOrComplex>(input.dtype(), "native_dropout",
-                                         [&]<class C>(C) {
-                                             return elementwise<C>(
-                                                 input.dtype(), [k = C(scale)](C x, C keep) { return x * keep * k; },
-                                                 input, mask);
-                                         }),
-            mask};
+    if (p == 1) return {product(input, Tensor::zeros({}, input.dtype())), mask};
+    return {product(input, divided(mask, input.dtype(), 1 - p)), mask};
 }
 
 Tensor native_dropout_backward(const Tensor& grad_output, const Tensor& mask, double scale) {
@@ -81,6 +87,9 @@ Tensor native_dropout_backward(const Tensor& grad_output, const Tensor& mask, do
             grad_output.dtype(), [k = C(scale)](C g, C keep) { return g * (keep * k); }, grad_output, mask);
     });
 }
+
+/// Not fused with an addition that follows.
+[[gnu::noinline]] double rounded_product(double a, double b) { return a * b; }
 
 /// self where positive, else self · noise; in training the noise is drawn, otherwise the mean slope stands for it.
 Tensor leaky(Context& context, const Tensor& self, const Tensor& noise, const Scalar& lower, const Scalar& upper,
@@ -96,11 +105,17 @@ Tensor leaky(Context& context, const Tensor& self, const Tensor& noise, const Sc
             return elementwise<C>(
                 self.dtype(), [k = static_cast<C>((low + high) / 2)](C x) { return x > C(0) ? x : x * k; }, self);
         const Tensor input = self.to(DType::Float64).contiguous();
-        const Tensor slopes = Tensor::empty(self.shape(), self.dtype());
+        const Tensor slopes = Tensor::empty(self.shape(), dtype_of<C>());  // not rounded in a product
         const double* next = input.data<double>();
-        fill_random(context, slopes,
-                    [&](Generator& g) { return *next++ <= 0 ? g.uniform() * (high - low) + low : 1.0; });
-        if (noise.defined()) noise.copy_from(slopes);
+        const double first = static_cast<C>(low), last = static_cast<C>(high);
+        fill_random(context, slopes, [&](Generator& g) {
+            return *next++ <= 0 ? rounded_product(g.uniform(), last - first) + first : 1.0;
+        });
+        if (noise.defined() && noise.is_dense())  // as in PyTorch, in the order of memory
+            Tensor(noise.storage(), noise.dtype(), {noise.numel()}, {1}, noise.offset())
+                .copy_from(slopes.reshape({-1}));
+        else if (noise.defined())
+            noise.copy_from(slopes);
         return elementwise<C>(
             self.dtype(), [](C x, C k) { return x * k; }, self, slopes);
     });

@@ -10,6 +10,7 @@
 
 #include "elementwise.hpp"
 #include "half.hpp"
+#include "kernels/box_muller.hpp"
 #include "kernels/families.hpp"
 #include "promote.hpp"
 
@@ -46,11 +47,17 @@ int significand_bits(DType dtype) {
     }
 }
 
-/// One number in [from, to), of the precision of the dtype.
+/// One number in [from, to) of the dtype. Fused multiply-adds here and below are those that PyTorch's compiler makes;
+/// what rounds up to `to` becomes `from`.
 double draw_uniform(Generator& g, DType dtype, double from, double to) {
-    if (dtype == DType::Float64) return g.uniform() * (to - from) + from;
-    const auto low = static_cast<float>(from);
-    return g.uniform_float(significand_bits(dtype)) * static_cast<float>(to - from) + low;
+    double value;
+    if (dtype == DType::Float64) {
+        value = std::fma(g.uniform(), to - from, from);
+    } else {
+        const auto low = static_cast<float>(from);
+        value = round_to(dtype, std::fma(g.uniform_float(), static_cast<float>(to) - low, low));
+    }
+    return value >= round_to(dtype, to) ? round_to(dtype, from) : value;
 }
 
 /// The real and imaginary parts of a dense complex tensor, as a tensor of their own.
@@ -64,23 +71,10 @@ void fill_uniform(Context& context, In out, double from, double to) {
     if (!(from <= to))
         throw ArgumentError("uniform: expected from <= to, found from " + std::to_string(from) + " and to " +
                             std::to_string(to));
-    const double low = round_to(out.dtype(), from), high = round_to(out.dtype(), to);
-    if (!std::isfinite(high - low))
+    if (!std::isfinite(round_to(out.dtype(), to) - round_to(out.dtype(), from)))
         throw ArgumentError("uniform: expected a finite range in " + std::string(name(out.dtype())) + ", found from " +
                             std::to_string(from) + " and to " + std::to_string(to));
-    fill_random(context, out, [&](Generator& g) { return draw_uniform(g, out.dtype(), low, high); });
-}
-
-/// Box-Muller on eight pairs: uniform numbers (i, i + 8) become normal ones. Every step is rounded to the dtype.
-void make_normal(double* x, DType dtype, double mean, double std) {
-    const auto r = [dtype](double v) { return round_to(dtype, v); };
-    for (int j = 0; j < 8; ++j) {
-        const double u1 = r(1 - x[j]), u2 = x[j + 8];
-        const double radius = r(std::sqrt(r(-2 * r(std::log(u1)))));
-        const double theta = r(2 * std::numbers::pi * u2);
-        x[j] = r(r(r(radius * r(std::cos(theta))) * std) + mean);
-        x[j + 8] = r(r(r(radius * r(std::sin(theta))) * std) + mean);
-    }
+    fill_random(context, out, [&](Generator& g) { return draw_uniform(g, out.dtype(), from, to); });
 }
 
 void fill_normal(Context& context, In out, double mean, double std) {
@@ -90,21 +84,20 @@ void fill_normal(Context& context, In out, double mean, double std) {
         return fill_normal(context, parts_of(out), 0, std / std::numbers::sqrt2);
     significand_bits(dtype);
     if (out.numel() < 16 || !out.is_contiguous())
-        return fill_random(context, out, [=](Generator& g) { return g.normal() * std + mean; });
-    std::vector<double> values(static_cast<std::size_t>(out.numel()));
-    {
-        Generator& generator = generator_of(context);
-        const std::scoped_lock lock(generator.mutex);
-        const double m = round_to(dtype, mean), s = round_to(dtype, std);
-        for (double& value : values) value = draw_uniform(generator, dtype, 0, 1);
-        for (std::size_t i = 0; i + 16 <= values.size(); i += 16) make_normal(&values[i], dtype, m, s);
-        if (values.size() % 16 != 0) {  // the last 16 are drawn anew
-            double* const last = values.data() + values.size() - 16;
-            for (int j = 0; j < 16; ++j) last[j] = draw_uniform(generator, dtype, 0, 1);
-            make_normal(last, dtype, m, s);
+        return fill_random(context, out, [=](Generator& g) { return std::fma(g.normal(), std, mean); });
+    const auto fill = [&]<class C>(C) {
+        std::vector<C> values(static_cast<std::size_t>(out.numel()));
+        {
+            Generator& generator = generator_of(context);
+            const std::scoped_lock lock(generator.mutex);
+            fill_normal_blocks<C>(generator, values, static_cast<C>(mean), static_cast<C>(std), item_size(dtype) == 2);
         }
-    }
-    store(dtype, out.raw(), 1, Compute::Double, values.data(), out.numel());
+        store(dtype, out.raw(), 1, compute_of<C>(), values.data(), out.numel());
+    };
+    if (dtype == DType::Float64)
+        fill(double{});
+    else
+        fill(float{});
 }
 
 /// Whole numbers in [low, low + range); range 0 stands for 2^64.
@@ -112,7 +105,8 @@ void fill_integers(Context& context, In out, std::int64_t low, std::uint64_t ran
     const bool wide = range == 0 || range >= std::uint64_t{1} << 28;
     fill_random(context, out, [=](Generator& g) {
         const std::uint64_t value = wide ? g.random64() : g.random();
-        return static_cast<std::int64_t>((range == 0 ? value : value % range) + static_cast<std::uint64_t>(low));
+        if (range == 0) return static_cast<std::int64_t>(value);
+        return static_cast<std::int64_t>(value % range + static_cast<std::uint64_t>(low));
     });
 }
 
@@ -240,22 +234,26 @@ Tensor normal_like(Context& context, In self, double mean, double std, None) {
     return out;
 }
 
-/// Standard normal numbers times std plus mean, over the shape both broadcast to.
+/// Standard normal numbers times std, rounded, plus mean, over the shape both broadcast to.
 Tensor normal(Context& context, In mean, In std) {
     const Tensor out = Tensor::empty(broadcast_shapes(mean.shape(), std.shape()),
                                      mean.is_wrapped_number() ? std.dtype() : mean.dtype());
     if (is_complex(std.dtype())) throw ArgumentError("normal: expected std of real dtype, found " + describe(std));
-    fill_normal(context, out, 0, 1);
-    return visit_float(out.dtype(), "normal", [&]<class C>(C) {
-        return elementwise<C>(
-            out.dtype(),
-            [](C z, C s, C m) {
-                if (!(s >= C(0)))
-                    throw ArgumentError("normal: expected std to be at least 0, found " + std::to_string(s));
-                return z * s + m;
-            },
-            out, std, mean);
+    fill_normal(context, out, 0, std.is_wrapped_number() ? std.item().to<double>() : 1);
+    visit_float(out.dtype(), "normal", [&]<class C>(C) {
+        if (!std.is_wrapped_number())
+            elementwise_into<C>(
+                out,
+                [](C z, C s) {
+                    if (!(s >= C(0)))
+                        throw ArgumentError("normal: expected std to be at least 0, found " + std::to_string(s));
+                    return z * s;
+                },
+                out, std);
+        elementwise_into<C>(
+            out, [](C z, C m) { return z + m; }, out, mean);
     });
+    return out;
 }
 
 /// `draw(generator)` for every element of a tensor like `self`.
@@ -278,12 +276,13 @@ Tensor cauchy(Context& context, In self, double median, double sigma, None) {
         throw ArgumentError("cauchy: expected sigma to be greater than 0, found " + std::to_string(sigma));
     return draw_like(context, "cauchy", self, [=](Generator& g) {
         constexpr double eps = std::numeric_limits<double>::epsilon();
-        return median + sigma * std::tan(std::numbers::pi * (std::clamp(g.uniform(), eps, 1 - eps) - .5));
+        return std::fma(sigma, std::tan(std::numbers::pi * (std::clamp(g.uniform(), eps, 1 - eps) - .5)), median);
     });
 }
 Tensor log_normal(Context& context, In self, double mean, double std, None) {
     if (!(std > 0)) throw ArgumentError("log_normal: expected std to be greater than 0, found " + std::to_string(std));
-    return draw_like(context, "log_normal", self, [=](Generator& g) { return std::exp(g.normal() * std + mean); });
+    return draw_like(context, "log_normal", self,
+                     [=](Generator& g) { return std::exp(std::fma(g.normal(), std, mean)); });
 }
 Tensor geometric(Context& context, In self, double p, None) {
     if (!(p > 0 && p < 1)) throw ArgumentError("geometric: expected p between 0 and 1, found " + std::to_string(p));
@@ -293,10 +292,9 @@ Tensor geometric(Context& context, In self, double p, None) {
 }
 
 /// 1 with the probability that `p` holds for the element.
-Tensor bernoulli_tensor(Context& context, In self, In p, None) {
+void fill_bernoulli_from(Context& context, In out, In p) {
     if (!is_floating_point(p.dtype()))
         throw UnsupportedError("bernoulli is not defined for probabilities " + describe(p));
-    const Tensor out = Tensor::empty_like(self, self.dtype());
     const Tensor probabilities = Tensor::empty_strided(out.shape(), out.strides(), DType::Float64);
     probabilities.copy_from(p);
     const double* next = probabilities.data<double>();
@@ -306,14 +304,34 @@ Tensor bernoulli_tensor(Context& context, In self, In p, None) {
             throw ArgumentError("bernoulli: expected p between 0 and 1, found " + std::to_string(*next));
         return wide ? g.uniform() < *next++ : g.uniform_float() < static_cast<float>(*next++);
     });
+}
+void check_bernoulli(double p) {
+    if (!(p >= 0 && p <= 1)) throw ArgumentError("bernoulli: expected p between 0 and 1, found " + std::to_string(p));
+}
+
+Tensor bernoulli_tensor(Context& context, In self, In p, None) {
+    const Tensor out = Tensor::empty_like(self, self.dtype());
+    fill_bernoulli_from(context, out, p);
     return out;
 }
-Tensor bernoulli(Context& context, In self, None none) { return bernoulli_tensor(context, self, self, none); }
+// These two give row-major tensors.
+Tensor bernoulli(Context& context, In self, None) {
+    const Tensor out = Tensor::empty(self.shape(), self.dtype());
+    fill_bernoulli_from(context, out, self);
+    return out;
+}
 Tensor bernoulli_p(Context& context, In self, double p, None) {
-    if (!(p >= 0 && p <= 1)) throw ArgumentError("bernoulli: expected p between 0 and 1, found " + std::to_string(p));
-    const Tensor out = Tensor::empty_like(self, self.dtype());
+    check_bernoulli(p);
+    const Tensor out = Tensor::empty(self.shape(), self.dtype());
     fill_bernoulli(context, out, p);
     return out;
+}
+Tensor bernoulli_into(Context& context, In self, double p, None) {
+    check_bernoulli(p);
+    const Tensor out = Tensor::empty_like(self, self.dtype());
+    fill_bernoulli(context, out, p);
+    self.copy_from(out);
+    return self;
 }
 
 /// Draws without replacement: the elements whose p / q are largest, q exponentially distributed.
@@ -486,6 +504,7 @@ void register_random(Registry& r) {
     r.add("geometric(Tensor self, float p, *, Generator? generator=None) -> Tensor", geometric);
     r.add("bernoulli(Tensor self, *, Generator? generator=None) -> Tensor", bernoulli);
     r.add("bernoulli.p(Tensor self, float p, *, Generator? generator=None) -> Tensor", bernoulli_p);
+    r.add("bernoulli_.float(Tensor(a!) self, float p=0.5, *, Generator? generator=None) -> Tensor(a!)", bernoulli_into);
     r.add("bernoulli.Tensor(Tensor self, Tensor p, *, Generator? generator=None) -> Tensor", bernoulli_tensor);
     r.add(
         "multinomial(Tensor self, SymInt num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor",
