@@ -7,7 +7,7 @@
 import sys
 
 import torch
-from op_cases import name_of, stored, write_cases
+from op_cases import name_of, number, stored, write_cases
 
 TOLERANCES = {torch.float32: (1.3e-6, 1e-5), torch.float64: (1e-7, 1e-7), torch.bfloat16: (1.6e-2, 1e-5), torch.complex64: (1e-4, 1e-5)}
 FLOATS = (torch.float32, torch.float64, torch.bfloat16)
@@ -23,8 +23,7 @@ def described(value, key, tensors):
         return {"dtype": name_of(value)}
     if isinstance(value, list):
         return {"bools" if isinstance(value[0], bool) else "ints": value}
-    kinds = {bool: "bool", str: "string", int: "int", float: "float"}
-    return {kinds[type(value)]: value}
+    return {"string": value} if isinstance(value, str) else number(value)
 
 
 def converted(value, dtype):
@@ -145,6 +144,94 @@ def write_others(directory):
     write(directory, aten.hash_tensor.default, [dict(self=data), dict(self=data, dim=[1], keepdim=True)])
 
 
+def short_calls():
+    """(op, arguments…): gradients of resizing, padding, losses, distances, bags, segments and views."""
+    aten = torch.ops.aten
+    for op in (aten.upsample_bilinear2d_backward, aten.upsample_bicubic2d_backward, aten._upsample_bilinear2d_aa_backward,
+               aten._upsample_bicubic2d_aa_backward, aten._upsample_lanczos2d_aa_backward):
+        yield op.default, rand(1, 2, 3, 5), [3, 5], [1, 2, 4, 2], False
+        yield op.default, rand(1, 2, 5, 3), [5, 3], [1, 2, 2, 4], True, None, 1.5
+    yield aten.upsample_linear1d_backward.default, rand(1, 2, 5), [5], [1, 2, 3], False
+    yield aten.upsample_trilinear3d_backward.default, rand(1, 1, 3, 2, 4), [3, 2, 4], [1, 1, 2, 3, 2], True
+    for name in ("upsample_nearest", "_upsample_nearest_exact"):
+        for sizes in ([5], [5, 2], [5, 2, 3]):
+            op = getattr(aten, f"{name}{len(sizes)}d_backward").default
+            yield op, rand(1, 2, *sizes), sizes, [1, 2, *[3, 4, 2][: len(sizes)]], 1.6
+    for mode, padding, align in ((0, 0, False), (0, 1, True), (0, 2, False), (1, 0, False), (2, 2, True)):
+        yield aten.grid_sampler_2d_backward.default, rand(1, 2, 2, 3), rand(1, 2, 3, 4), rand(1, 2, 3, 2), mode, padding, align, [True, True]
+    yield aten.grid_sampler_3d_backward.default, rand(1, 1, 2, 1, 3), rand(1, 1, 2, 3, 4), rand(1, 2, 1, 3, 3), 0, 2, True, [True, False]
+    yield aten.affine_grid_generator_backward.default, rand(2, 2, 3, 2), [2, 1, 2, 3], False
+    yield aten.affine_grid_generator_backward.default, rand(1, 2, 2, 3, 3), [1, 1, 2, 2, 3], True
+    for name in ("reflection", "replication"):
+        for dims in (1, 2, 3):
+            padding, x = [1, 2, 0, 1, 2, 1][: 2 * dims], rand(2, *[3, 2, 3][:dims][::-1])
+            grad = rand(*getattr(aten, f"{name}_pad{dims}d").default(x, padding).shape)
+            yield getattr(aten, f"{name}_pad{dims}d_backward").default, grad, x, padding
+    x, y, one = rand(3, 4), rand(3, 4), torch.tensor(0.75, dtype=torch.double)
+    for op, *more in ((aten.smooth_l1_loss_backward, 0.5), (aten.huber_loss_backward, 0.75), (aten.soft_margin_loss_backward,)):
+        yield op.default, rand(3, 4), x, y.sign(), 0, *more
+        yield op.default, one, x, y.sign(), 1, *more
+    for weight, reduction in ((None, 1), (rand(3, 4).abs(), 0)):
+        yield aten.binary_cross_entropy_backward.default, rand(3, 4) if reduction == 0 else one, x.sigmoid(), y.sigmoid(), weight, reduction
+    labels = torch.tensor([0, 3, 1])
+    for p, weight, reduction in ((1, None, 1), (2, rand(4).abs(), 0)):
+        yield aten.multi_margin_loss_backward.default, rand(3) if reduction == 0 else one, x, labels, p, 0.5, weight, reduction
+    many = torch.tensor([[0, 2, -1, 1], [3, -1, 0, 0], [-1, 0, 1, 2]])
+    yield aten.multilabel_margin_loss_backward.default, one, x, many, 1, aten.multilabel_margin_loss_forward.default(x, many, 1)[1]
+    log_probs = rand(5, 2, 4).log_softmax(-1)
+    for targets, zero in ((torch.tensor([[1, 1, 3], [2, 1, 0]]), False), (torch.tensor([2, 2, 2, 2, 2]), True)):
+        loss, alpha = aten._ctc_loss.default(log_probs, targets, [5, 3], [3, 2], 0, zero)
+        yield aten._ctc_loss_backward.default, rand(2), log_probs, targets, [5, 3], [3, 2], loss, alpha, 0, zero
+    lengths = torch.tensor([5, 3]), torch.tensor([3, 2])
+    yield aten._ctc_loss_backward.Tensor, rand(2), log_probs, targets, *lengths, loss, alpha, 0, zero
+    for a, b, p in ((rand(3, 2), rand(4, 2), 2.0), (rand(2, 1, 3, 2), rand(2, 2, 2), 1.5), (rand(2, 3), rand(2, 3), 1.0), (rand(2, 3), rand(2, 3), torch.inf)):
+        distances = aten._cdist_forward.default(a, b, p, None)
+        yield aten._cdist_backward.default, rand(*distances.shape), a, b, p, distances
+        yield aten._pdist_backward.default, rand(3), x, p, aten._pdist_forward.default(x, p)
+    yield aten.embedding_backward.default, rand(4, 3), torch.tensor([1, 2, 2, 0]), 4, 0, True, False
+    indices, offsets, table = torch.tensor([1, 4, 2, 2, 0, 1]), torch.tensor([0, 2, 2, 5]), rand(5, 3)
+    for mode, weights, by_freq in ((0, rand(6), False), (1, None, True), (2, None, False)):
+        state = aten._embedding_bag.default(table, indices, offsets, by_freq, mode, False, weights, False, 0)[1:]
+        yield aten._embedding_bag_backward.default, rand(4, 3), indices, offsets, *state, 5, by_freq, mode, False, weights, 0
+        yield aten._embedding_bag_dense_backward.default, rand(4, 3), indices, *state, 5, by_freq, mode, weights, 0
+    bags = torch.tensor([0, 0, 2, 2, 2, 3])
+    yield aten._embedding_bag_per_sample_weights_backward.default, rand(4, 3), table, indices, offsets, bags, 0, 2
+    data = torch.tensor([[1.0, 0.0], [2.0, 3.0], [-1.0, 3.0], [0.5, -2.0], [0.5, 1.0]], dtype=torch.double)
+    for reduce in ("sum", "mean", "max", "min", "prod"):
+        rows = torch.tensor([2, 0, 3])
+        result = aten.segment_reduce.default(data, reduce, lengths=rows)
+        yield aten._segment_reduce_backward.default, rand(3, 2), result, data, reduce, {"lengths": rows}
+    g = rand(1, 4)
+    norms = aten._weight_norm_interface.default(x, g, 1)[1]
+    for op in (aten._weight_norm_interface_backward, aten._weight_norm_differentiable_backward):
+        yield op.default, rand(3, 4), x, g, norms, 1
+    mask = torch.tensor([[True, False, True, False]] * 3)
+    yield aten._masked_softmax_backward.default, rand(3, 4), x.masked_fill(mask, -torch.inf).softmax(1), mask, 1
+    yield aten.glu_jvp.default, aten.glu.default(x, 1), x, y, 1
+    yield aten.infinitely_differentiable_gelu_backward.default, y, x
+    for training in (True, False):
+        yield aten.rrelu_with_noise_backward.default, y, x, torch.rand(3, 4).double(), 0.125, 0.25, training, False
+    yield aten.unfold_backward.default, rand(2, 3, 3), [2, 7], 1, 3, 2
+    yield aten.trace_backward.default, one, [3, 2]
+    yield aten.masked_select_backward.default, rand(6), x, mask
+    for factors in (x, x * torch.tensor([1.0, 0.0, 1.0, 0.0])):
+        yield aten.cumprod_backward.default, y, factors, 1, factors.cumprod(1)
+    yield aten.gather_backward.default, rand(2, 4), x, 0, torch.tensor([[0, 1, 2, 0], [0, 2, 2, 1]]), False
+    yield aten.value_selecting_reduction_backward.default, rand(3), 1, torch.tensor([3, 0, 0]), [3, 4], False
+    yield aten.cummaxmin_backward.default, y, x, torch.tensor([[0, 0, 2, 2]] * 3), 1
+    spread = rand(3).abs()
+    yield aten.batch_norm_backward.default, rand(2, 3, 2), rand(2, 3, 2), rand(3), rand(3), spread, rand(3), spread, True, 1e-3, [True] * 3, torch.zeros(0, dtype=torch.uint8)
+
+
+def write_short(directory):
+    by_op = {}
+    for op, *args in short_calls():
+        options = args.pop() if isinstance(args[-1], dict) else {}
+        by_op.setdefault(op, []).append(dict(zip((a.name for a in op._schema.arguments), args)) | options)
+    for op, calls in by_op.items():
+        write(directory, op, calls, (torch.float32, torch.float64), True)
+
+
 def main(directory):
     torch.manual_seed(0)
     grad = rand(3, 7)
@@ -179,6 +266,7 @@ def main(directory):
     write_losses(directory)
     write_attention(directory)
     write_others(directory)
+    write_short(directory)
 
 
 if __name__ == "__main__":

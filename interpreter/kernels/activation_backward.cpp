@@ -108,6 +108,15 @@ Tensor leaky_relu_backward(In grad_output, In self, const Scalar& negative_slope
     });
 }
 
+Tensor rrelu_with_noise_backward(In grad_output, In self, In noise, const Scalar& lower, const Scalar& upper,
+                                 bool training, bool self_is_result) {
+    const auto low = lower.to<double>(), high = upper.to<double>();
+    if (training && high - low > 1e-6)
+        return gradient("rrelu_with_noise_backward", grad_output, noise,
+                        [](auto) { return [](auto g, auto n) { return g * n; }; });
+    return leaky_relu_backward(grad_output, self, Scalar((low + high) / 2), self_is_result);
+}
+
 Tensor elu_backward(In grad_output, const Scalar& alpha, const Scalar& scale, const Scalar& input_scale, bool is_result,
                     In self_or_result) {
     return gradient("elu_backward", grad_output, self_or_result, [&]<class C>(C) {
@@ -223,6 +232,26 @@ Tensor glu_backward(In grad_output, In self, std::int64_t dim) {
     });
 }
 
+/// How glu(x) moves when x moves by dx.
+Tensor glu_jvp(In glu, In x, In dx, std::int64_t dim) {
+    const std::int64_t d = x.wrap_dim(dim);
+    const std::int64_t half = x.dim() == 0 ? 0 : x.size(d) / 2;
+    Ints expected = x.shape();
+    if (x.dim() > 0) expected[static_cast<std::size_t>(d)] = half;
+    if (x.dim() == 0 || x.size(d) % 2 != 0 || dx.shape() != x.shape() || glu.shape() != expected)
+        throw ArgumentError("glu_jvp: 'glu' " + describe(glu) + " or 'dx' " + describe(dx) + " do not fit 'x' " +
+                            describe(x));
+    return visit_float(x.dtype(), "glu_jvp", [&]<class C>(C) {
+        return elementwise<C>(
+            x.dtype(),
+            [](C y, C b, C da, C db) {
+                const C s = vmath::sigmoid(b);
+                return da * s + y * (db - s * db);
+            },
+            glu, x.narrow(d, half, half), dx.narrow(d, 0, half), dx.narrow(d, half, half));
+    });
+}
+
 }  // namespace
 
 void register_activation_backward(Registry& r) {
@@ -236,6 +265,13 @@ void register_activation_backward(Registry& r) {
           hardtanh_backward);
     r.add("leaky_relu_backward(Tensor grad_output, Tensor self, Scalar negative_slope, bool self_is_result) -> Tensor",
           leaky_relu_backward);
+    r.add(
+        "rrelu_with_noise_backward(Tensor grad_output, Tensor self, Tensor noise, Scalar lower, Scalar upper, bool "
+        "training, bool self_is_result) -> Tensor",
+        rrelu_with_noise_backward);
+    r.add("infinitely_differentiable_gelu_backward(Tensor grad, Tensor self) -> Tensor",
+          [](In grad, In self) { return gelu_backward(grad, self, "none"); });
+    r.add("glu_jvp(Tensor glu, Tensor x, Tensor dx, int dim) -> Tensor", glu_jvp);
     r.add(
         "elu_backward(Tensor grad_output, Scalar alpha, Scalar scale, Scalar input_scale, bool is_result, Tensor "
         "self_or_result) -> Tensor",

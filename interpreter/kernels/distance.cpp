@@ -154,6 +154,77 @@ Tensor pdist(const Tensor& self, double p) {
     });
 }
 
+/// The derivative of the p-norm `norm` of a difference by one of its elements `d`.
+template <class C>
+C norm_slope(C d, C norm, double p) {
+    const C sign = d > C(0) ? C(1) : d < C(0) ? C(-1) : C(0);
+    if (p == 0) return 0;
+    if (p == 1) return sign;
+    if (std::isinf(p)) return std::fabs(d) == norm ? sign : C(0);
+    if (norm == C(0) || (d == C(0) && p < 1)) return 0;
+    if (p == 2) return d / norm;
+    const C exponent = static_cast<C>(p - 1);
+    return sign * std::pow(std::fabs(d), exponent) / std::pow(norm, exponent);
+}
+
+/// The gradient of x1.
+Tensor cdist_backward(const Tensor& grad, const Tensor& x1, const Tensor& x2, double p, const Tensor& cdist) {
+    require_vectors("_cdist_backward", x1, x2);
+    const std::int64_t rows1 = x1.size(-2), rows2 = x2.size(-2), length = x1.size(-1);
+    const Ints batch1(x1.shape().begin(), x1.shape().end() - 2), batch2(x2.shape().begin(), x2.shape().end() - 2);
+    const Ints batch = broadcast_shapes(batch1, batch2);
+    const auto with = [&](std::int64_t rows, std::int64_t columns) {
+        Ints shape = batch;
+        shape.insert(shape.end(), {rows, columns});
+        return shape;
+    };
+    for (const Tensor* t : {&grad, &cdist})
+        if (t->shape() != with(rows1, rows2))
+            throw ArgumentError("_cdist_backward: expected 'grad' and 'cdist' of shape " +
+                                to_string(with(rows1, rows2)) + ", found " + describe(*t));
+    return visit_float(x1.dtype(), "_cdist_backward", [&]<class C>(C) {
+        const auto plain = [](const Tensor& t, const Ints& shape) {
+            return t.expand(shape).to(dtype_of<C>()).contiguous();
+        };
+        const Tensor a = plain(x1, with(rows1, length)), b = plain(x2, with(rows2, length));
+        const Tensor g = plain(grad, grad.shape()), norms = plain(cdist, cdist.shape());
+        const Tensor result = Tensor::zeros(a.shape(), dtype_of<C>());
+        for (std::int64_t i = 0; i < numel_of(batch) * rows1; ++i)
+            for (std::int64_t j = 0; j < rows2; ++j) {
+                const C* const other = b.data<C>() + (i / rows1 * rows2 + j) * length;
+                const C factor = g.data<C>()[i * rows2 + j], norm = norms.data<C>()[i * rows2 + j];
+                for (std::int64_t k = i * length; k < (i + 1) * length; ++k)
+                    result.data<C>()[k] += factor * norm_slope(a.data<C>()[k] - other[k - i * length], norm, p);
+            }
+        return result.to(x1.dtype());
+    });
+}
+
+Tensor pdist_backward(const Tensor& grad, const Tensor& self, double p, const Tensor& pdist) {
+    if (self.dim() != 2)
+        throw ArgumentError("_pdist_backward: expected self to have 2 dimensions, found " + describe(self));
+    const std::int64_t n = self.size(0), length = self.size(1);
+    for (const Tensor* t : {&grad, &pdist})
+        if (t->numel() != n * (n - 1) / 2)
+            throw ArgumentError("_pdist_backward: expected 'grad' and 'pdist' of " + std::to_string(n * (n - 1) / 2) +
+                                " elements, found " + describe(*t));
+    return visit_float(self.dtype(), "_pdist_backward", [&]<class C>(C) {
+        const auto plain = [](const Tensor& t) { return t.to(dtype_of<C>()).contiguous(); };
+        const Tensor x = plain(self), g = plain(grad), norms = plain(pdist);
+        const Tensor result = Tensor::zeros(self.shape(), dtype_of<C>());
+        std::int64_t pair = 0;
+        for (std::int64_t i = 0; i < n; ++i)
+            for (std::int64_t j = i + 1; j < n; ++j, ++pair)
+                for (std::int64_t k = 0; k < length; ++k) {
+                    const C d = x.data<C>()[i * length + k] - x.data<C>()[j * length + k];
+                    const C slope = g.data<C>()[pair] * norm_slope(d, norms.data<C>()[pair], p);
+                    result.data<C>()[i * length + k] += slope;
+                    result.data<C>()[j * length + k] -= slope;
+                }
+        return result.to(self.dtype());
+    });
+}
+
 Tensor euclidean_dist(const Tensor& x1, const Tensor& x2) { return cdist_forward(x1, x2, 2, std::nullopt); }
 
 /// a × b of vectors of three along `dim`.
@@ -229,6 +300,8 @@ void register_distance(Registry& r) {
         pairwise_distance);
     r.add("cdist(Tensor x1, Tensor x2, float p=2., int? compute_mode=None) -> Tensor", cdist_forward);
     r.add("_cdist_forward(Tensor x1, Tensor x2, float p, int? compute_mode) -> Tensor", cdist_forward);
+    r.add("_cdist_backward(Tensor grad, Tensor x1, Tensor x2, float p, Tensor cdist) -> Tensor", cdist_backward);
+    r.add("_pdist_backward(Tensor grad, Tensor self, float p, Tensor pdist) -> Tensor", pdist_backward);
     r.add("_euclidean_dist(Tensor x1, Tensor x2) -> Tensor", euclidean_dist);
     r.add("pdist(Tensor self, float p=2.) -> Tensor", pdist);
     r.add("_pdist_forward(Tensor self, float p=2.) -> Tensor", pdist);

@@ -180,6 +180,127 @@ Tensor embedding_dense_backward(In grad_output, In indices, std::int64_t num_wei
     return result;
 }
 
+Tensor embedding_backward(In grad, In indices, std::int64_t num_weights, std::int64_t padding_idx,
+                          bool scale_grad_by_freq, bool sparse) {
+    if (sparse) throw UnsupportedError("embedding_backward: sparse gradients are not supported");
+    return embedding_dense_backward(grad, indices, num_weights, padding_idx, scale_grad_by_freq);
+}
+
+/// The bag that each of the `count` indices is in.
+Tensor bag_numbers(const char* op, In offsets, std::int64_t count) {
+    const Tensor starts = to_indices(op, offsets);
+    const Tensor result = Tensor::empty({count}, DType::Int64);
+    const auto* begin = starts.data<std::int64_t>();
+    for (std::int64_t i = 0; i < count; ++i)
+        result.data<std::int64_t>()[i] = std::upper_bound(begin, begin + starts.numel(), i) - begin - 1;
+    return result;
+}
+
+/// By what PyTorch divides the gradient of each row: for the i-th row that occurs, the count of the i-th of the sorted
+/// indices (not of the row itself).
+std::vector<std::int64_t> bag_frequencies(In index, const std::vector<std::int64_t>& counts) {
+    Ints sorted(index.data<std::int64_t>(), index.data<std::int64_t>() + index.numel());
+    std::sort(sorted.begin(), sorted.end());
+    std::vector<std::int64_t> result(counts.size(), 1);
+    std::size_t i = 0;
+    for (std::size_t row = 0; row < counts.size(); ++row)
+        if (counts[row] > 0) result[row] = counts[static_cast<std::size_t>(sorted[i++])];
+    return result;
+}
+
+Tensor embedding_bag_dense_backward(In grad, In indices, In offset2bag, In bag_size, In maximum_indices,
+                                    std::int64_t num_weights, bool scale_grad_by_freq, std::int64_t mode,
+                                    In per_sample_weights, std::int64_t padding_idx) {
+    const char* const op = "_embedding_bag_dense_backward";
+    const Tensor index = to_indices(op, indices), bags = to_indices(op, offset2bag);
+    const std::int64_t count = index.numel();
+    if (grad.dim() != 2 || mode < 0 || mode > 2 || num_weights < 0)
+        throw ArgumentError(
+            std::string(op) +
+            ": expected grad to be 2-d, mode 0 (sum), 1 (mean) or 2 (max) and num_weights not negative, "
+            "found " +
+            describe(grad) + ", mode " + std::to_string(mode) + " and " + std::to_string(num_weights));
+    if (mode != 2 && bags.numel() != count)
+        throw ArgumentError(std::string(op) + ": expected offset2bag of " + std::to_string(count) +
+                            " elements, found " + describe(offset2bag));
+    if (per_sample_weights.defined() && (mode != 0 || per_sample_weights.numel() != count))
+        throw ArgumentError(std::string(op) + ": expected per_sample_weights of " + std::to_string(count) +
+                            " elements with mode sum, found " + describe(per_sample_weights));
+    const std::int64_t width = grad.size(1);
+    if (mode == 2 && maximum_indices.shape() != grad.shape())
+        throw ArgumentError(std::string(op) + ": expected maximum_indices of the shape of grad, found " +
+                            describe(maximum_indices));
+    if (mode != 0 && bag_size.numel() < grad.size(0))
+        throw ArgumentError(std::string(op) + ": expected bag_size of " + std::to_string(grad.size(0)) +
+                            " elements, found " + describe(bag_size));
+    return visit_float(grad.dtype(), op, [&]<class C>(C) {
+        const Tensor g = grad.to(dtype_of<C>()).contiguous();
+        const Tensor sizes = to_indices(op, bag_size), winners = to_indices(op, maximum_indices);
+        const Tensor scales =
+            per_sample_weights.defined() ? per_sample_weights.to(dtype_of<C>()).contiguous() : Tensor();
+        const Tensor result = Tensor::zeros({num_weights, width}, dtype_of<C>());
+        if (mode == 2) {
+            for (std::int64_t i = 0; i < g.numel(); ++i)
+                if (sizes.data<std::int64_t>()[i / width] > 0)
+                    result.data<C>()[checked_index(winners.data<std::int64_t>()[i], num_weights, false, 0) * width +
+                                     i % width] += g.data<C>()[i];
+            return result.to(grad.dtype());
+        }
+        std::vector<std::int64_t> counts(static_cast<std::size_t>(num_weights), 0);
+        for (std::int64_t k = 0; k < count; ++k)
+            ++counts[static_cast<std::size_t>(checked_index(index.data<std::int64_t>()[k], num_weights, false, 0))];
+        if (scale_grad_by_freq) counts = bag_frequencies(index, counts);
+        for (std::int64_t k = 0; k < count; ++k) {
+            const std::int64_t row = index.data<std::int64_t>()[k];
+            if (row == padding_idx) continue;
+            const std::int64_t bag = checked_index(bags.data<std::int64_t>()[k], g.size(0), false, 0);
+            C scale = scales.defined() ? scales.data<C>()[k] : C(1);
+            if (scale_grad_by_freq) scale /= static_cast<C>(counts[static_cast<std::size_t>(row)]);
+            if (mode == 1) scale /= static_cast<C>(sizes.data<std::int64_t>()[bag]);
+            for (std::int64_t j = 0; j < width; ++j)
+                result.data<C>()[row * width + j] += scale * g.data<C>()[bag * width + j];
+        }
+        return result.to(grad.dtype());
+    });
+}
+
+Tensor embedding_bag_backward(In grad, In indices, In offsets, In offset2bag, In bag_size, In maximum_indices,
+                              std::int64_t num_weights, bool scale_grad_by_freq, std::int64_t mode, bool sparse,
+                              In per_sample_weights, std::int64_t padding_idx) {
+    if (sparse) throw UnsupportedError("_embedding_bag_backward: sparse gradients are not supported");
+    const bool known = offset2bag.numel() == indices.numel();  // fast forward paths leave it out
+    return embedding_bag_dense_backward(
+        grad, indices, known ? offset2bag : bag_numbers("_embedding_bag_backward", offsets, indices.numel()), bag_size,
+        maximum_indices, num_weights, scale_grad_by_freq, mode, per_sample_weights, padding_idx);
+}
+
+/// grad · weight of each index's row.
+Tensor per_sample_weights_backward(In grad, In weight, In indices, In offsets, In offset2bag, std::int64_t mode,
+                                   std::int64_t padding_idx) {
+    const char* const op = "_embedding_bag_per_sample_weights_backward";
+    if (mode != 0) throw ArgumentError(std::string(op) + ": expected mode 0 (sum), found " + std::to_string(mode));
+    if (grad.dim() != 2 || weight.dim() != 2 || grad.size(1) != weight.size(1))
+        throw ArgumentError(std::string(op) + ": expected grad and weight to be 2-d and of the same width, found " +
+                            describe(grad) + " and " + describe(weight));
+    const Tensor index = to_indices(op, indices);
+    const Tensor bags =
+        offset2bag.numel() == index.numel() ? to_indices(op, offset2bag) : bag_numbers(op, offsets, index.numel());
+    return visit_float(grad.dtype(), op, [&]<class C>(C) {
+        const Tensor g = grad.to(dtype_of<C>()).contiguous(), w = weight.to(dtype_of<C>()).contiguous();
+        const Tensor result = Tensor::zeros({index.numel()}, dtype_of<C>());
+        for (std::int64_t k = 0; k < index.numel(); ++k) {
+            const std::int64_t row = checked_index(index.data<std::int64_t>()[k], w.size(0), false, 0);
+            if (row == padding_idx) continue;
+            const std::int64_t bag = checked_index(bags.data<std::int64_t>()[k], g.size(0), false, 0);
+            C dot = 0;
+            for (std::int64_t j = 0; j < w.size(1); ++j)
+                dot += g.data<C>()[bag * w.size(1) + j] * w.data<C>()[row * w.size(1) + j];
+            result.data<C>()[k] = dot;
+        }
+        return result.to(grad.dtype());
+    });
+}
+
 /// The rows that `indices` name scaled down to `max_norm`.
 Tensor embedding_renorm(In self, In indices, double max_norm, double norm_type) {
     if (self.dim() != 2) throw ArgumentError("embedding_renorm: expected self to be 2-d, found " + describe(self));
@@ -303,6 +424,24 @@ void register_embedding(Registry& r) {
         "embedding_dense_backward(Tensor grad_output, Tensor indices, SymInt num_weights, SymInt padding_idx, bool "
         "scale_grad_by_freq) -> Tensor",
         embedding_dense_backward);
+    r.add(
+        "embedding_backward(Tensor grad, Tensor indices, SymInt num_weights, SymInt padding_idx, bool "
+        "scale_grad_by_freq, bool sparse) -> Tensor",
+        embedding_backward);
+    r.add(
+        "_embedding_bag_dense_backward(Tensor grad, Tensor indices, Tensor offset2bag, Tensor bag_size, Tensor "
+        "maximum_indices, SymInt num_weights, bool scale_grad_by_freq, int mode, Tensor? per_sample_weights, int "
+        "padding_idx=-1) -> Tensor",
+        embedding_bag_dense_backward);
+    r.add(
+        "_embedding_bag_backward(Tensor grad, Tensor indices, Tensor offsets, Tensor offset2bag, Tensor bag_size, "
+        "Tensor maximum_indices, SymInt num_weights, bool scale_grad_by_freq, int mode, bool sparse, Tensor? "
+        "per_sample_weights, int padding_idx=-1) -> Tensor",
+        embedding_bag_backward);
+    r.add(
+        "_embedding_bag_per_sample_weights_backward(Tensor grad, Tensor weight, Tensor indices, Tensor offsets, Tensor "
+        "offset2bag, int mode, int padding_idx=-1) -> Tensor",
+        per_sample_weights_backward);
     r.add("embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor", embedding_renorm);
     r.add(
         "searchsorted.Tensor(Tensor sorted_sequence, Tensor self, *, bool out_int32=False, bool right=False, str? "

@@ -2,6 +2,7 @@
 // Gradients of losses.
 #include <cmath>
 
+#include "kernels/arithmetic.hpp"
 #include "kernels/families.hpp"
 #include "kernels/loss.hpp"
 #include "kernels/pointwise.hpp"
@@ -17,6 +18,64 @@ Tensor mse_loss_backward(const Tensor& grad_output, const Tensor& self, const Te
         return elementwise<C>(
             self.dtype(), [factor](C x, C y, C g) { return factor * (x - y) * g; }, self, target, grad_output);
     });
+}
+
+/// `f(x, y)` · gradient in the dtype of self, with the mean over its elements.
+template <class F>
+Tensor loss_gradient(const char* op, const Tensor& grad_output, const Tensor& self, const Tensor& target,
+                     std::int64_t reduction, F f) {
+    check_reduction(op, reduction);
+    for (const Tensor* t : {&grad_output, &target})
+        if (broadcast_shapes(self.shape(), t->shape()) != self.shape())
+            throw ArgumentError(std::string(op) + ": " + describe(*t) + " does not broadcast to the shape of 'self' " +
+                                describe(self));
+    const double norm = reduction == 1 ? 1.0 / static_cast<double>(self.numel()) : 1.0;
+    return visit_float(self.dtype(), op, [&]<class C>(C) {
+        return elementwise<C>(
+            self.dtype(), [f, norm = static_cast<C>(norm)](C x, C y, C g) { return norm * f(x, y) * g; }, self, target,
+            grad_output);
+    });
+}
+
+Tensor smooth_l1_loss_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target,
+                               std::int64_t reduction, double beta) {
+    return loss_gradient("smooth_l1_loss_backward", grad_output, self, target, reduction, [beta](auto x, auto y) {
+        using C = decltype(x);
+        const C d = x - y, b = static_cast<C>(beta);
+        return d <= -b ? C(-1) : d >= b ? C(1) : d / b;
+    });
+}
+
+Tensor huber_loss_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target, std::int64_t reduction,
+                           double delta) {
+    return loss_gradient("huber_loss_backward", grad_output, self, target, reduction, [delta](auto x, auto y) {
+        using C = decltype(x);
+        const C d = x - y, limit = static_cast<C>(delta);
+        return d <= -limit ? -limit : d >= limit ? limit : d;
+    });
+}
+
+Tensor soft_margin_loss_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target,
+                                 std::int64_t reduction) {
+    return loss_gradient("soft_margin_loss_backward", grad_output, self, target, reduction, [](auto x, auto y) {
+        using C = decltype(x);
+        const C z = vmath::exp(-y * x);
+        return -y * z / (C(1) + z);
+    });
+}
+
+/// The denominator is cut off at 1e-12.
+Tensor binary_cross_entropy_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target,
+                                     const Tensor& weight, std::int64_t reduction) {
+    const char* const op = "binary_cross_entropy_backward";
+    if (self.shape() != target.shape())
+        throw ArgumentError(std::string(op) + ": expected 'target' of the shape of 'self', found " + describe(target) +
+                            " and " + describe(self));
+    const Tensor grad = loss_gradient(op, grad_output, self, target, reduction, [](auto x, auto y) {
+        using C = decltype(x);
+        return (x - y) / std::max((C(1) - x) * x, C(1e-12F));
+    });
+    return weight.defined() ? times(grad, weight).to(self.dtype()) : grad;
 }
 
 /// self: log probabilities [N, C, …], or [C] of one sample. Only the target's class has a gradient: -weight · gradient.
@@ -85,6 +144,17 @@ Tensor nll_loss2d_backward(const Tensor& grad_output, const Tensor& self, const 
 void register_loss_backward(Registry& r) {
     r.add("mse_loss_backward(Tensor grad_output, Tensor self, Tensor target, int reduction) -> Tensor",
           mse_loss_backward);
+    r.add(
+        "smooth_l1_loss_backward(Tensor grad_output, Tensor self, Tensor target, int reduction, float beta) -> Tensor",
+        smooth_l1_loss_backward);
+    r.add("huber_loss_backward(Tensor grad_output, Tensor self, Tensor target, int reduction, float delta) -> Tensor",
+          huber_loss_backward);
+    r.add("soft_margin_loss_backward(Tensor grad_output, Tensor self, Tensor target, int reduction) -> Tensor",
+          soft_margin_loss_backward);
+    r.add(
+        "binary_cross_entropy_backward(Tensor grad_output, Tensor self, Tensor target, Tensor? weight=None, int "
+        "reduction=1) -> Tensor",
+        binary_cross_entropy_backward);
     const std::string parameters =
         "(Tensor grad_output, Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index, Tensor "
         "total_weight) -> Tensor";

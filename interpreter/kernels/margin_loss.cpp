@@ -32,38 +32,99 @@ struct Samples {
     const C* operator[](std::int64_t i) const { return scores.template data<C>() + i * classes; }
 };
 
+/// The class of each sample, and the weights of classes.
+template <class C>
+class MarginTargets {
+  public:
+    MarginTargets(const char* op, const Samples<C>& x, const Tensor& target, const Tensor& weight)
+        : index_(target.to(DType::Int64).contiguous()) {
+        if (target.numel() != x.count || target.dim() > 1 || !is_integral(target.dtype(), false))
+            throw ArgumentError(std::string(op) + ": expected target of " + std::to_string(x.count) +
+                                " class numbers, found " + describe(target));
+        if (weight.defined() && weight.numel() != x.classes)
+            throw ArgumentError(std::string(op) + ": expected weight to have " + std::to_string(x.classes) +
+                                " elements, found " + describe(weight));
+        for (std::int64_t i = 0; i < x.count; ++i)
+            if ((*this)[i] < 0 || (*this)[i] >= x.classes)
+                throw ArgumentError(std::string(op) + ": expected target between 0 and " +
+                                    std::to_string(x.classes - 1) + ", found " + std::to_string((*this)[i]));
+        if (weight.defined()) weight_ = weight.to(dtype_of<C>()).contiguous();
+    }
+    std::int64_t operator[](std::int64_t i) const { return index_.data<std::int64_t>()[i]; }
+    C weight(std::int64_t c) const { return weight_.defined() ? weight_.template data<C>()[c] : C(1); }
+
+  private:
+    Tensor index_;
+    Tensor weight_;
+};
+
+double check_margin_arguments(const char* op, const Scalar& p) {
+    const double power = p.to<double>();
+    if (power != 1 && power != 2)
+        throw ArgumentError(std::string(op) + ": expected p to be 1 or 2, found " + std::to_string(power));
+    return power;
+}
+
 /// Σ over the other classes of max(0, margin - x[y] + x[c])^p, divided by the number of classes.
 Tensor multi_margin_loss(const Tensor& self, const Tensor& target, const Scalar& p, const Scalar& margin,
                          const Tensor& weight, std::int64_t reduction) {
     const char* const op = "multi_margin_loss";
-    const double power = p.to<double>();
-    if (power != 1 && power != 2)
-        throw ArgumentError("multi_margin_loss: expected p to be 1 or 2, found " + std::to_string(power));
+    const double power = check_margin_arguments(op, p);
     return visit_float(self.dtype(), op, [&]<class C>(C) {
         const Samples<C> x(op, self);
-        if (target.numel() != x.count || target.dim() > 1 || !is_integral(target.dtype(), false))
-            throw ArgumentError("multi_margin_loss: expected target of " + std::to_string(x.count) +
-                                " class numbers, found " + describe(target));
-        if (weight.defined() && weight.numel() != x.classes)
-            throw ArgumentError("multi_margin_loss: expected weight to have " + std::to_string(x.classes) +
-                                " elements, found " + describe(weight));
-        const Tensor index = target.to(DType::Int64).contiguous();
-        const Tensor w = weight.defined() ? weight.to(dtype_of<C>()).contiguous() : Tensor();
+        const MarginTargets<C> targets(op, x, target, weight);
         const Tensor losses = Tensor::empty(target.dim() == 0 ? Ints{} : Ints{x.count}, dtype_of<C>());
         for (std::int64_t i = 0; i < x.count; ++i) {
-            const std::int64_t y = index.data<std::int64_t>()[i];
-            if (y < 0 || y >= x.classes)
-                throw ArgumentError("multi_margin_loss: expected target between 0 and " +
-                                    std::to_string(x.classes - 1) + ", found " + std::to_string(y));
+            const std::int64_t y = targets[i];
             C total = 0;
             for (std::int64_t c = 0; c < x.classes; ++c) {
                 const C z = margin.to<C>() - x[i][y] + x[i][c];
                 if (c == y || !(z > C(0))) continue;
-                total += (power == 1 ? z : z * z) * (w.defined() ? w.data<C>()[y] : C(1));
+                total += (power == 1 ? z : z * z) * targets.weight(y);
             }
             losses.data<C>()[i] = total / static_cast<C>(x.classes);
         }
         return reduce_loss(op, losses, reduction).to(self.dtype());
+    });
+}
+
+/// How much of each sample's loss counts: the gradient itself, over the number of samples when they were averaged.
+template <class C>
+Tensor sample_gradients(const char* op, const Tensor& grad_output, const Samples<C>& x, const Ints& loss_shape,
+                        std::int64_t reduction) {
+    check_reduction(op, reduction);
+    const bool per_sample = reduction == 0;
+    if (per_sample ? grad_output.shape() != loss_shape : grad_output.numel() != 1)
+        throw ArgumentError(std::string(op) + ": expected 'grad_output' of " +
+                            (per_sample ? "shape " + to_string(loss_shape) : std::string("one element")) + ", found " +
+                            describe(grad_output));
+    const C norm = C(1) / static_cast<C>(x.classes * (reduction == 1 ? x.count : 1));
+    const Tensor g = elementwise<C>(
+        dtype_of<C>(), [norm](C v) { return v * norm; }, grad_output);
+    return g.reshape({-1}).expand(Ints{x.count}).contiguous();
+}
+
+Tensor multi_margin_loss_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target, const Scalar& p,
+                                  const Scalar& margin, const Tensor& weight, std::int64_t reduction) {
+    const char* const op = "multi_margin_loss_backward";
+    const double power = check_margin_arguments(op, p);
+    return visit_float(self.dtype(), op, [&]<class C>(C) {
+        const Samples<C> x(op, self);
+        const MarginTargets<C> y(op, x, target, weight);
+        const Tensor grad = sample_gradients(op, grad_output, x, target.dim() == 0 ? Ints{} : Ints{x.count}, reduction);
+        const Tensor result = Tensor::zeros(self.shape(), dtype_of<C>());
+        for (std::int64_t i = 0; i < x.count; ++i) {
+            const std::int64_t label = y[i];
+            C* const dx = result.data<C>() + i * x.classes;
+            for (std::int64_t c = 0; c < x.classes; ++c) {
+                const C z = margin.to<C>() - x[i][label] + x[i][c];
+                if (c == label || !(z > C(0))) continue;
+                const C slope = (power == 1 ? C(1) : C(2) * z) * y.weight(label) * grad.data<C>()[i];
+                dx[c] += slope;
+                dx[label] -= slope;
+            }
+        }
+        return result.to(self.dtype());
     });
 }
 
@@ -100,6 +161,37 @@ std::tuple<Tensor, Tensor> multilabel_margin_loss_forward(const Tensor& self, co
 }
 Tensor multilabel_margin_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
     return std::get<0>(multilabel_margin_loss_forward(self, target, reduction));
+}
+
+Tensor multilabel_margin_loss_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target,
+                                       std::int64_t reduction, const Tensor& is_target) {
+    const char* const op = "multilabel_margin_loss_backward";
+    if (target.shape() != self.shape() || is_target.shape() != self.shape())
+        throw ArgumentError(std::string(op) + ": expected 'target' and 'is_target' of the shape of 'self', found " +
+                            describe(target) + ", " + describe(is_target) + " and " + describe(self));
+    return visit_float(self.dtype(), op, [&]<class C>(C) {
+        const Samples<C> x(op, self);
+        const Tensor grad = sample_gradients(op, grad_output, x, x.shape, reduction);
+        const Tensor labels = target.to(DType::Int64).contiguous();
+        const Tensor member = is_target.to(dtype_of<C>()).contiguous();
+        const Tensor result = Tensor::zeros(self.shape(), dtype_of<C>());
+        for (std::int64_t i = 0; i < x.count; ++i) {
+            C* const dx = result.data<C>() + i * x.classes;
+            for (std::int64_t k = 0; k < x.classes; ++k) {
+                const std::int64_t label = labels.data<std::int64_t>()[i * x.classes + k];
+                if (label < 0) break;
+                if (label >= x.classes)
+                    throw ArgumentError(std::string(op) + ": expected target below " + std::to_string(x.classes) +
+                                        ", found " + std::to_string(label));
+                for (std::int64_t c = 0; c < x.classes; ++c) {
+                    if (member.data<C>()[i * x.classes + c] != C(0) || !(C(1) - x[i][label] + x[i][c] > C(0))) continue;
+                    dx[label] -= grad.data<C>()[i];
+                    dx[c] += grad.data<C>()[i];
+                }
+            }
+        }
+        return result.to(self.dtype());
+    });
 }
 
 /// log(e^a + e^b + e^c).
@@ -203,6 +295,62 @@ std::tuple<Tensor, Tensor> ctc_forward(const Tensor& log_probs, const Tensor& ta
     });
 }
 
+/// The backward variables beta follow alpha's recurrence from the end; the gradient of a label at a time is
+/// e^log_probs - Σ over its states of e^(log alpha + log beta + loss - log_probs).
+Tensor ctc_backward(const Tensor& grad, const Tensor& log_probs, const Tensor& targets, const Ints& input_lengths,
+                    const Ints& target_lengths, const Tensor& neg_log_likelihood, const Tensor& log_alpha,
+                    std::int64_t blank, bool zero_infinity) {
+    const char* const op = "_ctc_loss_backward";
+    const Alignments alignments(log_probs, targets, input_lengths, target_lengths, blank);
+    const std::int64_t time = log_probs.size(0), batch = log_probs.size(1), labels = log_probs.size(2),
+                       width = 2 * alignments.longest() + 1;
+    if (grad.numel() != batch || neg_log_likelihood.numel() != batch)
+        throw ArgumentError(std::string(op) + ": expected 'grad' and 'neg_log_likelihood' of " + std::to_string(batch) +
+                            " elements, found " + describe(grad) + " and " + describe(neg_log_likelihood));
+    if (log_alpha.shape() != Ints{batch, time, width})
+        throw ArgumentError(std::string(op) + ": expected 'log_alpha' of shape " + to_string(Ints{batch, time, width}) +
+                            ", found " + describe(log_alpha));
+    return visit_float(log_probs.dtype(), op, [&]<class C>(C) {
+        constexpr C none = -std::numeric_limits<C>::infinity();
+        const auto plain = [](const Tensor& t) { return t.to(dtype_of<C>()).contiguous(); };
+        const Tensor p = plain(log_probs), alphas = plain(log_alpha), losses = plain(neg_log_likelihood),
+                     g = plain(grad);
+        const Tensor result = Tensor::zeros(log_probs.shape(), dtype_of<C>());
+        std::vector<C> beta(static_cast<std::size_t>(width)), next(beta.size()), sums(static_cast<std::size_t>(labels));
+        for (std::int64_t b = 0; b < batch; ++b) {
+            const auto sample = static_cast<std::size_t>(b);
+            const std::int64_t steps = alignments.input_length(sample);
+            const std::int64_t states = 2 * alignments.target_length(sample) + 1;
+            const C loss = losses.data<C>()[b];
+            if (zero_infinity && std::isinf(loss)) continue;
+            const auto state = [&](std::int64_t s) { return s % 2 == 0 ? blank : alignments.label(sample, s / 2); };
+            for (std::int64_t t = steps - 1; t >= 0; --t) {
+                const C* const at = p.data<C>() + (t * batch + b) * labels;
+                std::fill(sums.begin(), sums.end(), none);
+                std::swap(beta, next);
+                for (std::int64_t s = 0; s < states; ++s) {
+                    const auto i = static_cast<std::size_t>(s);
+                    if (t == steps - 1) {
+                        beta[i] = s >= states - 2 ? at[state(s)] : none;
+                    } else {
+                        const bool skip = s % 2 == 1 && s + 2 < states && state(s) != state(s + 2);
+                        beta[i] = log_sum(next[i], s + 1 < states ? next[i + 1] : none, skip ? next[i + 2] : none) +
+                                  at[state(s)];
+                    }
+                    const C both = alphas.data<C>()[(b * time + t) * width + s] + beta[i];
+                    C& sum = sums[static_cast<std::size_t>(state(s))];
+                    sum = log_sum(sum, both, none);
+                }
+                C* const dx = result.data<C>() + (t * batch + b) * labels;
+                for (std::int64_t c = 0; c < labels; ++c)
+                    dx[c] =
+                        (std::exp(at[c]) - std::exp(sums[static_cast<std::size_t>(c)] + loss - at[c])) * g.data<C>()[b];
+            }
+        }
+        return result.to(log_probs.dtype());
+    });
+}
+
 Ints to_ints(const char* name, const Tensor& tensor) {
     if (!is_integral(tensor.dtype(), false))
         throw ArgumentError(std::string("ctc_loss: expected ") + name + " to be of integers, found " +
@@ -238,6 +386,26 @@ void register_margin_loss(Registry& r) {
         "multilabel_margin_loss_forward(Tensor self, Tensor target, int reduction) -> (Tensor output, Tensor "
         "is_target)",
         multilabel_margin_loss_forward);
+    r.add(
+        "multi_margin_loss_backward(Tensor grad_output, Tensor self, Tensor target, Scalar p, Scalar margin, Tensor? "
+        "weight=None, int reduction=1) -> Tensor",
+        multi_margin_loss_backward);
+    r.add(
+        "multilabel_margin_loss_backward(Tensor grad_output, Tensor self, Tensor target, int reduction, Tensor "
+        "is_target) -> Tensor",
+        multilabel_margin_loss_backward);
+    r.add(
+        "_ctc_loss_backward(Tensor grad, Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, "
+        "Tensor neg_log_likelihood, Tensor log_alpha, int blank, bool zero_infinity=False) -> Tensor",
+        ctc_backward);
+    r.add(
+        "_ctc_loss_backward.Tensor(Tensor grad, Tensor log_probs, Tensor targets, Tensor input_lengths, Tensor "
+        "target_lengths, Tensor neg_log_likelihood, Tensor log_alpha, int blank, bool zero_infinity=False) -> Tensor",
+        [](const Tensor& grad, const Tensor& log_probs, const Tensor& targets, const Tensor& input_lengths,
+           const Tensor& target_lengths, const Tensor& loss, const Tensor& alpha, std::int64_t blank, bool zero) {
+            return ctc_backward(grad, log_probs, targets, to_ints("input_lengths", input_lengths),
+                                to_ints("target_lengths", target_lengths), loss, alpha, blank, zero);
+        });
     r.add(
         "ctc_loss.IntList(Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, int blank=0, "
         "int reduction=1, bool zero_infinity=False) -> Tensor",

@@ -148,6 +148,11 @@ Tensor masked_scatter_backward(In grad_output, In mask, const Ints& sizes) {
     return result.reshape(sizes);
 }
 
+Tensor masked_select_backward(In grad, In input, In mask) {
+    const Ints shape = broadcast_shapes(input.shape(), mask.shape());
+    return masked_scatter(Tensor::zeros(shape, grad.dtype()), mask, grad);
+}
+
 TensorList nonzero_numpy(In self) { return unbind(nonzero(atleast(self, 1)), 1); }
 
 Tensor nonzero_static(In self, std::int64_t size, std::int64_t fill_value) {
@@ -175,6 +180,7 @@ void register_mask(Registry& r) {
     r.add("masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor", masked_scatter);
     r.add("masked_scatter_backward(Tensor grad_output, Tensor mask, SymInt[] sizes) -> Tensor",
           masked_scatter_backward);
+    r.add("masked_select_backward(Tensor grad, Tensor input, Tensor mask) -> Tensor", masked_select_backward);
     r.add("nonzero(Tensor self) -> Tensor", nonzero);
     r.add("argwhere(Tensor self) -> Tensor", nonzero);
     r.add("nonzero_numpy(Tensor self) -> Tensor[]", nonzero_numpy);

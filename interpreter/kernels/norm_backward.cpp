@@ -179,6 +179,16 @@ void register_norm_backward(Registry& r) {
         "running_var, Tensor? save_mean, Tensor? save_invstd, bool train, float eps, bool[3] output_mask) -> (Tensor, "
         "Tensor, Tensor)",
         batch_norm_backward);
+    r.add(
+        "batch_norm_backward(Tensor grad_out, Tensor input, Tensor weight, Tensor? running_mean, Tensor? running_var, "
+        "Tensor? save_mean, Tensor? save_var, bool update, float eps, bool[3] output_mask, Tensor reserve) -> (Tensor, "
+        "Tensor, Tensor)",
+        [](const Tensor& grad_out, const Tensor& input, const Tensor& weight, const Tensor& running_mean,
+           const Tensor& running_var, const Tensor& save_mean, const Tensor& save_var, bool update, double eps,
+           const Bools& mask, const Tensor&) {
+            return batch_norm_backward(grad_out, input, weight, running_mean, running_var, save_mean, save_var, update,
+                                       eps, mask);
+        });
 }
 
 }  // namespace torch_ir::kernels

@@ -104,12 +104,55 @@ Tensor index_pad(In self, const Ints& padding, PadMode mode) {
     return result.storage() == self.storage() ? self.clone() : result;
 }
 
+/// What was read from a place several times is added up there.
+template <PadMode Mode, std::size_t Dims>
+Tensor pad_backward(In grad_output, In self, const Ints& padding) {
+    const std::string op = std::string(mode_names[static_cast<int>(Mode)]) + " padding";
+    const auto dims = static_cast<std::int64_t>(Dims);
+    if (padding.size() != 2 * Dims || (self.dim() != dims + 1 && self.dim() != dims + 2))
+        throw ArgumentError(op + ": expected padding of " + std::to_string(2 * Dims) + " values and self of " +
+                            std::to_string(Dims + 1) + " or " + std::to_string(Dims + 2) + " dimensions, found " +
+                            to_string(padding) + " and " + describe(self));
+    Ints expected = self.shape();
+    for (std::size_t i = 0; i < Dims; ++i) expected[expected.size() - 1 - i] += padding[2 * i] + padding[2 * i + 1];
+    if (grad_output.shape() != expected)
+        throw ArgumentError(op + ": expected grad_output of shape " + to_string(expected) + ", found " +
+                            describe(grad_output));
+    return visit_compute(grad_output.dtype(), [&]<class C>(C) {
+        Tensor grad = grad_output.to(dtype_of<C>());
+        for (std::int64_t i = 0; i < dims; ++i) {
+            const std::int64_t d = self.dim() - 1 - i;
+            const Ints indices = padded_indices(Mode, self.size(d), padding[static_cast<std::size_t>(2 * i)],
+                                                padding[static_cast<std::size_t>(2 * i + 1)]);
+            Ints shape = grad.shape();
+            shape[static_cast<std::size_t>(d)] = self.size(d);
+            const Tensor sums = Tensor::zeros(shape, dtype_of<C>());
+            for (std::size_t k = 0; k < indices.size(); ++k) {
+                const Tensor place = sums.select(d, indices[k]);
+                elementwise_into<C>(
+                    place, [](C a, C b) { return a + b; }, place, grad.select(d, static_cast<std::int64_t>(k)));
+            }
+            grad = sums;
+        }
+        return grad.to(grad_output.dtype());
+    });
+}
+
 template <PadMode Mode, std::size_t Dims>
 Tensor pad_nd(In self, const Ints& padding) {
     if (padding.size() != 2 * Dims)
         throw ArgumentError("expected padding to have " + std::to_string(2 * Dims) + " values, found " +
                             to_string(padding));
     return index_pad(self, padding, Mode);
+}
+
+template <PadMode Mode, std::size_t Dims>
+void add_pad(Registry& r) {
+    const std::string dims = std::to_string(Dims) + "d";
+    const std::string op = (Mode == PadMode::Reflect ? "reflection_pad" : "replication_pad") + dims;
+    const std::string padding = "SymInt[" + std::to_string(2 * Dims) + "] padding) -> Tensor";
+    r.add(op + "(Tensor self, " + padding, pad_nd<Mode, Dims>);
+    r.add(op + "_backward(Tensor grad_output, Tensor self, " + padding, pad_backward<Mode, Dims>);
 }
 
 Tensor pad_mode(In self, const Ints& pad, int mode, std::optional<double> value) {
@@ -270,12 +313,12 @@ void register_pad(Registry& r) {
     r.add("_pad_enum(Tensor self, SymInt[] pad, int mode, float? value=None) -> Tensor", pad_enum);
     r.add("_pad_circular(Tensor self, SymInt[] pad) -> Tensor",
           [](In self, const Ints& pad) { return index_pad(self, pad, PadMode::Circular); });
-    r.add("reflection_pad1d(Tensor self, SymInt[2] padding) -> Tensor", (pad_nd<PadMode::Reflect, 1>));
-    r.add("reflection_pad2d(Tensor self, SymInt[4] padding) -> Tensor", (pad_nd<PadMode::Reflect, 2>));
-    r.add("reflection_pad3d(Tensor self, SymInt[6] padding) -> Tensor", (pad_nd<PadMode::Reflect, 3>));
-    r.add("replication_pad1d(Tensor self, SymInt[2] padding) -> Tensor", (pad_nd<PadMode::Replicate, 1>));
-    r.add("replication_pad2d(Tensor self, SymInt[4] padding) -> Tensor", (pad_nd<PadMode::Replicate, 2>));
-    r.add("replication_pad3d(Tensor self, SymInt[6] padding) -> Tensor", (pad_nd<PadMode::Replicate, 3>));
+    add_pad<PadMode::Reflect, 1>(r);
+    add_pad<PadMode::Reflect, 2>(r);
+    add_pad<PadMode::Reflect, 3>(r);
+    add_pad<PadMode::Replicate, 1>(r);
+    add_pad<PadMode::Replicate, 2>(r);
+    add_pad<PadMode::Replicate, 3>(r);
     r.add(
         "pad_sequence(Tensor[] sequences, bool batch_first=False, float padding_value=0., str padding_side=\"right\") "
         "-> Tensor",

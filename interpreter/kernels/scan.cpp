@@ -85,6 +85,43 @@ Tensor cumprod(const Tensor& self, std::int64_t dim, std::optional<DType> dtype)
     return accumulate(self, dim, dtype, 1, [](auto a, auto b) { return a * b; });
 }
 
+/// Of element k: the product of those before it, times what all from it on hand back without its own factor,
+/// s[k] = grad[k] + x[k + 1] · s[k + 1]. No division, so zeros need no care.
+Tensor cumprod_backward(const Tensor& grad, const Tensor& input, std::int64_t dim, const Tensor& output) {
+    if (grad.shape() != input.shape() || output.shape() != input.shape())
+        throw ArgumentError("cumprod_backward: expected 'grad' and 'output' of the shape of 'input', found " +
+                            describe(grad) + ", " + describe(output) + " and " + describe(input));
+    const Lines lines(input, dim);
+    return visit_compute(grad.dtype(), [&]<class C>(C) {
+        using A = Wide<C>;
+        const Tensor x = input.to(dtype_of<C>()).contiguous(), g = grad.to(dtype_of<C>()).contiguous();
+        const Tensor y = Tensor::empty(input.shape(), dtype_of<C>());
+        std::vector<A> before(static_cast<std::size_t>(lines.length));
+        for (std::int64_t i = 0; i < lines.outer * lines.inner; ++i) {
+            const std::int64_t first = i / lines.inner * lines.length * lines.inner + i % lines.inner;
+            const auto factor = [&](std::int64_t k) {
+                const auto v = static_cast<A>(x.data<C>()[first + k * lines.inner]);
+                if constexpr (std::is_same_v<A, std::complex<double>>)
+                    return std::conj(v);
+                else
+                    return v;
+            };
+            A product = A(1);
+            for (std::int64_t k = 0; k < lines.length; ++k) {
+                before[static_cast<std::size_t>(k)] = product;
+                product *= factor(k);
+            }
+            A sum = A(0);
+            for (std::int64_t k = lines.length; k-- > 0;) {
+                sum = static_cast<A>(g.data<C>()[first + k * lines.inner]) +
+                      (k + 1 < lines.length ? factor(k + 1) * sum : A(0));
+                y.data<C>()[first + k * lines.inner] = static_cast<C>(before[static_cast<std::size_t>(k)] * sum);
+            }
+        }
+        return y.to(grad.dtype());
+    });
+}
+
 /// log(e^a + e^b).
 double log_add_exp(double a, double b) {
     if (a != a || b != b) return std::numeric_limits<double>::quiet_NaN();
@@ -354,6 +391,7 @@ TensorList gradient_tensorarrayint(const Tensor& self, const TensorList& spacing
 
 void register_scan(Registry& r) {
     r.add("cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", cumsum);
+    r.add("cumprod_backward(Tensor grad, Tensor input, int dim, Tensor output) -> Tensor", cumprod_backward);
     r.add("cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", cumprod);
     r.add("cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", running_extreme<true>);
     r.add("cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", running_extreme<false>);

@@ -273,6 +273,19 @@ Tensor index_select_backward(In grad, const Ints& self_sizes, std::int64_t dim, 
     return index_add(Tensor::zeros(self_sizes, grad.dtype()), dim, index, grad, 1);
 }
 
+Tensor gather_backward(In grad, In self, std::int64_t dim, In index, bool sparse_grad) {
+    if (sparse_grad) throw UnsupportedError("gather_backward: sparse gradients are not supported");
+    return scatter_add(Tensor::zeros(self.shape(), grad.dtype()), dim, index, grad);
+}
+
+/// Of a reduction that chooses elements (max, median, sort, topk): the gradient goes to where they were.
+Tensor value_selecting_reduction_backward(In grad, std::int64_t dim, In indices, const Ints& sizes, bool keepdim) {
+    const Tensor zeros = Tensor::zeros(sizes, grad.dtype());
+    if (keepdim || sizes.empty()) return scatter_add(zeros, dim, indices, grad);
+    const std::int64_t d = zeros.wrap_dim(dim);
+    return scatter_add(zeros, d, indices.unsqueeze(d), grad.unsqueeze(d));
+}
+
 Tensor take_along_dim(In self, In indices, std::optional<std::int64_t> dim) {
     if (indices.dtype() != DType::Int64)
         throw ArgumentError("take_along_dim: expected indices to be an int64 tensor, found " + describe(indices));
@@ -330,6 +343,16 @@ void register_scatter(Registry& r) {
         "index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> "
         "Tensor",
         index_reduce);
+    r.add("gather_backward(Tensor grad, Tensor self, int dim, Tensor index, bool sparse_grad) -> Tensor",
+          gather_backward);
+    r.add(
+        "value_selecting_reduction_backward(Tensor grad, int dim, Tensor indices, SymInt[] sizes, bool keepdim) -> "
+        "Tensor",
+        value_selecting_reduction_backward);
+    r.add("cummaxmin_backward(Tensor grad, Tensor input, Tensor indices, int dim) -> Tensor",
+          [](In grad, In input, In indices, std::int64_t dim) {
+              return scatter_add(Tensor::zeros(input.shape(), grad.dtype()), dim, indices, grad);
+          });
     r.add("index_select_backward(Tensor grad, SymInt[] self_sizes, int dim, Tensor index) -> Tensor",
           index_select_backward);
 }

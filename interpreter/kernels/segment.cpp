@@ -111,6 +111,59 @@ Tensor segment_reduce(const Tensor& data, const std::string& reduce, const Tenso
     });
 }
 
+Tensor segment_reduce_backward(const Tensor& grad, const Tensor& output, const Tensor& data, const std::string& reduce,
+                               const Tensor& lengths, const Tensor& offsets, std::int64_t axis,
+                               const std::optional<Scalar>& initial) {
+    const std::string op = "_segment_reduce_backward";
+    const Reduce reduction = reduction_of(reduce);
+    const std::int64_t dim = data.wrap_dim(axis);
+    const Segments s = make_segments(data, lengths, offsets, dim, true);
+    Ints shape = data.shape();
+    shape[static_cast<std::size_t>(dim)] = s.per_row;
+    if (grad.shape() != shape || output.shape() != shape)
+        throw ArgumentError(op + ": expected 'grad' and 'output' of shape " + to_string(shape) + ", found " +
+                            describe(grad) + " and " + describe(output));
+    const std::int64_t size = data.size(dim);
+    const std::int64_t inner = numel_of(std::span(data.shape()).subspan(static_cast<std::size_t>(dim) + 1));
+    return visit_float(data.dtype(), op.c_str(), [&]<class C>(C) {
+        const auto plain = [](const Tensor& t) { return t.to(dtype_of<C>()).contiguous(); };
+        const Tensor x = plain(data), g = plain(grad), y = plain(output);
+        const Tensor result = Tensor::zeros(data.shape(), dtype_of<C>());
+        const C start = initial ? static_cast<C>(initial->to<double>()) : C(1);
+        for (std::int64_t i = 0; i < s.rows * s.per_row; ++i)
+            for (std::int64_t j = 0; j < inner; ++j) {
+                const std::int64_t begin = s.begin[static_cast<std::size_t>(i)];
+                const std::int64_t end = s.end[static_cast<std::size_t>(i)];
+                const std::int64_t base = i / s.per_row * size * inner + j;
+                const C factor = g.data<C>()[i * inner + j], value = y.data<C>()[i * inner + j];
+                const auto in = [&](std::int64_t k) { return x.data<C>()[base + k * inner]; };
+                std::int64_t chosen = 0;
+                for (std::int64_t k = begin; k < end; ++k) {
+                    C& slope = result.data<C>()[base + k * inner];
+                    if (reduction == Reduce::Sum) slope = factor;
+                    if (reduction == Reduce::Mean) slope = factor / static_cast<C>(end - begin);
+                    if (reduction == Reduce::Prod) {
+                        slope = factor * value / in(k);
+                        if (in(k) == C(0) || std::isnan(in(k))) {  // the others' product
+                            slope = factor * start;
+                            for (std::int64_t l = begin; l < end; ++l)
+                                if (l != k) slope *= in(l);
+                        }
+                    }
+                    if (reduction != Reduce::Amax && reduction != Reduce::Amin) continue;
+                    if (!std::isnan(in(k)) && in(k) != value) continue;
+                    slope = factor;
+                    ++chosen;
+                }
+                // Equal extremes share the gradient; PyTorch shares only positive ones.
+                if (chosen > 1 && factor > C(0))
+                    for (std::int64_t k = begin; k < end; ++k)
+                        result.data<C>()[base + k * inner] /= static_cast<C>(chosen);
+            }
+        return result.to(data.dtype());
+    });
+}
+
 /// The exclusive or of the elements as 64-bit integers, floats as the bits of a float64.
 Tensor hash_tensor(const Tensor& self, const Ints& dim, bool keepdim, std::int64_t mode) {
     if (mode != 0) throw ArgumentError("hash_tensor: expected 'mode' to be 0 (xor), found " + std::to_string(mode));
@@ -144,6 +197,10 @@ void register_segment(Registry& r) {
         "segment_reduce(Tensor data, str reduce, *, Tensor? lengths=None, Tensor? indices=None, Tensor? offsets=None, "
         "int axis=0, bool unsafe=False, Scalar? initial=None) -> Tensor",
         segment_reduce);
+    r.add(
+        "_segment_reduce_backward(Tensor grad, Tensor output, Tensor data, str reduce, *, Tensor? lengths=None, "
+        "Tensor? offsets=None, int axis=0, Scalar? initial=None) -> Tensor",
+        segment_reduce_backward);
     r.add("hash_tensor(Tensor self, int[1] dim=[], *, bool keepdim=False, int mode=0) -> Tensor", hash_tensor);
 }
 

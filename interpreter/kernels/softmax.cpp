@@ -77,6 +77,29 @@ Tensor masked_softmax(const Tensor& self, const Tensor& mask, std::optional<std:
     return softmax(where(full.expand(self.shape()), low, self), dim.value_or(self.dim() - 1), self.dtype());
 }
 
+/// Softmax's gradient over the elements that the mask (true: out) leaves in.
+Tensor masked_softmax_backward(const Tensor& grad_output, const Tensor& output, const Tensor& mask,
+                               std::optional<std::int64_t> dim) {
+    const std::string op = "_masked_softmax_backward";
+    if (grad_output.shape() != output.shape() || mask.shape() != output.shape() || mask.dtype() != DType::Bool)
+        throw ArgumentError(op + ": expected 'grad_output' and a bool 'mask' of the shape of 'output', found " +
+                            describe(grad_output) + ", " + describe(mask) + " and " + describe(output));
+    const std::int64_t d = output.wrap_dim(dim.value_or(output.dim() - 1));
+    const Ints dims = output.dim() == 0 ? Ints{} : Ints{d};
+    return visit_float(output.dtype(), op.c_str(), [&]<class C>(C) {
+        const Rows<C> y = rows<C>(output, dims), g = rows<C>(grad_output, dims), out = rows<C>(mask, dims);
+        const Tensor result = Tensor::zeros(y.memory.shape(), dtype_of<C>());
+        for (std::int64_t i = 0; i < y.count; ++i) {
+            C dot = 0;
+            for (std::int64_t k = i * y.length; k < (i + 1) * y.length; ++k)
+                if (out.data()[k] == C(0)) dot += g.data()[k] * y.data()[k];
+            for (std::int64_t k = i * y.length; k < (i + 1) * y.length; ++k)
+                if (out.data()[k] == C(0)) result.data<C>()[k] = y.data()[k] * (g.data()[k] - dot);
+        }
+        return unrows(result, output, dims).to(output.dtype());
+    });
+}
+
 }  // namespace
 
 void register_softmax(Registry& r) {
@@ -87,6 +110,8 @@ void register_softmax(Registry& r) {
     r.add("_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", softmax_leaf);
     r.add("_log_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", log_softmax_leaf);
     r.add("_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", safe_softmax);
+    r.add("_masked_softmax_backward(Tensor grad_output, Tensor output, Tensor mask, int? dim=None) -> Tensor",
+          masked_softmax_backward);
     r.add("_masked_softmax(Tensor self, Tensor mask, int? dim=None, int? mask_type=None) -> Tensor", masked_softmax);
 }
 

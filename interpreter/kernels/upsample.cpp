@@ -37,6 +37,12 @@ C scale_of(const Resize& r) {
     return static_cast<C>(r.in) / static_cast<C>(r.out);
 }
 
+/// Is the dimension's result another than its input?
+bool changes(Mode mode, const Resize& r) {
+    const bool scaled = !r.align_corners && r.factor && *r.factor > 0 && *r.factor != 1;
+    return r.in != r.out || mode >= Mode::LinearAntialias || (mode == Mode::Cubic && scaled);
+}
+
 template <class C>
 C filter(Mode mode, C x) {
     x = std::abs(x);
@@ -129,6 +135,29 @@ Taps<C> make_taps(Mode mode, const Resize& r) {
     return t;
 }
 
+/// The transposed sums: input i is what the outputs that it takes part in hand back, with the same weights.
+template <class C>
+Taps<C> transposed(const Taps<C>& t, std::int64_t in) {
+    Ints count(static_cast<std::size_t>(in), 0);
+    for (const std::int64_t i : t.index) ++count[static_cast<std::size_t>(i)];
+    Taps<C> back;
+    back.taps = std::max<std::int64_t>(2, *std::max_element(count.begin(), count.end()));  // one alone is a copy
+    back.index.assign(static_cast<std::size_t>(in * back.taps), 0);
+    back.weight.assign(back.index.size(), C(0));
+    std::fill(count.begin(), count.end(), 0);
+    for (std::size_t k = 0; k < t.index.size(); ++k) {
+        const std::int64_t i = t.index[k];
+        const auto at = static_cast<std::size_t>(i * back.taps + count[static_cast<std::size_t>(i)]++);
+        back.index[at] = static_cast<std::int64_t>(k) / t.taps;
+        back.weight[at] = t.weight[k];
+    }
+    for (std::int64_t i = 0; i < in; ++i)  // places left over read what is read anyway
+        for (std::int64_t k = std::max<std::int64_t>(1, count[static_cast<std::size_t>(i)]); k < back.taps; ++k)
+            back.index[static_cast<std::size_t>(i * back.taps + k)] =
+                back.index[static_cast<std::size_t>(i * back.taps)];
+    return back;
+}
+
 /// x [outer, in, inner] → y [outer, out, inner].
 template <class C>
 void resample(const Taps<C>& t, std::int64_t outer, std::int64_t in, std::int64_t out, std::int64_t inner, const C* x,
@@ -214,12 +243,13 @@ Tensor resize_bytes(Mode mode, const Tensor& self, const std::vector<PoolAxis>& 
     std::int64_t inner = p.inner;
     for (std::size_t i = 3; i-- > 3 - rank;) {
         const PoolAxis& axis = axes[i];
-        if (axis.in != axis.out || mode >= Mode::LinearAntialias) {
+        const Resize r{axis.in, axis.out, factors[i + rank - 3], align_corners};
+        if (changes(mode, r)) {
             std::int64_t outer = p.outer;
             for (std::size_t j = 0; j < i; ++j) outer *= axes[j].in;
             const Tensor y = Tensor::empty({outer, axis.out, inner}, DType::UInt8);
-            resample_bytes(make_taps<double>(mode, {axis.in, axis.out, factors[i + rank - 3], align_corners}), outer,
-                           axis.in, axis.out, inner, x.data<std::uint8_t>(), y.data<std::uint8_t>());
+            resample_bytes(make_taps<double>(mode, r), outer, axis.in, axis.out, inner, x.data<std::uint8_t>(),
+                           y.data<std::uint8_t>());
             x = y;
         }
         inner *= axis.out;
@@ -228,8 +258,40 @@ Tensor resize_bytes(Mode mode, const Tensor& self, const std::vector<PoolAxis>& 
     return out;
 }
 
-Tensor resize(const char* op, Mode mode, const Tensor& self, const Ints& output_size, bool align_corners,
-              const Factors& factors) {
+/// From the outermost dimension to the innermost, with `taps_of(i)` for the i-th of those that are `changed`.
+template <class C, class F>
+Tensor resample_axes(const Tensor& self, const std::vector<PoolAxis>& axes, const std::vector<bool>& changed,
+                     F taps_of) {
+    const std::size_t rank = changed.size();
+    const PoolPlanes p = pool_planes(self, dtype_of<C>(), rank, axes);
+    const Tensor out = p.make_output(dtype_of<C>());
+    if (out.numel() == 0) return out;
+    std::int64_t outer = p.outer;
+    std::int64_t inner = p.inner;
+    for (const PoolAxis& axis : axes) inner *= axis.in;
+    const C* x = p.in.data<C>();
+    Tensor memory = p.in;
+    bool written = false;
+    for (std::size_t i = 0; i < 3; ++i) {
+        const PoolAxis& axis = axes[i];
+        inner /= axis.in;
+        if (i + rank >= 3 && changed[i + rank - 3]) {
+            const auto later = changed.begin() + static_cast<std::ptrdiff_t>(i + rank - 3) + 1;
+            const bool is_output = std::find(later, changed.end(), true) == changed.end();
+            const Tensor y = is_output ? out : Tensor::empty({outer, axis.out, inner}, dtype_of<C>());
+            resample<C>(taps_of(i + rank - 3), outer, axis.in, axis.out, inner, x, y.data<C>());
+            memory = y;
+            x = y.data<C>();
+            written = is_output;
+        }
+        outer *= axis.out;
+    }
+    if (!written) std::copy_n(x, out.numel(), out.data<C>());
+    return out;
+}
+
+/// The sizes of the last `rank` dimensions of `self`, and those they become.
+std::vector<PoolAxis> resized_axes(const char* op, const Tensor& self, std::span<const std::int64_t> output_size) {
     const std::size_t rank = output_size.size();
     bool fits = self.dim() == static_cast<std::int64_t>(rank) + 2;
     for (std::int64_t d = 1; fits && d < self.dim(); ++d) fits = self.size(d) > 0;
@@ -244,45 +306,62 @@ Tensor resize(const char* op, Mode mode, const Tensor& self, const Ints& output_
         axes[3 - rank + i].in = self.size(static_cast<std::int64_t>(i) + 2);
         axes[3 - rank + i].out = output_size[i];
     }
+    return axes;
+}
+
+Tensor resize(const char* op, Mode mode, const Tensor& self, const Ints& output_size, bool align_corners,
+              const Factors& factors) {
+    const std::size_t rank = output_size.size();
+    const std::vector<PoolAxis> axes = resized_axes(op, self, output_size);
     if (self.dtype() == DType::UInt8 && mode != Mode::Nearest && mode != Mode::NearestExact)
         return resize_bytes(mode, self, axes, rank, align_corners, factors);
+    const auto resize_of = [&](std::size_t i) {
+        const PoolAxis& axis = axes[3 - rank + i];
+        return Resize{axis.in, axis.out, factors[i], align_corners};
+    };
+    std::vector<bool> changed;
+    for (std::size_t i = 0; i < rank; ++i) changed.push_back(changes(mode, resize_of(i)));
     // Other integers are computed as float32 and rounded; nearest neighbours only copy.
     const bool integral = is_integral(self.dtype(), true);
     const bool wide = self.dtype() == DType::Float64 || (integral && item_size(self.dtype()) > 2 &&
                                                          (mode == Mode::Nearest || mode == Mode::NearestExact));
     return visit_float(wide ? DType::Float64 : DType::Float32, op, [&]<class C>(C) {
-        const PoolPlanes p = pool_planes(self, dtype_of<C>(), rank, axes);
-        const Tensor out = p.make_output(dtype_of<C>());
-        if (out.numel() == 0) return out.to(self.dtype());
-        std::int64_t outer = p.outer;
-        std::int64_t inner = p.inner;
-        for (const PoolAxis& axis : axes) inner *= axis.in;
-        // From the outermost dimension to the innermost; a dimension that keeps its size is passed over.
-        const C* x = p.in.data<C>();
-        Tensor memory = p.in;
-        bool written = false;
-        for (std::size_t i = 0; i < 3; ++i) {
-            const PoolAxis& axis = axes[i];
-            inner /= axis.in;
-            const bool last = std::all_of(axes.begin() + static_cast<std::ptrdiff_t>(i) + 1, axes.end(),
-                                          [](const PoolAxis& a) { return a.in == a.out; });
-            const bool same = axis.in == axis.out && mode < Mode::LinearAntialias;
-            if (!same && i + rank >= 3) {
-                const Resize r{axis.in, axis.out, factors[i + rank - 3], align_corners};
-                const bool is_output = last && mode < Mode::LinearAntialias;
-                const Tensor y = is_output ? out : Tensor::empty({outer, axis.out, inner}, dtype_of<C>());
-                resample(make_taps<C>(mode, r), outer, axis.in, axis.out, inner, x, y.data<C>());
-                memory = y;
-                x = y.data<C>();
-                written = is_output;
-            }
-            outer *= axis.out;
-        }
-        if (!written) std::copy_n(x, out.numel(), out.data<C>());
+        const Tensor out =
+            resample_axes<C>(self, axes, changed, [&](std::size_t i) { return make_taps<C>(mode, resize_of(i)); });
         if (!integral || mode == Mode::Nearest || mode == Mode::NearestExact) return out.to(self.dtype());
         C* v = out.data<C>();
         for (std::int64_t i = 0; i < out.numel(); ++i) v[i] = std::nearbyint(v[i]);
         return out.to(self.dtype());
+    });
+}
+
+/// The gradient of an input of `input_size`.
+Tensor resize_backward(const char* op, Mode mode, const Tensor& grad_output, const Ints& output_size,
+                       const Ints& input_size, bool align_corners, const Factors& factors) {
+    const std::size_t rank = factors.size();
+    if (output_size.size() != rank || input_size.size() != rank + 2)
+        throw ArgumentError(std::string(op) + ": expected 'output_size' of " + std::to_string(rank) +
+                            " and 'input_size' of " + std::to_string(rank + 2) + " numbers, found " +
+                            to_string(output_size) + " and " + to_string(input_size));
+    Ints expected{input_size[0], input_size[1]};
+    expected.insert(expected.end(), output_size.begin(), output_size.end());
+    if (grad_output.shape() != expected)
+        throw ArgumentError(std::string(op) + ": expected 'grad_output' of shape " + to_string(expected) + ", found " +
+                            describe(grad_output));
+    const std::vector<PoolAxis> axes = resized_axes(op, grad_output, std::span(input_size).subspan(2));
+    const auto resize_of = [&](std::size_t i) {
+        const PoolAxis& axis = axes[3 - rank + i];
+        return Resize{axis.out, axis.in, factors[i], align_corners};
+    };
+    std::vector<bool> changed;
+    for (std::size_t i = 0; i < rank; ++i) changed.push_back(changes(mode, resize_of(i)));
+    if (mode == Mode::Cubic && expected == input_size)
+        changed.assign(rank, false);  // unlike forward, whatever the factor
+    return visit_float(grad_output.dtype(), op, [&]<class C>(C) {
+        return resample_axes<C>(
+                   grad_output, axes, changed,
+                   [&](std::size_t i) { return transposed(make_taps<C>(mode, resize_of(i)), axes[3 - rank + i].out); })
+            .to(grad_output.dtype());
     });
 }
 
@@ -364,9 +443,55 @@ void add_2d(Registry& r, const std::string& op, Mode mode) {
     add_vec(r, op, mode, 2);
 }
 
+/// `op` with "_backward", of an op that takes align_corners (`corners`) or not.
+void add_backward(Registry& r, const std::string& forward, Mode mode, std::size_t rank, bool corners) {
+    const std::string op = forward + "_backward";
+    const std::string name = op + "(Tensor grad_output, SymInt[" + std::to_string(rank) + "] output_size, SymInt[" +
+                             std::to_string(rank + 2) + "] input_size";
+    const std::string scales[] = {", float? scales=None) -> Tensor",
+                                  ", float? scales_h=None, float? scales_w=None) -> Tensor",
+                                  ", float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor"};
+    const auto run = [op, mode](const Tensor& grad, const Ints& out, const Ints& in, bool align, const Factors& f) {
+        return resize_backward(op.c_str(), mode, grad, out, in, align, f);
+    };
+    using T = const Tensor&;
+    using I = const Ints&;
+    const std::string schema = name + (corners ? ", bool align_corners" : "") + scales[rank - 1];
+    if (rank == 1 && corners)
+        r.add(schema, [run](T g, I out, I in, bool align, Factor w) { return run(g, out, in, align, {w}); });
+    else if (rank == 1)
+        r.add(schema, [run](T g, I out, I in, Factor w) { return run(g, out, in, false, {w}); });
+    else if (rank == 2 && corners)
+        r.add(schema, [run](T g, I out, I in, bool align, Factor h, Factor w) {
+            return run(g, out, in, align, {h, w});
+        });
+    else if (rank == 2)
+        r.add(schema, [run](T g, I out, I in, Factor h, Factor w) { return run(g, out, in, false, {h, w}); });
+    else if (corners)
+        r.add(schema, [run](T g, I out, I in, bool align, Factor d, Factor h, Factor w) {
+            return run(g, out, in, align, {d, h, w});
+        });
+    else
+        r.add(schema, [run](T g, I out, I in, Factor d, Factor h, Factor w) {
+            return run(g, out, in, false, {d, h, w});
+        });
+}
+
 }  // namespace
 
 void register_upsample(Registry& r) {
+    for (const std::size_t rank : {1U, 2U, 3U}) {
+        const std::string suffix = std::to_string(rank) + "d";
+        add_backward(r, "upsample_nearest" + suffix, Mode::Nearest, rank, false);
+        add_backward(r, "_upsample_nearest_exact" + suffix, Mode::NearestExact, rank, false);
+    }
+    add_backward(r, "upsample_linear1d", Mode::Linear, 1, true);
+    add_backward(r, "upsample_bilinear2d", Mode::Linear, 2, true);
+    add_backward(r, "upsample_trilinear3d", Mode::Linear, 3, true);
+    add_backward(r, "upsample_bicubic2d", Mode::Cubic, 2, true);
+    add_backward(r, "_upsample_bilinear2d_aa", Mode::LinearAntialias, 2, true);
+    add_backward(r, "_upsample_bicubic2d_aa", Mode::CubicAntialias, 2, true);
+    add_backward(r, "_upsample_lanczos2d_aa", Mode::LanczosAntialias, 2, true);
     add_nearest(r, "upsample_nearest", Mode::Nearest);
     add_nearest(r, "_upsample_nearest_exact", Mode::NearestExact);
     r.add("upsample_linear1d(Tensor self, SymInt[1] output_size, bool align_corners, float? scales=None) -> Tensor",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What derives from views: their copies, tensors with one view replaced, gradients of views, and in-place changes of
 // a tensor's own shape.
+#include "elementwise.hpp"
 #include "kernels/families.hpp"
 #include "kernels/view.hpp"
 
@@ -56,6 +57,30 @@ Tensor slice_backward(In grad_output, const Ints& input_sizes, std::int64_t dim,
 
 Tensor select_backward(In grad_output, const Ints& input_sizes, std::int64_t dim, std::int64_t index) {
     return view_gradient(grad_output, input_sizes, [&](In x) { return x.select(dim, index); });
+}
+
+/// Overlapping windows along a dimension, of places next to each other in `size` steps, added up.
+Tensor unfold_backward(In grad_in, const Ints& input_sizes, std::int64_t dim, std::int64_t size, std::int64_t step) {
+    const Tensor zeros = Tensor::zeros(input_sizes, grad_in.dtype());
+    const Tensor windows = unfold(zeros, dim, size, step);
+    if (windows.shape() != grad_in.shape())
+        throw ArgumentError("unfold_backward: expected 'grad_in' of shape " + to_string(windows.shape()) + ", found " +
+                            describe(grad_in));
+    return visit_compute(grad_in.dtype(), [&]<class C>(C) {
+        const Tensor work = zeros.to(dtype_of<C>());
+        for (std::int64_t k = 0; k < size; ++k) {
+            const Tensor places = unfold(work, dim, size, step).select(-1, k);
+            elementwise_into<C>(
+                places, [](C a, C b) { return a + b; }, places, grad_in.select(-1, k));
+        }
+        return work.to(grad_in.dtype());
+    });
+}
+
+Tensor trace_backward(In grad, const Ints& sizes) {
+    if (sizes.size() != 2)
+        throw ArgumentError("trace_backward: expected 'sizes' of 2 numbers, found " + to_string(sizes));
+    return view_gradient(grad, sizes, [](In x) { return diagonal(x, 0, 0, 1); });
 }
 
 Tensor diagonal_backward(In grad_output, const Ints& input_sizes, std::int64_t offset, std::int64_t dim1,
@@ -167,6 +192,9 @@ void register_view_copy(Registry& r) {
         "slice_backward(Tensor grad_output, SymInt[] input_sizes, int dim, SymInt start, SymInt end, SymInt step) -> "
         "Tensor",
         slice_backward);
+    r.add("unfold_backward(Tensor grad_in, SymInt[] input_sizes, int dim, int size, int step) -> Tensor",
+          unfold_backward);
+    r.add("trace_backward(Tensor grad, SymInt[] sizes) -> Tensor", trace_backward);
     r.add("select_backward(Tensor grad_output, SymInt[] input_sizes, int dim, SymInt index) -> Tensor",
           select_backward);
     r.add("diagonal_backward(Tensor grad_output, SymInt[] input_sizes, int offset, int dim1, int dim2) -> Tensor",

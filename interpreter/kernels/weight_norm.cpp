@@ -4,6 +4,7 @@
 #include "kernels/families.hpp"
 #include "kernels/reduce.hpp"
 #include "promote.hpp"
+#include "rows.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -36,6 +37,36 @@ Tensor weight_norm(const Tensor& v, const Tensor& g, std::int64_t dim) {
     return std::get<0>(weight_norm_interface(v, g, dim));
 }
 
+std::tuple<Tensor, Tensor> weight_norm_backward(const Tensor& grad_w, const Tensor& saved_v, const Tensor& saved_g,
+                                                const Tensor& saved_norms, std::int64_t dim) {
+    const std::int64_t d = saved_v.wrap_dim(dim);
+    if (grad_w.shape() != saved_v.shape() || broadcast_shapes(saved_v.shape(), saved_g.shape()) != saved_v.shape() ||
+        saved_norms.numel() != saved_g.numel() || saved_g.numel() != saved_v.size(d))
+        throw ArgumentError("weight_norm_backward: 'grad_w' " + describe(grad_w) + ", 'saved_g' " + describe(saved_g) +
+                            " or 'saved_norms' " + describe(saved_norms) + " do not fit 'saved_v' " +
+                            describe(saved_v));
+    return visit_float(saved_v.dtype(), "weight_norm_backward", [&]<class C>(C) {
+        const Ints dims = all_but(saved_v, d);
+        const Rows<C> v = rows<C>(saved_v, dims), grad = rows<C>(grad_w, dims);
+        const auto plain = [](const Tensor& t) { return t.to(dtype_of<C>()).contiguous(); };
+        const Tensor g = plain(saved_g), norms = plain(saved_norms);
+        const Tensor dv = Tensor::empty(v.memory.shape(), dtype_of<C>());
+        const Tensor dg = Tensor::empty(saved_g.shape(), dtype_of<C>());
+        for (std::int64_t i = 0; i < v.count; ++i) {
+            const C norm = norms.data<C>()[i];
+            C dot = 0;
+            for (std::int64_t k = 0; k < v.length; ++k)
+                dot += v.data()[i * v.length + k] * grad.data()[i * v.length + k];
+            dg.data<C>()[i] = dot / norm;
+            for (std::int64_t k = 0; k < v.length; ++k)
+                dv.data<C>()[i * v.length + k] =
+                    g.data<C>()[i] / norm *
+                    (grad.data()[i * v.length + k] - v.data()[i * v.length + k] * dot / (norm * norm));
+        }
+        return std::tuple(unrows(dv, saved_v, dims).to(saved_v.dtype()), dg.to(saved_g.dtype()));
+    });
+}
+
 /// Slices along `dim` whose p-norm is above `maxnorm` are scaled down to it.
 Tensor renorm(const Tensor& self, const Scalar& p, std::int64_t dim, const Scalar& maxnorm) {
     const std::int64_t d = self.wrap_dim(dim);
@@ -58,6 +89,10 @@ void register_weight_norm(Registry& r) {
     r.add("norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor", norm_except_dim);
     r.add("_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor", weight_norm);
     r.add("_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)", weight_norm_interface);
+    for (const char* op : {"_weight_norm_interface_backward", "_weight_norm_differentiable_backward"})
+        r.add(std::string(op) +
+                  "(Tensor grad_w, Tensor saved_v, Tensor saved_g, Tensor saved_norms, int dim) -> (Tensor, Tensor)",
+              weight_norm_backward);
     r.add("renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor", renorm);
 }
 
