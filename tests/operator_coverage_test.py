@@ -15,7 +15,6 @@ from pathlib import Path
 # their functional twins, and the others share its kernel.
 EXCEPTIONS = [
     (r"can_cast\.default|promote_types\.default|result_type\..*", "gives a dtype or takes only dtypes: folded into the graph by torch.export"),
-    (r"_convert_weight_to_int4pack_for_cpu\.default|_weight_int4pack_mm_for_cpu\.default", "the layout of packed weights depends on the processor"),
     (r"_copy_from\.default|_dim[IV]\.default|_fw_primal_copy\.default|is_coalesced\.default|convolution(_backward)?_overrideable\.default", "PyTorch has no kernel for dense tensors on the CPU"),
     (r"mkldnn_.*|native_norm\..*", "PyTorch's takes only mkldnn or sparse tensors"),
     (r"_linalg_eigvals\.default", "the order of eigenvalues is free; linalg_eigvals has calls"),

@@ -60,14 +60,6 @@ def calls():
         yield getattr(aten, name).default, t(2, 3), t(3)
     yield aten.is_contiguous.memory_format, t(2, 3), torch.contiguous_format
     yield aten._efficientzerotensor.default, [2, 3]
-    affine = t(2, 3), torch.tensor([0.1, 0.2, 0.05]), torch.tensor([0, 3, -2], dtype=torch.int32), 1, -8, 7
-    yield aten.fake_quantize_per_channel_affine.default, *affine
-    yield aten.fake_quantize_per_channel_affine_cachemask.default, *affine
-    yield aten.fake_quantize_per_tensor_affine.default, t(2, 3), 0.1, 2, 0, 15
-    yield aten.fake_quantize_per_tensor_affine_cachemask.default, t(2, 3), 0.1, 2, 0, 15
-    qparams = t(2, 3), torch.tensor(0.1), torch.tensor(2, dtype=torch.int32)
-    yield aten.fake_quantize_per_tensor_affine.tensor_qparams, *qparams, 0, 15
-    yield aten._fake_quantize_per_tensor_affine_cachemask_tensor_qparams.default, *qparams, torch.tensor([1]), 0, 15
     token = torch.zeros(1)
     yield aten._functional_assert_async.msg, torch.tensor(True), "must hold", token
     yield aten._functional_assert_scalar.default, 1, "must hold", token
@@ -80,7 +72,6 @@ def calls():
         yield aten._grid_sampler_2d_cpu_fallback.default, t(2, 2, 5, 6), grid, 0, 0, False
     for op in (aten._index_put_impl, aten._index_put_impl_):
         yield op.default, t(4, 3), [torch.tensor([2, 0])], t(2, 3), True
-    yield aten._int_mm.default, n(17, 8).to(torch.int8), n(8, 16).to(torch.int8)
     yield aten._is_all_true.default, b
     yield aten._is_any_true.default, b
     yield aten._logcumsumexp.default, t(3, 4), 1
@@ -95,7 +86,6 @@ def calls():
     for op in (aten._upsample_bicubic2d_aa, aten._upsample_lanczos2d_aa):
         yield op.vec, t(1, 2, 6, 7), [4, 3], False, None
     yield aten._upsample_lanczos2d_aa.default, t(1, 2, 6, 7), [4, 3], False
-    yield aten._weight_int8pack_mm.default, t(4, 64), n(32, 64).to(torch.int8), t(32)
     x, y = t(2, 3, 6, 7), t(1, 2, 4, 5, 6)
     _, at = aten.adaptive_max_pool2d.default(x, [2, 3])
     yield aten.adaptive_max_pool2d_backward.default, t(2, 3, 2, 3), x, at

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "half.hpp"
+#include "kernels/arithmetic.hpp"
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
 #include "rows.hpp"
@@ -56,17 +58,35 @@ DType compute_dtype(In scales) {
     return scales.dtype() == DType::Float64 && !scales.is_wrapped_number() ? DType::Float64 : DType::Float32;
 }
 
-/// round(input / scale) + zero_point within the range; `together` rounds the sum instead.
-Tensor quantize(const char* op, In input, In scales, In zero_points, Range range, DType dtype, bool together = false) {
+void require_float(const char* op, In input) {
     if (!is_floating_point(input.dtype()))
         throw ArgumentError(std::string(op) + ": expected input of a floating point dtype, found " + describe(input));
+}
+
+/// round(input / scale + zero_point) within the range; before that, every step is rounded to its promoted dtype.
+Tensor quantize_sum(const char* op, In input, In scales, In zero_points, Range range, DType dtype) {
+    require_float(op, input);
+    const Tensor inverse = divided(Tensor::wrapped_number(1.0), scales);
+    const Tensor sum = plus(times(input, inverse), zero_points);
+    return elementwise<double>(
+        dtype,
+        [low = static_cast<double>(range.min), high = static_cast<double>(range.max)](double x) {
+            const double q = std::rint(x);
+            return q < low ? low : (q > high ? high : q);
+        },
+        sum);
+}
+
+/// round(input / scale) + zero_point within the range.
+Tensor quantize(const char* op, In input, In scales, In zero_points, Range range, DType dtype) {
+    require_float(op, input);
     return visit_float(compute_dtype(scales), op, [&]<class C>(C) {
         const Tensor inverse = elementwise<double>(
             dtype_of<C>(), [](double s) { return 1 / s; }, scales);
         return elementwise<C>(
             dtype,
-            [low = static_cast<C>(range.min), high = static_cast<C>(range.max), together](C x, C s, C z) {
-                const C q = together ? std::rint(x * s + z) : std::rint(x * s) + z;
+            [low = static_cast<C>(range.min), high = static_cast<C>(range.max)](C x, C s, C z) {
+                const C q = std::rint(x * s) + z;
                 return q < low ? low : (q > high ? high : q);
             },
             input, inverse, zero_points);
@@ -77,6 +97,11 @@ Tensor quantize(const char* op, In input, In scales, In zero_points, Range range
 Tensor dequantize(In input, In scales, In zero_points, DType out) {
     return elementwise<double>(
         out, [](double x, double s, double z) { return (x - z) * s; }, input, scales, zero_points);
+}
+
+/// The same, every step rounded to its promoted dtype.
+Tensor dequantize_in_steps(In input, In scales, In zero_points, DType out) {
+    return times(minus(input, zero_points), scales).to(out);
 }
 
 Tensor number(double value) { return Tensor::wrapped_number(value); }
@@ -158,25 +183,25 @@ Tensor as_column(In tensor) { return tensor.reshape({tensor.numel(), 1}); }
 Tensor quantize_per_channel_group(In input, In scales, In zero_points, std::int64_t quant_min, std::int64_t quant_max,
                                   DType dtype, std::int64_t group_size) {
     const char* const op = "quantize_per_channel_group";
-    return quantize(op, grouped(op, input, scales, group_size), as_column(scales), as_column(zero_points),
-                    make_range(op, quant_min, quant_max), dtype, true)
+    return quantize_sum(op, grouped(op, input, scales, group_size), as_column(scales), as_column(zero_points),
+                        make_range(op, quant_min, quant_max), dtype)
         .reshape(input.shape());
 }
 Tensor dequantize_per_channel_group(In input, In scales, In zero_points, std::int64_t, std::int64_t, DType,
                                     std::int64_t group_size, DType output_dtype) {
-    return dequantize(grouped("dequantize_per_channel_group", input, scales, group_size), as_column(scales),
-                      zero_points.defined() ? as_column(zero_points) : number(std::int64_t{0}), output_dtype)
+    return dequantize_in_steps(grouped("dequantize_per_channel_group", input, scales, group_size), as_column(scales),
+                               zero_points.defined() ? as_column(zero_points) : number(std::int64_t{0}), output_dtype)
         .reshape(input.shape());
 }
 
 Tensor quantize_per_token(In input, In scales, In zero_points, std::int64_t quant_min, std::int64_t quant_max,
                           DType dtype) {
-    return quantize("quantize_per_token", input, scales, zero_points,
-                    make_range("quantize_per_token", quant_min, quant_max), dtype, true);
+    return quantize_sum("quantize_per_token", input, scales, zero_points,
+                        make_range("quantize_per_token", quant_min, quant_max), dtype);
 }
 Tensor dequantize_per_token(In input, In scales, In zero_points, std::int64_t, std::int64_t, DType,
                             DType output_dtype) {
-    return dequantize(input, scales, zero_points, output_dtype);
+    return dequantize_in_steps(input, scales, zero_points, output_dtype);
 }
 
 /// The smallest and largest element of every row over `dims`, with 0 among them.
@@ -244,11 +269,13 @@ std::tuple<Tensor, Tensor> choose_qparams_per_token_asymmetric(In input, DType) 
     const char* const op = "choose_qparams_per_token_asymmetric";
     const Ints dims = last_dim(op, input);
     return choose(op, input, dims, reduced_shape(input, dims, true), DType::Float64,
-                  []<class C>(C low, C high, C& scale, std::int64_t& zero_point) {
+                  [dtype = input.dtype()]<class C>(C low, C high, C& scale, std::int64_t& zero_point) {
+                      const auto r = [dtype](C v) { return static_cast<C>(round_to(dtype, static_cast<double>(v))); };
                       constexpr C quant_min = -128, quant_max = 127;
-                      scale = std::max((high - low) / C(255), C(std::numeric_limits<float>::epsilon()));
-                      const C min = low / scale, max = high / scale;
-                      const C zero = (quant_min + min) + (quant_max + max) > C(0) ? quant_min - min : quant_max - max;
+                      scale = r(std::max(r(r(high - low) / C(255)), C(std::numeric_limits<float>::epsilon())));
+                      const C min = r(low / scale), max = r(high / scale);
+                      const C error = r(r(quant_min + min) + r(quant_max + max));
+                      const C zero = r(error > C(0) ? quant_min - min : quant_max - max);
                       zero_point = static_cast<std::int64_t>(std::rint(std::clamp(zero, quant_min, quant_max)));
                   });
 }
@@ -364,7 +391,7 @@ void register_quantize(Registry& r) {
         [](In self, In scale, In zero_point, std::int64_t quant_min, std::int64_t quant_max) {
             const char* const op = "fake_quantize_per_tensor_affine";
             return std::get<0>(fake_quantize(op, self, require_one(op, "scale", scale).reshape({}),
-                                             require_one(op, "zero_point", zero_point).reshape({}),
+                                             require_one(op, "zero_point", zero_point).reshape({}).to(DType::Int64),
                                              make_range(op, quant_min, quant_max)));
         });
     r.add(
@@ -376,8 +403,39 @@ void register_quantize(Registry& r) {
             if (require_one(op, "fake_quant_enabled", enabled).item().to<std::int64_t>() == 0)
                 return {self.clone(), Tensor::full(self.shape(), true, DType::Bool)};
             return fake_quantize(op, self, require_one(op, "scale", scale).reshape({}),
-                                 require_one(op, "zero_point", zero_point).reshape({}),
+                                 require_one(op, "zero_point", zero_point).reshape({}).to(DType::Int64),
                                  make_range(op, quant_min, quant_max));
+        });
+    for (const char* op :
+         {"fake_quantize_per_tensor_affine_cachemask_backward", "fake_quantize_per_channel_affine_cachemask_backward"})
+        r.add(std::string(op) + "(Tensor grad, Tensor mask) -> Tensor", [op](In grad, In mask) {
+            if (mask.dtype() != DType::Bool || mask.shape() != grad.shape())
+                throw ArgumentError(std::string(op) + ": expected mask to be bool and of the shape of grad, found " +
+                                    describe(mask) + " and " + describe(grad));
+            return times(grad, mask);
+        });
+    r.add(
+        "_fake_quantize_learnable_per_tensor_affine(Tensor self, Tensor scale, Tensor zero_point, int quant_min, int "
+        "quant_max, float grad_factor=1.0) -> Tensor",
+        [](In self, In scale, In zero_point, std::int64_t quant_min, std::int64_t quant_max, double) {
+            const char* const op = "_fake_quantize_learnable_per_tensor_affine";
+            const double rounded = require_one(op, "zero_point", zero_point).item().to<double>() + 0.5;
+            const double zero = std::clamp(rounded, static_cast<double>(quant_min), static_cast<double>(quant_max));
+            return std::get<0>(fake_per_tensor(self, require_one(op, "scale", scale).item().to<double>(),
+                                               static_cast<std::int64_t>(zero), quant_min, quant_max));
+        });
+    r.add(
+        "_fake_quantize_learnable_per_channel_affine(Tensor self, Tensor scale, Tensor zero_point, int axis, int "
+        "quant_min, int quant_max, float grad_factor=1.0) -> Tensor",
+        [](In self, In scale, In zero_point, std::int64_t axis, std::int64_t quant_min, std::int64_t quant_max,
+           double) {
+            const Tensor zero = elementwise<double>(
+                DType::Int32,
+                [low = static_cast<double>(quant_min), high = static_cast<double>(quant_max)](double z) {
+                    return std::min(std::max(std::rint(z), low), high);
+                },
+                zero_point);
+            return std::get<0>(fake_per_channel(self, scale, zero, axis, quant_min, quant_max));
         });
     r.add("fake_quantize_per_channel_affine_cachemask" + channels + masked, fake_per_channel);
     r.add("fake_quantize_per_channel_affine" + channels + "Tensor",
