@@ -30,14 +30,17 @@ bool is_hidden_write(const Node& node, const std::string& argument) {
 
 }  // namespace
 
-AliasSets::AliasSets(const Graph& graph) : parent_(graph.values.size()) {
+AliasSets::AliasSets(const Graph& graph, const Registry* registry) : registry_(registry), parent_(graph.values.size()) {
     std::iota(parent_.begin(), parent_.end(), 0U);
     for (const Node& node : graph.nodes) add_node(node);
 }
 
 void AliasSets::add_node(const Node& node) {
     const Schema* schema = find_schema(node.op_type);
-    const bool whole = passes_through(node.op_type) || node.op_type.starts_with("higher_order.");
+    if (!schema && registry_)
+        if (const Op* op = registry_->find(node.op_type)) schema = &op->schema;
+    const bool whole =
+        passes_through(node.op_type) || node.op_type.starts_with("higher_order.") || node.op_type.starts_with("torch.");
     for (const NamedArgument& arg : node.args) {
         const SchemaParameter* parameter = schema ? schema->find(arg.name) : nullptr;
         const bool aliases = whole || (parameter && !parameter->alias.empty());
@@ -47,15 +50,15 @@ void AliasSets::add_node(const Node& node) {
             if ((parameter && parameter->is_write) || is_hidden_write(node, arg.name)) written_.push_back(ref.id);
         });
         if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph) {
-            const std::vector<bool> inner = find_written_inputs(*body->graph);
+            const std::vector<bool> inner = find_written_inputs(*body->graph, registry_);
             if (std::find(inner.begin(), inner.end(), true) != inner.end())
                 for (const ValueRef ref : node.input_values()) written_.push_back(ref.id);
         }
     }
 }
 
-std::vector<bool> find_written_inputs(const Graph& graph) {
-    const AliasSets sets(graph);
+std::vector<bool> find_written_inputs(const Graph& graph, const Registry* registry) {
+    const AliasSets sets(graph, registry);
     std::set<std::uint32_t> roots;
     for (const std::uint32_t value : sets.written()) roots.insert(sets.find(value));
     std::vector<bool> result;

@@ -5,8 +5,10 @@
 #include <set>
 #include <sstream>
 
+#include "guards.hpp"
 #include "promote.hpp"
 #include "torch_ir/pytree.hpp"
+#include "torch_ir/renames.hpp"
 #include "torch_ir/text.hpp"
 
 namespace torch_ir {
@@ -85,17 +87,15 @@ class SymbolBinder {
     /// All contradictions found.
     std::vector<std::string> finish(const std::vector<SymbolRange>& ranges) {
         for (const auto& [dim, size, where] : expressions_) {
-            const std::vector<std::string> symbols = symbols_of(*dim.expr());
-            if (!std::all_of(symbols.begin(), symbols.end(), [&](const std::string& s) { return values_.contains(s); }))
-                continue;
+            if (!is_known(*dim.expr())) continue;
             if (const std::int64_t expected = evaluate(dim, values_); expected != size)
                 problems_.push_back(where + ": expected size " + std::to_string(expected) + " (" + to_string(dim) +
                                     "), found " + std::to_string(size));
         }
         for (const SymbolRange& range : ranges) {
-            const auto bound = values_.find(range.name);
-            if (bound == values_.end()) continue;
-            const std::int64_t size = bound->second;
+            const ExprPtr expr = parse_expr(range.name);  // a symbol, or what is made of several
+            if (!is_known(*expr)) continue;
+            const std::int64_t size = evaluate(*expr, values_);
             // torch.export assumes sizes of at least 2 when it traces, but 0 and 1 do run.
             if ((range.min && *range.min > 2 && size < *range.min) || (range.max && size > *range.max))
                 problems_.push_back("symbol '" + range.name + "' is " + std::to_string(size) + ", outside its range [" +
@@ -106,6 +106,11 @@ class SymbolBinder {
     }
 
   private:
+    bool is_known(const Expr& expr) const {
+        const std::vector<std::string> symbols = symbols_of(expr);
+        return std::all_of(symbols.begin(), symbols.end(), [&](const std::string& s) { return values_.contains(s); });
+    }
+
     struct Pending {
         Dim dim;
         std::int64_t size;
@@ -115,6 +120,28 @@ class SymbolBinder {
     std::vector<Pending> expressions_;
     std::vector<std::string> problems_;
 };
+
+}  // namespace
+
+namespace {
+
+/// What is missing, as names and what they should be: how most of it is called in the file, and each with the name that
+/// it may have there.
+void add_missing(const std::vector<std::pair<std::string, std::string>>& missing, const Weights& weights,
+                 std::vector<std::string>& problems) {
+    std::vector<std::string> wanted;
+    for (const auto& [name, meta] : missing) wanted.push_back(name);
+    std::vector<std::string> names;
+    for (const auto& [name, tensor] : weights.tensors()) names.push_back(name);
+    const PrefixChange change = find_prefix_change(wanted, names);
+    if (change.count > 0) problems.push_back(describe(change, missing.size()));
+    for (const auto& [name, meta] : missing) {
+        const std::string by_prefix = renamed(name, change);
+        const std::string similar = weights.find(by_prefix) ? by_prefix : closest(name, names);
+        problems.push_back("'" + name + "' (" + meta + ") is missing" +
+                           (similar.empty() ? "" : "; the closest name is '" + similar + "'"));
+    }
+}
 
 }  // namespace
 
@@ -166,7 +193,7 @@ const Plan& Interpreter::plan(bool observed) const {
 
 void Interpreter::load_weights(const Weights& weights) {
     std::vector<std::string> problems;
-    std::map<const std::byte*, std::shared_ptr<Storage>> storages;  // tied weights share one
+    std::vector<std::pair<std::string, std::string>> missing;
     for (std::size_t i = 0; i < model_->inputs.size(); ++i) {
         const InputSpec& spec = model_->inputs[i];
         const auto* ref = model_->graph.inputs[i].get_if<ValueRef>();
@@ -184,11 +211,7 @@ void Interpreter::load_weights(const Weights& weights) {
         } else if (const TensorView* found = weights.find(spec.target)) {
             view = *found;
         } else {
-            std::vector<std::string_view> names;
-            for (const auto& [key, tensor] : weights.tensors()) names.push_back(key);
-            const std::string suggestion = closest(spec.target, names);
-            problems.push_back("'" + spec.target + "' (" + meta_text(value.meta) + ") is missing" +
-                               (suggestion.empty() ? "" : "; the closest name is '" + suggestion + "'"));
+            missing.emplace_back(spec.target, meta_text(value.meta));
             continue;
         }
         Tensor tensor = to_tensor(view);
@@ -200,6 +223,7 @@ void Interpreter::load_weights(const Weights& weights) {
         tensor.storage()->set_constant();
         weights_[i] = std::move(tensor);
     }
+    add_missing(missing, weights, problems);
     throw_problems("weights", problems);
 }
 
@@ -272,6 +296,7 @@ std::vector<IValue> Interpreter::bind_inputs(const std::map<std::string, Tensor,
         }
     const std::vector<std::string> sizes = symbols.finish(model_->symbols);
     problems.insert(problems.end(), sizes.begin(), sizes.end());
+    if (problems.empty()) problems = broken_guards(*model_, bound);
     throw_problems("inputs", problems);
     return bound;
 }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "alias.hpp"
+#include "lower.hpp"
 
 namespace torch_ir {
 namespace {
@@ -31,9 +32,12 @@ bool can_run(const Node& node, const Registry& registry) {
 void collect_missing(const Graph& graph, const Registry& registry, std::map<std::string, std::size_t>& counts) {
     for (const Node& node : graph.nodes) {
         if (!can_run(node, registry)) ++counts[node.op_type];
-        for (const NamedArgument& arg : node.args)
+        for (const NamedArgument& arg : node.args) {
             if (const auto* subgraph = arg.value.get_if<Subgraph>(); subgraph && subgraph->graph)
                 collect_missing(*subgraph->graph, registry, counts);
+            if (const auto* op = arg.value.get_if<OperatorName>(); op && !registry.find(op->op_type))
+                ++counts[op->op_type];
+        }
     }
 }
 
@@ -129,7 +133,7 @@ class PlanBuilder {
             if (is_assertion(node.op_type)) continue;
             with_context([&] { return "node '" + node.name + "' (" + node.op_type + ")"; }, [&] { add_step(node); });
         }
-        plan_->written_inputs_ = find_written_inputs(graph);
+        plan_->written_inputs_ = find_written_inputs(graph, &registry_);
         if (options_.fuse) fuse_steps(plan_->steps_, graph, count_uses());
         find_last_uses();
         return plan_;
@@ -280,7 +284,7 @@ std::shared_ptr<const Plan> Plan::compile(std::shared_ptr<const Graph> graph, co
                                           const PlanOptions& options) {
     if (const auto missing = missing_ops(*graph, registry); !missing.empty())
         throw UnsupportedError(describe_missing(missing));
-    return PlanBuilder(std::move(graph), registry, options).build();
+    return PlanBuilder(lower(std::move(graph), registry), registry, options).build();
 }
 
 namespace {

@@ -153,7 +153,8 @@ struct Model {
     std::vector<std::string> guards;  // Python expressions over the inputs, as torch.export writes them
     std::string in_spec;              // pytree specs, as torch.export writes them; empty when unknown
     std::string out_spec;
-    std::vector<std::string> forward_arg_names;  // of the Python forward; empty when unknown
+    std::vector<std::string> forward_arg_names;                         // of the Python forward; empty when unknown
+    std::map<std::string, std::vector<std::string>> namedtuple_fields;  // by the type's name in the specs
 
     bool operator==(const Model&) const = default;
 };

@@ -9,12 +9,14 @@
 #include "cli/output.hpp"
 #include "load.hpp"
 #include "memory.hpp"
+#include "plugin.hpp"
 
 namespace torch_ir::cli {
 namespace {
 
 struct Options {
     std::string model;
+    std::vector<std::string> plugins;
     std::vector<std::string> weights;
     std::string inputs;
     int repeat = 10;
@@ -33,7 +35,7 @@ int bench(const Options& options, const Globals& globals) {
     }
     const auto start = std::chrono::steady_clock::now();
     const LoadedModel loaded = load_model(options.model);
-    Interpreter interpreter(loaded.model);
+    Interpreter interpreter(loaded.model, registry_with(options.plugins));
     interpreter.load_weights(load_weights(loaded, options.weights));
     const auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
     const double load_ms = milliseconds_since(start);
@@ -75,6 +77,7 @@ Command make_bench() {
             {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
              {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
              {"--inputs", "input tensors", &options->inputs, "FILE"},
+             {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
              {"--repeat", "timed runs (default 10)", &options->repeat, "N"},
              {"--warmup", "runs before that (default 2)", &options->warmup, "N"},
              {"--json", "print one JSON value", &options->json}},

@@ -8,6 +8,7 @@
 #include "cli/command.hpp"
 #include "load.hpp"
 #include "plan.hpp"
+#include "plugin.hpp"
 #include "torch_ir/schema.hpp"
 
 namespace torch_ir::cli {
@@ -17,6 +18,7 @@ using nlohmann::ordered_json;
 
 struct Options {
     std::string model;
+    std::vector<std::string> plugins;
     bool json = false;
 };
 
@@ -32,7 +34,7 @@ int list_model(const Options& options) {
     const LoadedModel loaded = load_model(options.model);
     std::map<std::string, std::size_t> counts;
     count_ops(loaded.model->graph, counts);
-    const std::vector<MissingOp> missing = missing_ops(loaded.model->graph, builtin_registry());
+    const std::vector<MissingOp> missing = missing_ops(loaded.model->graph, registry_with(options.plugins));
     std::map<std::string, std::string> reasons;
     for (const MissingOp& op : missing) reasons.emplace(op.op_type, op.reason);
     if (options.json) {
@@ -55,7 +57,7 @@ int list_model(const Options& options) {
 
 /// Every ATen op that runs, by its own kernel or derived, and those that do not.
 int list_all(const Options& options) {
-    const Registry& registry = builtin_registry();
+    const Registry& registry = registry_with(options.plugins);
     const std::vector<std::string> registered = registry.names();
     std::map<std::string, bool> ops;
     for (const std::string& op_type : registered) ops.emplace(op_type, true);
@@ -93,6 +95,7 @@ Command make_ops() {
             "With MODEL, the exit status is 1 when an op is missing.\n"
             "Example: torch-ir ops model.pt2",
             {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model},
+             {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
              {"--json", "print one JSON value", &options->json}},
             [options](const Globals&) { return options->model.empty() ? list_all(*options) : list_model(*options); }};
 }

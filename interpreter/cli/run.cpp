@@ -6,6 +6,7 @@
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "load.hpp"
+#include "plugin.hpp"
 #include "verification/compare.hpp"
 
 namespace torch_ir::cli {
@@ -13,6 +14,7 @@ namespace {
 
 struct Options {
     std::string model;
+    std::vector<std::string> plugins;
     std::vector<std::string> weights;
     std::vector<std::string> inputs;
     std::string output;
@@ -73,7 +75,7 @@ int run(const Options& options, const Globals& globals) {
         return usage;
     }
     const LoadedModel loaded = load_model(options.model);
-    Interpreter interpreter(loaded.model);
+    Interpreter interpreter(loaded.model, registry_with(options.plugins));
     interpreter.load_weights(load_weights(loaded, options.weights));
     State state = options.state.empty() ? State{} : load_tensors(options.state);
     Progress progress(globals);
@@ -121,6 +123,7 @@ Command make_run() {
         {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
          {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
          {"--inputs", "input tensors by graph input name, or input_0, input_1, ...", &options->inputs, "FILE"},
+         {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
          {"--steps", "run N times; the last file of inputs stands for the steps after it", &options->steps, "N"},
          {"--state", "start from these buffers, parameters and inputs instead of the weights", &options->state, "FILE"},
          {"--state-out", "write what the model mutated, as --state takes it", &options->state_out, "FILE"},

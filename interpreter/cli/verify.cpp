@@ -10,6 +10,7 @@
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "parallel.hpp"
+#include "plugin.hpp"
 #include "torch_ir/error.hpp"
 #include "torch_ir/file.hpp"
 #include "verification/suite.hpp"
@@ -21,6 +22,7 @@ using nlohmann::ordered_json;
 
 struct Options {
     std::string model;
+    std::vector<std::string> plugins;
     std::string suite;
     std::vector<std::string> weights;
     std::string inputs;
@@ -72,7 +74,7 @@ std::string report_text(const LoadedModel& loaded, const std::vector<OutputVerdi
 
 int verify_model(const Options& options, const Globals& globals) {
     const LoadedModel loaded = load_model(options.model);
-    Interpreter interpreter(loaded.model);
+    Interpreter interpreter(loaded.model, registry_with(options.plugins));
     interpreter.load_weights(load_weights(loaded, options.weights));
     const auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
     const NamedTensors expected = load_expected(loaded, options.expected);
@@ -106,6 +108,7 @@ int verify_suite(const Options& options, const Globals& globals) {
     SuiteOptions suite;
     suite.filter = options.filter;
     suite.category = options.category;
+    suite.registry = &registry_with(options.plugins);
     suite.jobs = options.jobs > 0 ? options.jobs : get_threads();
     suite.progress = [&](const CaseResult& result, std::size_t done, std::size_t total) {
         progress.show(done, total, result.name);
@@ -168,6 +171,7 @@ Command make_verify() {
          {"--inputs", "input tensors (default: inputs.safetensors beside the model)", &options->inputs, "FILE"},
          {"--expected", "expected outputs (default: expected.safetensors beside the model)", &options->expected,
           "FILE"},
+         {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
          {"--rtol", "relative tolerance (default: by dtype; 1e-4 for float32)", &options->rtol, "R"},
          {"--atol", "absolute tolerance (default: by dtype; 1e-4 for float32)", &options->atol, "A"},
          {"--json", "print one JSON value", &options->json},

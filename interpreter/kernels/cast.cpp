@@ -155,11 +155,16 @@ void register_cast(Registry& r) {
     r.add("_cast_Float(Tensor self, bool non_blocking=False) -> Tensor", cast<DType::Float32>);
     r.add("_cast_Double(Tensor self, bool non_blocking=False) -> Tensor", cast<DType::Float64>);
     r.add("_autocast_to_full_precision(Tensor(a) self, bool cuda_enabled, bool cpu_enabled) -> Tensor(a)",
-          [](In self, bool, bool) { return self; });
+          [](In self, bool, bool cpu_enabled) {
+              const bool reduced = self.dtype() == DType::Float16 || self.dtype() == DType::BFloat16;
+              return reduced && cpu_enabled ? self.to(DType::Float32) : self;
+          });
     r.add(
         "_autocast_to_reduced_precision(Tensor(a) self, bool cuda_enabled, bool cpu_enabled, ScalarType cuda_dtype, "
         "ScalarType cpu_dtype) -> Tensor(a)",
-        [](In self, bool, bool, DType, DType) { return self; });
+        [](In self, bool, bool cpu_enabled, DType, DType cpu_dtype) {
+            return self.dtype() == DType::Float32 && cpu_enabled ? self.to(cpu_dtype) : self;
+        });
 }
 
 }  // namespace torch_ir::kernels

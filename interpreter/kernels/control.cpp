@@ -195,18 +195,63 @@ void call_graph(const char* op, Context& context, Args args, Results& results) {
     std::vector<IValue> operands;
     for (++i; i < args.size(); ++i)
         if (!std::holds_alternative<std::string>(*args[i])) append_operands(operands, *args[i]);
-    // A dictionary of keyword arguments arrives as None.
-    if (operands.size() > body.graph().inputs.size() && std::holds_alternative<None>(operands.back()))
+    // Dictionaries of keyword arguments and of hints arrive as None.
+    while (operands.size() > body.graph().inputs.size() && std::holds_alternative<None>(operands.back()))
         operands.pop_back();
     move_into(results, call(op, context, body, std::move(operands)));
 }
 
-/// Autocast changes dtypes below the level that graphs are exported at, unless it is off.
-void autocast(Context& context, Args args, Results& results) {
-    const bool enabled = args.size() > 2 && std::holds_alternative<bool>(*args[2]) && std::get<bool>(*args[2]);
-    if (enabled) throw UnsupportedError("wrap_with_autocast: an enabled autocast region is not supported");
-    call_graph("wrap_with_autocast", context, args, results);
+Ints dims_of(const char* op, Args args, std::size_t i) {
+    const auto* dims = i < args.size() ? std::get_if<Ints>(args[i]) : nullptr;
+    return dims ? *dims : Ints(operands_of(op, args, i).size());
 }
+
+/// vmap(body, size, in_dims, out_dims, batched, captured), as lower_vmap writes it: the body runs for each element of
+/// the batch. For an empty batch it runs once on zeros, as the shapes of its results are wanted.
+void vmap(Context& context, Args args, Results& results) {
+    const char* op = "vmap";
+    const Plan& body = graph_of(op, args, 0);
+    if (args.size() != 6) throw ArgumentError("vmap: expected 6 arguments, found " + std::to_string(args.size()));
+    const auto size = to_scalar(*args[1]).to<std::int64_t>();
+    const Ints in_dims = dims_of(op, args, 2);
+    const Ints out_dims = dims_of(op, args, 3);
+    const std::vector<IValue> batched = operands_of(op, args, 4);
+    const std::vector<IValue> captured = operands_of(op, args, 5);
+    std::vector<TensorList> lists(out_dims.size());
+    for (std::int64_t i = 0; i < std::max<std::int64_t>(size, 1); ++i) {
+        std::vector<IValue> inputs;
+        for (std::size_t k = 0; k < batched.size(); ++k) {
+            const Tensor& all = tensor_of(op, batched[k]);
+            const std::int64_t dim = all.wrap_dim(in_dims.at(k));
+            if (all.size(dim) != size)
+                throw ArgumentError("vmap: expected a batch of " + std::to_string(size) + ", found " +
+                                    std::to_string(all.size(dim)));
+            if (size > 0) {
+                inputs.emplace_back(all.select(dim, i));
+            } else {
+                Ints shape = all.shape();
+                shape.erase(shape.begin() + dim);
+                inputs.emplace_back(Tensor::zeros(shape, all.dtype()));
+            }
+        }
+        inputs.insert(inputs.end(), captured.begin(), captured.end());
+        const std::vector<IValue> values = call(op, context, body, std::move(inputs));
+        for (std::size_t k = 0; k < lists.size(); ++k) lists[k].push_back(tensor_of(op, values.at(k)));
+    }
+    for (std::size_t k = 0; k < lists.size(); ++k) {
+        const std::int64_t dim = out_dims[k] < 0 ? out_dims[k] + lists[k][0].dim() + 1 : out_dims[k];
+        if (size > 0) {
+            results.emplace_back(stack(lists[k], dim));
+        } else {
+            Ints shape = lists[k][0].shape();
+            shape.insert(shape.begin() + dim, 0);
+            results.emplace_back(Tensor::empty(shape, lists[k][0].dtype()));
+        }
+    }
+}
+
+/// A node of this kind becomes others before the graph runs (lower.hpp).
+void rewritten(Context&, Args, Results&) { throw ArgumentError("expected a well-formed call, which is rewritten"); }
 
 }  // namespace
 
@@ -217,9 +262,16 @@ void register_control(Registry& r) {
     r.add_function("higher_order.associative_scan", associative_scan);
     r.add_function("higher_order.map_impl", map);
     r.add_function("higher_order.map", map);
-    r.add_function("higher_order.wrap_with_autocast", autocast);
+    r.add_function("torch.vmap", vmap);
+    for (const char* name :
+         {"_add_batch_dim", "_remove_batch_dim", "_vmap_increment_nesting", "_vmap_decrement_nesting"})
+        r.add_function(std::string("torch._functorch.predispatch.") + name, rewritten);
+    r.add_function("torch._functorch.predispatch.lazy_load_decompositions",
+                   [](Context&, Args, Results& results) { results.emplace_back(None{}); });
+    for (const char* name : {"auto_functionalized", "auto_functionalized_v2", "with_effects"})
+        r.add_function(std::string("higher_order.") + name, rewritten);
     r.add_function("higher_order.print", [](Context&, Args, Results&) {});
-    for (const char* name : {"invoke_subgraph", "wrap_with_set_grad_enabled", "hints_wrapper",
+    for (const char* name : {"invoke_subgraph", "wrap_with_set_grad_enabled", "wrap_with_autocast", "hints_wrapper",
                              "tag_activation_checkpoint", "wrap_activation_checkpoint", "wrap", "strict_mode"})
         r.add_function(std::string("higher_order.") + name, [name](Context& context, Args args, Results& results) {
             call_graph(name, context, args, results);

@@ -86,10 +86,10 @@ CaseMeta read_meta(const fs::path& directory) {
 }
 
 /// Runs a model case: every inputs/expected pair with one interpreter.
-void run_model_case(const fs::path& directory, CaseResult& result) {
+void run_model_case(const fs::path& directory, const Registry& registry, CaseResult& result) {
     const CaseMeta meta = read_meta(directory);
     const LoadedModel loaded = load_model(directory);
-    Interpreter interpreter(loaded.model);
+    Interpreter interpreter(loaded.model, registry);
     interpreter.load_weights(load_weights(loaded, {}));
     for (int pair = 1;; ++pair) {
         const std::string suffix = (pair == 1 ? "" : std::to_string(pair)) + ".safetensors";
@@ -127,7 +127,9 @@ void add_model_case(const fs::path& root, const fs::path& directory, const Suite
         const std::vector<std::string> categories = read_meta(directory).categories;
         if (std::find(categories.begin(), categories.end(), options.category) == categories.end()) return;
     }
-    cases.push_back({std::move(name), [directory](CaseResult& result) { run_model_case(directory, result); }});
+    cases.push_back({std::move(name), [directory, registry = options.registry](CaseResult& result) {
+                         run_model_case(directory, *registry, result);
+                     }});
 }
 
 void add_op_cases(const fs::path& directory, const SuiteOptions& options, std::vector<Case>& cases) {

@@ -37,9 +37,10 @@ struct CaseResult {
 };
 
 struct SuiteOptions {
-    std::string filter;    // only cases whose name contains this
-    std::string category;  // only cases of this category (meta.json)
-    int jobs = 1;          // cases at a time
+    std::string filter;                              // only cases whose name contains this
+    std::string category;                            // only cases of this category (meta.json)
+    int jobs = 1;                                    // cases at a time
+    const Registry* registry = &builtin_registry();  // for model cases
     /// Called after each case, from any thread but one at a time.
     std::function<void(const CaseResult&, std::size_t done, std::size_t total)> progress;
 };

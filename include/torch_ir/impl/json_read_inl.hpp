@@ -350,6 +350,9 @@ class ModelReader {
             model_.out_spec = to_text(json);
         else if (key == "forward_arg_names")
             for (const Json& name : to_array(json)) model_.forward_arg_names.push_back(to_text(name));
+        else if (key == "namedtuple_fields")
+            for (const auto& [type, fields] : to_object(json).items())
+                for (const Json& field : to_array(fields)) model_.namedtuple_fields[type].push_back(to_text(field));
         else if (key == "symbols")
             for (const Json& symbol : to_array(json)) take_symbol(symbol);
         else if (key == "guards")

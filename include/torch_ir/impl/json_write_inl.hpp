@@ -482,6 +482,12 @@ inline void write_model(JsonWriter& json, const Model& model) {
     if (!model.in_spec.empty()) json.member("in_spec", model.in_spec);
     if (!model.out_spec.empty()) json.member("out_spec", model.out_spec);
     json.texts("forward_arg_names", model.forward_arg_names);
+    if (!model.namedtuple_fields.empty()) {
+        json.key("namedtuple_fields");
+        json.begin_object();
+        for (const auto& [type, fields] : model.namedtuple_fields) json.texts(type, fields);
+        json.end_object();
+    }
     if (!signature_is_implied(model)) writer.write_signature(model.inputs, model.outputs);
     writer.write_tensors("graph_inputs", inputs);
     writer.write_tensors("graph_outputs", outputs);

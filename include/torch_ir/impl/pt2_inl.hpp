@@ -94,7 +94,10 @@ class Pt2ModelReader {
         } else if (place.parent == "graph_module.module_call_graph") {
             read_module_call(json);
         } else if (place.parent == "graph_module") {
-            if (place.key == "signature") signature_ = std::move(json);
+            if (place.key == "signature")
+                signature_ = std::move(json);
+            else if (place.key == "treespec_namedtuple_fields")
+                with_context([&] { return place.text(); }, [&] { read_namedtuples(json); });
         } else if (place.key == "schema_version") {
             check_schema_version(json);
             have_version_ = true;
@@ -125,6 +128,12 @@ class Pt2ModelReader {
         if (const Json* spec = find_member(*signature, "out_spec")) model_.out_spec = to_text(*spec);
         if (const Json* names = find_member(*signature, "forward_arg_names"); names && names->is_array())
             for (const Json& name : *names) model_.forward_arg_names.push_back(to_text(name));
+    }
+
+    void read_namedtuples(const Json& json) {
+        for (const auto& [type, definition] : to_object(json).items())
+            if (const Json* fields = find_member(definition, "field_names"))
+                for (const Json& field : to_array(*fields)) model_.namedtuple_fields[type].push_back(to_text(field));
     }
 
     void read_signature() {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "torch_ir/error.hpp"
@@ -13,10 +14,14 @@ namespace torch_ir {
 namespace detail {
 
 /// Reads torch.utils._pytree's JSON form of a TreeSpec: [1, {"type", "context", "children_spec"}]. The context is JSON
-/// text: the keys of a dict-like node, or [[fields], [fields that are None]] of a dataclass.
+/// text: the keys of a dict-like node, or [[fields], [fields that are None]] of a dataclass. That of a named tuple is
+/// the name of its type.
 class TreeSpecReader {
   public:
-    explicit TreeSpecReader(const std::vector<std::string>& argument_names) : argument_names_(argument_names) {}
+    using NamedTuples = std::map<std::string, std::vector<std::string>>;
+
+    TreeSpecReader(const std::vector<std::string>& argument_names, const NamedTuples& named_tuples)
+        : argument_names_(argument_names), named_tuples_(named_tuples) {}
 
     /// `is_input`: the tree is (args, kwargs).
     std::vector<std::string> read(const std::string& spec, bool is_input) {
@@ -64,9 +69,12 @@ class TreeSpecReader {
     }
 
     /// One key per child, or none where children are known by their position.
-    static std::vector<std::string> keys_of(const Json& node, std::size_t count) {
+    std::vector<std::string> keys_of(const Json& node, std::size_t count) const {
         const Json* text = find_member(node, "context");
         if (!text || !text->is_string()) return {};
+        if (const auto named = named_tuples_.find(to_text(*text));
+            named != named_tuples_.end() && named->second.size() == count)
+            return named->second;
         Json context = Json::parse(to_text(*text), nullptr, false);
         if (context.is_array() && context.size() == 2 && context[0].is_array()) context = Json(context[0]);
         if (!context.is_array() || context.size() != count) return {};
@@ -86,13 +94,14 @@ class TreeSpecReader {
     }
 
     const std::vector<std::string>& argument_names_;
+    const NamedTuples& named_tuples_;
     std::vector<std::string> paths_;
 };
 
 inline std::vector<std::string> leaf_paths(const std::string& spec, const std::vector<std::string>& argument_names,
-                                           bool is_input, std::size_t expected) {
+                                           const Model& model, bool is_input, std::size_t expected) {
     if (spec.empty()) return {};
-    std::vector<std::string> paths = TreeSpecReader(argument_names).read(spec, is_input);
+    std::vector<std::string> paths = TreeSpecReader(argument_names, model.namedtuple_fields).read(spec, is_input);
     if (paths.size() != expected) paths.clear();
     return paths;
 }
@@ -102,14 +111,14 @@ inline std::vector<std::string> leaf_paths(const std::string& spec, const std::v
 TORCH_IR_INLINE std::vector<std::string> input_paths(const Model& model) {
     const auto count = std::count_if(model.inputs.begin(), model.inputs.end(),
                                      [](const InputSpec& spec) { return spec.kind == InputKind::UserInput; });
-    return detail::leaf_paths(model.in_spec, model.forward_arg_names, true, static_cast<std::size_t>(count));
+    return detail::leaf_paths(model.in_spec, model.forward_arg_names, model, true, static_cast<std::size_t>(count));
 }
 
 TORCH_IR_INLINE std::vector<std::string> output_paths(const Model& model) {
     const auto count = std::count_if(model.outputs.begin(), model.outputs.end(), [](const OutputSpec& spec) {
         return spec.kind == OutputKind::UserOutput || spec.kind == OutputKind::LossOutput;
     });
-    return detail::leaf_paths(model.out_spec, {}, false, static_cast<std::size_t>(count));
+    return detail::leaf_paths(model.out_spec, {}, model, false, static_cast<std::size_t>(count));
 }
 
 }  // namespace torch_ir

@@ -14,6 +14,7 @@
 #include "torch_ir/impl/costs.hpp"
 #include "torch_ir/impl/infer_shape.hpp"
 #include "torch_ir/impl/shape_text.hpp"
+#include "torch_ir/renames.hpp"
 #include "torch_ir/text.hpp"
 #include "torch_ir/traverse.hpp"
 #include "torch_ir/validate.hpp"
@@ -24,8 +25,13 @@ namespace detail {
 /// Checks one graph; its subgraphs are graphs of their own.
 class GraphValidator {
   public:
-    GraphValidator(const Graph& graph, const std::string& path, std::vector<Issue>& issues)
-        : graph_(graph), prefix_(path.empty() ? "" : path + ": "), issues_(issues), inputs_(graph.values.size()) {}
+    /// `autocast`: the graph is of a region where ops do not keep the dtypes of their inputs.
+    GraphValidator(const Graph& graph, const std::string& path, bool autocast, std::vector<Issue>& issues)
+        : graph_(graph),
+          prefix_(path.empty() ? "" : path + ": "),
+          autocast_(autocast),
+          issues_(issues),
+          inputs_(graph.values.size()) {}
 
     void run() {
         check_values();
@@ -143,7 +149,7 @@ class GraphValidator {
             error(issue.what());
         } catch (const CannotTell&) {
         }
-        check_dtype(rule->dtype, inputs, output);
+        if (!autocast_) check_dtype(rule->dtype, inputs, output);
     }
 
     void check_dtype(DTypeRule rule, const ShapeInputs& inputs, const Value& output) {
@@ -160,10 +166,22 @@ class GraphValidator {
 
     const Graph& graph_;
     std::string prefix_;
+    bool autocast_;
     std::string place_;
     std::vector<Issue>& issues_;
     std::vector<bool> inputs_;  // by value
 };
+
+/// The graphs below `graph` that run under an enabled autocast.
+inline void collect_autocast(const Graph& graph, bool inside, std::unordered_set<const Graph*>& found) {
+    if (inside) found.insert(&graph);
+    for (const Node& node : graph.nodes) {
+        const bool region = node.op_type == "higher_order.wrap_with_autocast" && node.args.size() > 2;
+        for (const NamedArgument& argument : node.args)
+            if (const auto* body = argument.value.get_if<Subgraph>(); body && body->graph)
+                collect_autocast(*body->graph, region ? node.args[2].value == Argument(true) : inside, found);
+    }
+}
 
 /// The roles of the inputs and outputs, and the constants.
 class SignatureValidator {
@@ -254,17 +272,28 @@ inline void check_weights(const Model& model, const Weights& weights, std::vecto
         for (const NamedArgument& argument : node.args) for_each_value(argument.value, use);
     for (const Argument& output : model.graph.outputs) for_each_value(output, use);
 
+    std::vector<std::string> missing;
+    for (const InputSpec& spec : model.inputs)
+        if (is_weight(spec.kind) && known.insert(spec.target).second && !weights.find(spec.target) &&
+            !model.constants.contains(spec.target))
+            missing.push_back(spec.target);
+    std::erase_if(names, [&](const std::string& name) { return known.contains(name); });
+    const PrefixChange change = find_prefix_change(missing, names);
+    if (change.count > 0) issues.push_back({Severity::Warning, "weights", describe(change, missing.size())});
+
+    std::unordered_set<std::string> checked;
     for (std::size_t i = 0; i < std::min(model.inputs.size(), model.graph.inputs.size()); ++i) {
         const InputSpec& spec = model.inputs[i];
         const auto* ref = model.graph.inputs[i].get_if<ValueRef>();
         if (!is_weight(spec.kind) || !ref || ref->id >= model.graph.values.size()) continue;
-        if (!known.insert(spec.target).second) continue;
+        if (!checked.insert(spec.target).second) continue;
         const std::string where = "weight '" + spec.target + "'";
         const TensorMeta& meta = model.graph.value(*ref).meta;
         const TensorView* tensor = weights.find(spec.target);
         if (!tensor) {
             if (model.constants.contains(spec.target)) continue;
-            const std::string similar = closest(spec.target, names);
+            const std::string by_prefix = renamed(spec.target, change);
+            const std::string similar = weights.find(by_prefix) ? by_prefix : closest(spec.target, names);
             issues.push_back({used.contains(ref->id) ? Severity::Error : Severity::Warning, where,
                               "is missing" + (similar.empty() ? "" : " (closest name: '" + similar + "')")});
             continue;
@@ -281,16 +310,17 @@ inline void check_weights(const Model& model, const Weights& weights, std::vecto
                  "expected " + std::string(name(meta.dtype)) + ", found " + std::string(name(tensor->dtype))});
     }
     for (const std::string& name : names)
-        if (!known.contains(name))
-            issues.push_back({Severity::Warning, "weight '" + name + "'", "is not used by the model"});
+        issues.push_back({Severity::Warning, "weight '" + name + "'", "is not used by the model"});
 }
 
 }  // namespace detail
 
 TORCH_IR_INLINE std::vector<Issue> validate(const Model& model) {
     std::vector<Issue> issues;
+    std::unordered_set<const Graph*> autocast;
+    detail::collect_autocast(model.graph, false, autocast);
     for_each_graph(model.graph, [&](const Graph& graph, const std::string& path) {
-        detail::GraphValidator(graph, path, issues).run();
+        detail::GraphValidator(graph, path, autocast.contains(&graph), issues).run();
     });
     detail::SignatureValidator(model, issues).run();
     return issues;

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#include "plugin.hpp"
+
+#include <dlfcn.h>
+
+#include "kernels/kernels.hpp"
+
+namespace torch_ir {
+namespace {
+
+void load(const std::string& path, Registry& registry) {
+    // A name without a slash would be looked for in the system's folders.
+    const std::string file = path.find('/') == std::string::npos ? "./" + path : path;
+    void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (!library) throw IoError("plugin " + std::string(dlerror()));
+    void* symbol = dlsym(library, "torch_ir_register");
+    if (!symbol)
+        throw IoError(path +
+                      ": expected a function torch_ir_register(torch_ir::Registry&) with extern \"C\", found none");
+    with_context(path, [&] { reinterpret_cast<decltype(&torch_ir_register)>(symbol)(registry); });
+}
+
+}  // namespace
+
+const Registry& registry_with(const std::vector<std::string>& plugins) {
+    if (plugins.empty()) return builtin_registry();
+    // Lives as long as the process: the functions in it are in the libraries.
+    auto* registry = new Registry;
+    register_kernels(*registry);
+    for (const std::string& plugin : plugins) load(plugin, *registry);
+    return *registry;
+}
+
+}  // namespace torch_ir
