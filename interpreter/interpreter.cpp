@@ -307,6 +307,17 @@ std::string Interpreter::state_key(std::size_t input) const {
     return spec.kind == InputKind::UserInput && ref ? model_->graph.value(*ref).name : spec.target;
 }
 
+std::vector<IValue> Interpreter::graph_inputs(std::vector<IValue> user_inputs) const {
+    std::vector<IValue> inputs = weights_;
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < model_->inputs.size(); ++i)
+        if (model_->inputs[i].kind == InputKind::UserInput) {
+            if (next == user_inputs.size()) throw ArgumentError("too few inputs: " + std::to_string(next));
+            inputs[i] = std::move(user_inputs[next++]);
+        }
+    return inputs;
+}
+
 RunResult Interpreter::run(std::vector<IValue> user_inputs, const RunOptions& options) const {
     State state;
     return run(std::move(user_inputs), state, options);

@@ -61,6 +61,11 @@ class Interpreter {
 
     const Model& model() const { return *model_; }
 
+    /// The plan with one step for every node, compiled when it is first asked for.
+    const Plan& unfused_plan() const { return plan(true); }
+    /// One value for every input of the graph: the weights, and the user inputs given.
+    std::vector<IValue> graph_inputs(std::vector<IValue> user_inputs) const;
+
   private:
     const Plan& plan(bool observed) const;
     std::string state_key(std::size_t input) const;

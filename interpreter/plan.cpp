@@ -91,6 +91,22 @@ IValue make_list(const std::vector<IValue>& elements, const SchemaType* type) {
 
 }  // namespace
 
+IValue bind_argument(const Step& step, std::size_t position,
+                     const std::function<const IValue&(std::uint32_t)>& value_of) {
+    const BoundArgument& bound = step.args[position];
+    if (bound.slot == BoundArgument::no_slot && !bound.is_list) return bound.constant;
+    IValue value;
+    if (bound.is_list) {
+        std::vector<IValue> elements;
+        for (const BoundArgument& element : bound.elements)
+            elements.push_back(element.slot == BoundArgument::no_slot ? element.constant : value_of(element.slot));
+        value = make_list(elements, bound.type);
+    } else {
+        value = value_of(bound.slot);
+    }
+    return bound.type && !has_form(value, *bound.type) ? coerce(value, *bound.type) : value;
+}
+
 IValue to_ivalue(const Argument& argument) {
     if (const auto* list = argument.get_if<ArgumentList>()) {
         std::vector<IValue> elements;

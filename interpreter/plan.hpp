@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -81,6 +82,8 @@ class Plan {
 
     const Graph& graph() const { return *graph_; }
     const std::vector<Step>& steps() const { return steps_; }
+    /// Where a value lies: its own slot, or that of the value it is another name of.
+    std::uint32_t slot(ValueRef value) const { return alias_[value.id]; }
 
     /// For each graph input: whether some node may write to it or to a view of it.
     const std::vector<bool>& written_inputs() const { return written_inputs_; }
@@ -92,6 +95,10 @@ class Plan {
     std::vector<bool> written_inputs_;
     std::vector<std::uint32_t> alias_;  // the slot that holds each value
 };
+
+/// The argument at `position` of a call in the form that the kernel takes, with the values of slots from `value_of`.
+IValue bind_argument(const Step& step, std::size_t position,
+                     const std::function<const IValue&(std::uint32_t)>& value_of);
 
 /// A constant argument (no graph value inside) as a run-time value; lists become lists of what their elements are.
 IValue to_ivalue(const Argument& argument);

@@ -44,5 +44,6 @@ Command make_visualize();
 Command make_run();
 Command make_verify();
 Command make_bench();
+Command make_locate();
 
 }  // namespace torch_ir::cli

@@ -64,7 +64,8 @@ int run(int argc, char** argv) {
         "MODEL is a .pt2, a JSON IR, or a directory holding model.pt2 or ir.json.\n"
         "Start with:  torch-ir info MODEL   and   torch-ir verify MODEL");
     std::vector<Command> commands{make_verify(), make_run(),       make_info(),    make_validate(),
-                                  make_ops(),    make_visualize(), make_extract(), make_bench()};
+                                  make_ops(),    make_visualize(), make_extract(), make_bench(),
+                                  make_locate()};
     int status = ok;
     for (const Command& command : commands) {
         CLI::App* sub = app.add_subcommand(command.name, command.summary);

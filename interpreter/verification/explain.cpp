@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// The catalogue of hypotheses about a node that is not explained by rounding.
+#include <algorithm>
+#include <cmath>
+
+#include "elementwise.hpp"
+#include "verification/locate.hpp"
+
+namespace torch_ir {
+namespace {
+
+constexpr DType wide = DType::Float64;
+
+std::string text(double value) {
+    char buffer[32];
+    std::snprintf(buffer, sizeof buffer, "%g", value);
+    return buffer;
+}
+
+class Catalogue {
+  public:
+    Catalogue(const OpCall& call, std::span<const DType> dtypes, std::size_t index, const Tensor& candidate,
+              const RoundingVerdict& verdict)
+        : call_(call), dtypes_(dtypes), index_(index), candidate_(candidate), verdict_(verdict) {}
+
+    std::vector<Hypothesis> run() {
+        if (call_.step().op) {
+            try_arguments();
+            try_precision();
+        }
+        try_results();
+        std::stable_sort(found_.begin(), found_.end(), [](const Hypothesis& a, const Hypothesis& b) {
+            if (a.verdict != b.verdict) return a.verdict < b.verdict;
+            return a.verdict != Verdict::Explained && a.rms_q < b.rms_q;
+        });
+        return std::move(found_);
+    }
+
+  private:
+    /// Keeps a hypothesis that explains the candidate, or comes fifty times nearer.
+    void keep(const std::string& name, const Reference& reference, const RoundingProfile& profile) {
+        const auto* value = std::get_if<Tensor>(&reference.value);
+        if (!value || value->shape() != candidate_.shape()) return;
+        const RoundingVerdict verdict = judge_rounding(candidate_, reference, false, profile);
+        const bool nearer = verdict.rms_q * 50 < verdict_.rms_q;
+        if (verdict.verdict == Verdict::Explained || (verdict.verdict == Verdict::Suspicious && nearer))
+            found_.push_back({name, verdict.verdict, verdict.rms_q});
+    }
+
+    void try_call(const std::string& name, const OpCall& call, const RoundingProfile& profile = {}) {
+        try {
+            const std::vector<Reference> references = reference(call, dtypes_, profile);
+            if (index_ < references.size()) keep(name, references[index_], profile);
+        } catch (const Error&) {
+            // The op does not take such an argument.
+        }
+    }
+
+    void try_arguments() {
+        const auto& parameters = call_.step().op->schema.parameters;
+        for (std::size_t i = 0; i < parameters.size(); ++i) {
+            const SchemaParameter& parameter = parameters[i];
+            const IValue& value = call_.args()[i];
+            const std::string& name = parameter.name;
+            if (const auto* flag = std::get_if<bool>(&value))
+                try_call(name + (*flag ? "=False" : "=True"), call_.with(name, !*flag));
+            if (name == "eps" || name == "epsilon")
+                for (const double eps : {1e-3, 1e-5, 1e-6, 1e-8, 1e-12, 0.0})
+                    if (eps != call_.number(name, -1)) try_call("eps=" + text(eps), call_.with(name, eps));
+            if (name == "approximate")
+                if (const auto* kind = std::get_if<std::string>(&value))
+                    try_call(*kind == "none" ? "tanh gelu" : "erf gelu",
+                             call_.with(name, std::string(*kind == "none" ? "tanh" : "none")));
+            if (name == "scale") try_call("scale missing", call_.with(name, 1.0));
+            if (name == "dim")
+                if (const auto* dim = std::get_if<std::int64_t>(&value))
+                    for (std::int64_t d = 0; d < candidate_.dim(); ++d)
+                        if (d != *dim) try_call("dim=" + std::to_string(d), call_.with(name, d));
+            if (name == "padding" || name == "stride" || name == "dilation") continue;
+            const auto* tensor = std::get_if<Tensor>(&value);
+            if (!tensor || !tensor->defined()) continue;
+            if (parameter.type.optional) try_call(name + " missing", call_.with(name, None{}));
+            if (name == "self" && call_.find("beta") && call_.find("mat1"))
+                try_call("bias missing", call_.with("beta", std::int64_t{0}));
+            if (tensor->dim() >= 2 && tensor->size(-1) == tensor->size(-2))
+                try_call(name + " transposed", call_.with(name, tensor->transpose(-1, -2)));
+            if (tensor->dim() == 4 && tensor->size(0) == tensor->size(1))
+                try_call(name + " with its first dimensions swapped", call_.with(name, tensor->transpose(0, 1)));
+        }
+    }
+
+    void try_precision() {
+        struct Format {
+            const char* name;
+            double u;
+            DType dtype;  // float32: no dtype of its own
+        };
+        constexpr Format formats[] = {
+            {"tf32", 0x1p-11, DType::Float32}, {"f16", 0x1p-11, DType::Float16}, {"bf16", 0x1p-8, DType::BFloat16}};
+        for (const Format& format : formats) {
+            const OpCall rounded = call_.map_tensors([&](const Tensor& tensor) {
+                if (format.dtype != DType::Float32) return tensor.to(format.dtype).to(wide);
+                return elementwise<double>(
+                    wide,
+                    [](double x) {
+                        return x == 0
+                                   ? x
+                                   : std::ldexp(std::nearbyint(std::ldexp(x, 10 - std::ilogb(x))), std::ilogb(x) - 10);
+                    },
+                    tensor.to(wide));
+            });
+            try_call(std::string(format.name) + " inputs", rounded);
+            RoundingProfile stored;
+            stored.storage = format.u;
+            try_call(std::string("rounded to ") + format.name, call_, stored);
+            RoundingProfile accumulated;
+            accumulated.accumulator = format.u;
+            if (format.dtype != DType::Float32)
+                try_call(std::string("accumulated in ") + format.name, call_, accumulated);
+        }
+        RoundingProfile winograd;
+        winograd.convolution = 20;
+        if (call_.base_name().starts_with("conv")) try_call("Winograd", call_, winograd);
+    }
+
+    /// What was done to the result, or instead of the call.
+    void try_results() {
+        const std::vector<Reference> references = reference(call_, dtypes_, {});
+        if (index_ >= references.size()) return;
+        const auto* y = std::get_if<Tensor>(&references[index_].value);
+        if (!y || !is_floating_point(y->dtype())) return;
+        for (std::int64_t a = 0; a < y->dim(); ++a)
+            for (std::int64_t b = a + 1; b < y->dim(); ++b)
+                if (y->size(a) == y->size(b) && y->size(a) > 1) {
+                    Reference swapped = references[index_];
+                    swapped.value = y->transpose(a, b);
+                    if (!swapped.is_exact()) {
+                        swapped.sigma = swapped.sigma.transpose(a, b);
+                        swapped.bound = swapped.bound.transpose(a, b);
+                    }
+                    keep("axes " + std::to_string(a) + " and " + std::to_string(b) + " swapped", swapped, {});
+                }
+        for (const IValue& arg : call_.args())
+            if (const auto* tensor = std::get_if<Tensor>(&arg);
+                tensor && tensor->defined() && tensor->shape() == y->shape() && is_floating_point(tensor->dtype()))
+                keep("not applied: equals its input", {tensor->to(wide), {}, {}}, {});
+        keep("zeros", {Tensor::zeros(y->shape(), wide), {}, {}}, {});
+        if (references[index_].is_exact()) return;
+        const Tensor c = candidate_.to(wide).contiguous();
+        const Tensor dense = y->contiguous();
+        double products = 0;
+        double squares = 0;
+        for (std::int64_t i = 0; i < dense.numel(); ++i) {
+            const double v = dense.data<double>()[i];
+            const double w = c.data<double>()[i];
+            if (!std::isfinite(v) || !std::isfinite(w)) continue;
+            products += v * w;
+            squares += v * v;
+        }
+        const double factor = squares > 0 ? products / squares : 1;
+        if (dense.numel() >= 4 && std::fabs(factor - 1) > 1e-5 && std::fabs(factor) > 1e-6) {
+            Reference scaled = references[index_];
+            scaled.value = elementwise<double>(
+                wide, [=](double v) { return factor * v; }, *y);
+            const auto grow = [=](double v) { return std::fabs(factor) * v; };
+            scaled.sigma = elementwise<double>(wide, grow, scaled.sigma);
+            scaled.bound = elementwise<double>(wide, grow, scaled.bound);
+            keep("scaled by " + text(factor), scaled, {});
+        }
+    }
+
+    const OpCall& call_;
+    std::span<const DType> dtypes_;
+    std::size_t index_;
+    const Tensor& candidate_;
+    const RoundingVerdict& verdict_;
+    std::vector<Hypothesis> found_;
+};
+
+}  // namespace
+
+std::vector<Hypothesis> explain(const OpCall& call, std::span<const DType> output_dtypes, std::size_t index,
+                                const Tensor& candidate, const RoundingVerdict& verdict) {
+    return Catalogue(call, output_dtypes, index, candidate, verdict).run();
+}
+
+}  // namespace torch_ir

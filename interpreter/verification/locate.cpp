@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: MIT
+#include "verification/locate.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include "elementwise.hpp"
+#include "verification/compare.hpp"
+
+namespace torch_ir {
+namespace {
+
+constexpr DType wide = DType::Float64;
+
+/// Random numbers of mean 0 and variance 1 that depend on their position alone, so that verdicts repeat.
+class Noise {
+  public:
+    explicit Noise(std::uint64_t stream) : state_(stream * 0x9E3779B97F4A7C15ULL) {}
+    double next() {
+        state_ += 0x9E3779B97F4A7C15ULL;
+        std::uint64_t z = state_;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+        z ^= z >> 31;
+        const std::uint64_t sum = (z & 0xFFFF) + (z >> 16 & 0xFFFF) + (z >> 32 & 0xFFFF) + (z >> 48);
+        return (static_cast<double>(sum) - 131070) * (1.7320508075688772 / 65536);  // four uniforms
+    }
+
+  private:
+    std::uint64_t state_;
+};
+
+/// A value of the graph: what the candidate has, or, where the candidate does not show it, the float64 result with
+/// some results of random rounding behind it.
+struct Known {
+    std::vector<IValue> values;
+    std::vector<const Node*> absent;  // nodes since the last values that the candidate shows
+
+    bool is_region() const { return values.size() > 1; }
+    const IValue& variant(std::size_t i) const { return values[std::min(i, values.size() - 1)]; }
+};
+
+IValue to_double(IValue value) {
+    if (auto* tensor = std::get_if<Tensor>(&value))
+        if (tensor->defined() && is_floating_point(tensor->dtype())) *tensor = tensor->to(wide);
+    return value;
+}
+
+/// The candidate's tensor in the shape of the graph, and what had to be done; undefined when it has another size.
+std::pair<Tensor, std::string> match_layout(const Tensor& candidate, const Tensor& expected) {
+    const Ints& shape = expected.shape();
+    if (candidate.shape() == shape) return {candidate, ""};
+    if (candidate.dim() == expected.dim() && candidate.dim() <= 6) {
+        std::vector<std::int64_t> order(shape.size());
+        std::iota(order.begin(), order.end(), 0);
+        std::pair<Tensor, std::string> best;
+        double least = 0;
+        do {
+            bool fits = true;
+            for (std::size_t d = 0; d < order.size(); ++d)
+                fits = fits && candidate.shape()[static_cast<std::size_t>(order[d])] == shape[d];
+            if (!fits) continue;
+            const Tensor permuted = candidate.permute(order);
+            const Comparison found = compare(permuted.to(wide), expected.to(wide), {0, 0});
+            if (best.first.defined() && found.mean_abs >= least) continue;
+            least = found.mean_abs;
+            best = {permuted, "permuted " + to_string(order)};
+        } while (std::next_permutation(order.begin(), order.end()));
+        if (best.first.defined()) return best;
+        // Padded to a larger size at the end.
+        if (std::equal(shape.begin(), shape.end(), candidate.shape().begin(),
+                       [](std::int64_t a, std::int64_t b) { return a <= b; })) {
+            Tensor cut = candidate;
+            for (std::size_t d = 0; d < shape.size(); ++d) cut = cut.narrow(static_cast<std::int64_t>(d), 0, shape[d]);
+            return {cut, "padded to " + to_string(candidate.shape())};
+        }
+    }
+    if (candidate.numel() == expected.numel())
+        return {candidate.reshape(std::span<const std::int64_t>(shape)), "of shape " + to_string(candidate.shape())};
+    return {};
+}
+
+class Locator {
+  public:
+    Locator(const Interpreter& model, const NamedTensors& candidate, const LocateOptions& options)
+        : model_(model),
+          plan_(model.unfused_plan()),
+          graph_(plan_.graph()),
+          options_(options),
+          known_(graph_.values.size()) {
+        name_candidates(candidate);
+    }
+
+    LocateResult run(std::vector<IValue> user_inputs) {
+        refuse_writes();
+        take_inputs(model_.graph_inputs(std::move(user_inputs)));
+        const std::vector<Step>& steps = plan_.steps();
+        for (std::size_t i = 0; i < steps.size(); ++i) {
+            const Node& node = *steps[i].node;
+            with_context([&] { return "node '" + node.name + "' (" + node.op_type + ")"; },
+                         [&] { take_step(steps[i], i); });
+            for (const std::uint32_t slot : steps[i].released) known_[slot] = {};
+        }
+        if (result_.findings.empty())
+            throw ArgumentError(
+                "none of the candidate's tensors has the name of a value of the graph" +
+                (result_.unknown.empty() ? std::string() : " (the first is '" + result_.unknown.front() + "')"));
+        return std::move(result_);
+    }
+
+  private:
+    void name_candidates(const NamedTensors& candidate) {
+        std::map<std::string, std::uint32_t, std::less<>> slots;
+        for (std::uint32_t i = 0; i < graph_.values.size(); ++i) slots.emplace(graph_.values[i].name, i);
+        std::size_t position = 0;
+        const Model& model = model_.model();
+        for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
+            const OutputKind kind = model.outputs[i].kind;
+            if (kind == OutputKind::BufferMutation || kind == OutputKind::ParameterMutation ||
+                kind == OutputKind::UserInputMutation || kind == OutputKind::Token)
+                continue;
+            const std::string name = "output_" + std::to_string(position++);
+            if (const auto* ref = graph_.outputs[i].get_if<ValueRef>()) slots.emplace(name, ref->id);
+        }
+        for (const auto& [name, tensor] : candidate) {
+            const auto found = slots.find(name);
+            if (found == slots.end())
+                result_.unknown.push_back(name);
+            else
+                candidates_.emplace(plan_.slot(ValueRef{found->second}), tensor);
+        }
+    }
+
+    /// Results of in-place ops on views change values that were judged before.
+    void refuse_writes() const {
+        for (const Step& step : plan_.steps()) {
+            if (!step.op) continue;
+            for (const SchemaParameter& parameter : step.op->schema.parameters)
+                if (parameter.is_write)
+                    throw UnsupportedError("node '" + step.node->name + "' (" + step.node->op_type +
+                                           ") writes in place: export the model with run_decompositions(), which "
+                                           "gives a functional graph");
+        }
+    }
+
+    void take_inputs(std::vector<IValue> inputs) {
+        for (std::size_t i = 0; i < inputs.size(); ++i) {
+            const auto* ref = graph_.inputs[i].get_if<ValueRef>();
+            if (!ref) continue;
+            const Value& value = graph_.value(*ref);
+            if (value.kind != ValueKind::Tensor)
+                if (const auto* tensor = std::get_if<Tensor>(&inputs[i])) inputs[i] = to_ivalue(tensor->item());
+            known_[ref->id].values = {std::move(inputs[i])};
+            if (candidates_.contains(ref->id))
+                settle(ref->id, nullptr, nullptr, 0, {known_[ref->id].values[0], {}, {}});
+        }
+    }
+
+    OpCall call_of(const Step& step, std::size_t variant) const {
+        std::vector<IValue> args;
+        for (std::size_t i = 0; i < step.args.size(); ++i)
+            args.push_back(bind_argument(
+                step, i, [&](std::uint32_t slot) -> const IValue& { return known_[slot].variant(variant); }));
+        return {step, std::move(args)};
+    }
+
+    void for_each_operand(const BoundArgument& argument, const std::function<void(const Known&)>& f) const {
+        if (argument.slot != BoundArgument::no_slot) f(known_[argument.slot]);
+        for (const BoundArgument& element : argument.elements) for_each_operand(element, f);
+    }
+
+    std::vector<DType> output_dtypes(const Step& step) const {
+        std::vector<DType> dtypes;
+        for (const auto& slots : step.outputs)
+            dtypes.push_back(slots.empty() ? DType::Float32 : graph_.values[slots[0]].meta.dtype);
+        return dtypes;
+    }
+
+    void take_step(const Step& step, std::size_t index) {
+        bool region = false;
+        std::vector<const Node*> absent;
+        for (const BoundArgument& argument : step.args)
+            for_each_operand(argument, [&](const Known& known) {
+                region = region || known.is_region();
+                for (const Node* node : known.absent)
+                    if (std::find(absent.begin(), absent.end(), node) == absent.end()) absent.push_back(node);
+            });
+        const OpCall call = call_of(step, 0);
+        const bool exact = is_exact(call);
+        const std::vector<DType> dtypes = output_dtypes(step);
+        std::vector<Reference> references =
+            exact && region ? exact_in_double(call) : reference(call, dtypes, options_.profile);
+        std::vector<std::vector<IValue>> probes;  // [probe][return]
+        if (region || !exact) probes = probe(step, index, region, exact, references);
+        if (region) widen(references, probes, exact);
+        store(step, call, references, probes, region, absent);
+    }
+
+    static std::vector<Reference> exact_in_double(const OpCall& call) {
+        std::vector<Reference> references;
+        for (IValue& value : call.in_double().run()) references.push_back({to_double(std::move(value)), {}, {}});
+        return references;
+    }
+
+    /// Results with random rounding: of the operands' variants, where they have some, else of the reference.
+    std::vector<std::vector<IValue>> probe(const Step& step, std::size_t index, bool region, bool exact,
+                                           const std::vector<Reference>& references) const {
+        if (!region && !is_absent(step)) return {};
+        std::vector<std::vector<IValue>> probes;
+        for (int p = 0; p < options_.probes; ++p) {
+            std::vector<IValue> values;
+            if (region)
+                for (IValue& value : call_of(step, static_cast<std::size_t>(p) + 1).in_double().run())
+                    values.push_back(to_double(std::move(value)));
+            else
+                for (const Reference& r : references) values.push_back(r.value);
+            if (!exact)
+                for (std::size_t i = 0; i < std::min(values.size(), references.size()); ++i) {
+                    auto* tensor = std::get_if<Tensor>(&values[i]);
+                    const Tensor& sigma = references[i].sigma;
+                    if (!tensor || !sigma.defined() || tensor->shape() != sigma.shape()) continue;
+                    const Tensor noisy = tensor->contiguous().clone();
+                    const Tensor s = sigma.contiguous();
+                    Noise noise((index * 64 + static_cast<std::size_t>(p)) * 8 + i + 1);
+                    for (std::int64_t k = 0; k < noisy.numel(); ++k)
+                        noisy.data<double>()[k] += s.data<double>()[k] * noise.next();
+                    *tensor = noisy;
+                }
+            probes.push_back(std::move(values));
+        }
+        return probes;
+    }
+
+    /// Some result of the step is not shown by the candidate.
+    bool is_absent(const Step& step) const {
+        for (const auto& slots : step.outputs)
+            for (const std::uint32_t slot : slots)
+                if (!candidates_.contains(slot)) return true;
+        return false;
+    }
+
+    /// Sigma from the spread of the probes, drawn towards the mean spread of the tensor.
+    void widen(std::vector<Reference>& references, const std::vector<std::vector<IValue>>& probes, bool) const {
+        const auto k = static_cast<double>(probes.size());
+        for (std::size_t i = 0; i < references.size(); ++i) {
+            const auto* y = std::get_if<Tensor>(&references[i].value);
+            if (!y || y->dtype() != wide) continue;
+            Tensor squares = Tensor::zeros(y->shape(), wide);
+            for (const auto& values : probes) {
+                const auto* other = i < values.size() ? std::get_if<Tensor>(&values[i]) : nullptr;
+                if (!other || other->shape() != y->shape()) continue;
+                squares = elementwise<double>(
+                    wide,
+                    [](double s, double a, double b) {
+                        const double d = a - b;
+                        return std::isfinite(d) ? s + d * d : s;
+                    },
+                    squares, *y, *other);
+            }
+            const Tensor dense = squares.contiguous();
+            double mean = std::accumulate(dense.data<double>(), dense.data<double>() + dense.numel(), 0.0);
+            mean /= std::max<double>(1, static_cast<double>(dense.numel())) * k;
+            references[i].sigma = elementwise<double>(
+                wide, [=](double s) { return std::sqrt((s + 4 * mean) / (k + 4)); }, squares);
+            references[i].bound = references[i].sigma;
+        }
+    }
+
+    void store(const Step& step, const OpCall& call, std::vector<Reference>& references,
+               std::vector<std::vector<IValue>>& probes, bool region, std::vector<const Node*> absent) {
+        absent.push_back(step.node);
+        for (std::size_t i = 0; i < step.outputs.size(); ++i) {
+            const auto& slots = step.outputs[i];
+            for (std::size_t k = 0; k < slots.size(); ++k) {
+                const auto element = [&](const IValue& value) -> IValue {
+                    const auto* list = std::get_if<TensorList>(&value);
+                    return step.output_is_list[i] && list ? IValue((*list)[k]) : value;
+                };
+                Known& known = known_[slots[k]];
+                known.values = {element(references[i].value)};
+                for (const auto& values : probes) known.values.push_back(element(values[i]));
+                if (region || !references[i].is_exact()) known.absent = absent;
+                if (candidates_.contains(slots[k])) {
+                    Reference one{known.values[0], references[i].sigma, references[i].bound};
+                    settle(slots[k], &step, region ? nullptr : &call, i, std::move(one));
+                } else if (std::holds_alternative<Tensor>(known.values[0])) {
+                    ++result_.absent;
+                }
+            }
+        }
+    }
+
+    /// Judges the candidate's tensor and goes on with it.
+    void settle(std::uint32_t slot, const Step* step, const OpCall* call, std::size_t index, Reference reference) {
+        const Tensor expected = value_tensor(reference.value);
+        if (!expected.defined()) return;
+        const bool region = step && !call;
+        Finding finding;
+        finding.value = graph_.values[slot].name;
+        if (step) finding.node = step->node;
+        if (region) {
+            finding.absent = known_[slot].absent;
+            if (!finding.absent.empty()) finding.absent.pop_back();  // the node itself
+        }
+        auto [tensor, layout] = match_layout(candidates_.at(slot), expected);
+        if (!tensor.defined()) {
+            finding.rounding.verdict = Verdict::Wrong;
+            finding.rounding.reason =
+                "expected shape " + to_string(expected.shape()) + ", found " + to_string(candidates_.at(slot).shape());
+            result_.findings.push_back(std::move(finding));
+            return;
+        }
+        finding.layout = layout;
+        finding.rounding = judge_rounding(tensor, reference, region, options_.profile);
+        if (finding.rounding.verdict != Verdict::Explained && step && is_tie(*step, slot, tensor, expected))
+            finding.rounding = {};
+        if (finding.rounding.verdict != Verdict::Explained && call && options_.hypotheses)
+            finding.hypotheses = explain(*call, output_dtypes(*step), index, tensor, finding.rounding);
+        result_.findings.push_back(std::move(finding));
+        const TensorMeta& meta = graph_.values[slot].meta;
+        known_[slot].values = {graph_.values[slot].kind == ValueKind::Tensor
+                                   ? IValue(tensor.to(meta.dtype).contiguous())
+                                   : to_ivalue(tensor.item())};
+        known_[slot].absent.clear();
+    }
+
+    /// Indices of extremes: any position of the same value will do.
+    bool is_tie(const Step& step, std::uint32_t slot, const Tensor& candidate, const Tensor& expected) const {
+        if (graph_.values[slot].meta.dtype != DType::Int64 || candidate.shape() != expected.shape()) return false;
+        static const std::set<std::string, std::less<>> names{
+            "argmax", "argmin", "max", "min", "topk", "sort", "max_pool2d_with_indices"};
+        const OpCall call = call_of(step, 0);
+        if (!names.contains(call.base_name())) return false;
+        const Tensor self = call.tensor("self");
+        const IValue* dim = call.find("dim");
+        if (!self.defined() || call.base_name() == "max_pool2d_with_indices") return false;
+        const bool whole = !dim || std::holds_alternative<None>(*dim);
+        const Tensor source = (whole ? self.reshape({-1}) : self).to(wide);
+        const std::int64_t along = whole ? 0 : source.wrap_dim(to_scalar(*dim).to<std::int64_t>());
+        const auto to_rows = [&](const Tensor& tensor) {
+            std::vector<std::int64_t> order;
+            for (std::int64_t d = 0; d < tensor.dim(); ++d)
+                if (d != along) order.push_back(d);
+            if (tensor.dim() > 0) order.push_back(along);
+            return tensor.permute(order).contiguous();
+        };
+        const Tensor rows = to_rows(source);
+        const std::int64_t length = rows.size(-1);
+        const auto indices = [&](const Tensor& tensor) {
+            const Tensor t = tensor.to(DType::Int64);
+            return t.dim() == source.dim() ? to_rows(t) : t.contiguous();
+        };
+        const Tensor a = indices(candidate);
+        const Tensor b = indices(expected);
+        if (length == 0 || a.numel() % std::max<std::int64_t>(1, rows.numel() / length) != 0) return false;
+        const std::int64_t per_row = a.numel() / (rows.numel() / length);
+        for (std::int64_t i = 0; i < a.numel(); ++i) {
+            const std::int64_t at = a.data<std::int64_t>()[i];
+            if (at < 0 || at >= length) return false;
+            const double* row = rows.data<double>() + i / per_row * length;
+            if (row[at] != row[b.data<std::int64_t>()[i]]) return false;
+        }
+        return true;
+    }
+
+    const Interpreter& model_;
+    const Plan& plan_;
+    const Graph& graph_;
+    const LocateOptions& options_;
+    std::vector<Known> known_;
+    std::map<std::uint32_t, Tensor> candidates_;
+    LocateResult result_;
+};
+
+}  // namespace
+
+Verdict LocateResult::verdict() const {
+    Verdict worst = Verdict::Explained;
+    for (const Finding& finding : findings) worst = std::max(worst, finding.rounding.verdict);
+    return worst;
+}
+
+std::vector<const Finding*> LocateResult::origins() const {
+    std::vector<const Finding*> origins;
+    for (const Finding& finding : findings)
+        if (finding.rounding.verdict != Verdict::Explained) origins.push_back(&finding);
+    return origins;
+}
+
+LocateResult locate(const Interpreter& model, std::vector<IValue> user_inputs, const NamedTensors& candidate,
+                    const LocateOptions& options) {
+    return Locator(model, candidate, options).run(std::move(user_inputs));
+}
+
+}  // namespace torch_ir

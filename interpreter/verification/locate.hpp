@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Where a run of a backend went wrong: every node is computed again in float64 on the values that the backend itself
+// had, so that error made there is told apart from error inherited, and judged by what rounding may do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "load.hpp"
+#include "verification/rounding.hpp"
+
+namespace torch_ir {
+
+/// What a difference is: rounding; more than rounding is likely to give; more than it can give.
+enum class Verdict : std::uint8_t { Explained, Suspicious, Wrong };
+std::string_view name(Verdict verdict);
+
+/// How a tensor relates to its reference. With q = (candidate - reference) / sigma, element by element.
+struct RoundingVerdict {
+    Verdict verdict = Verdict::Explained;
+    std::string reason;  // why not explained; empty otherwise
+    double max_q = 0;
+    double rms_q = 0;
+    double bias = 0;     // |mean(sign(reference) q)|
+    double max_abs = 0;  // largest |candidate - reference|
+    double digits = 0;   // decimal digits that rounding leaves, -log10 of the rms of sigma / |reference|
+    std::int64_t worst_index = 0;
+};
+
+/// Judges a tensor of the reference's shape. `region`: sigma comes from probes and there is no hard bound.
+RoundingVerdict judge_rounding(const Tensor& candidate, const Reference& reference, bool region,
+                               const RoundingProfile& profile);
+
+/// A change of the node that would explain what the candidate has.
+struct Hypothesis {
+    std::string name;  // `eps=1e-06`
+    Verdict verdict = Verdict::Wrong;
+    double rms_q = 0;
+};
+
+/// The verdict on one value of the candidate.
+struct Finding {
+    std::string value;                // its name in the graph
+    const Node* node = nullptr;       // that makes it; nullptr: an input of the graph
+    std::vector<const Node*> absent;  // nodes before it whose results the candidate does not show
+    std::string layout;               // how the candidate stores it, when not as the graph says
+    RoundingVerdict rounding;
+    std::vector<Hypothesis> hypotheses;  // best first; for nodes that are not explained
+};
+
+struct LocateOptions {
+    RoundingProfile profile;
+    int probes = 4;          // runs with random rounding, for nodes whose operands the candidate does not show
+    bool hypotheses = true;  // try the catalogue on what is not explained
+};
+
+struct LocateResult {
+    std::vector<Finding> findings;     // one per value compared, in the order of the graph
+    std::size_t absent = 0;            // values of the graph that the candidate does not show
+    std::vector<std::string> unknown;  // names of the candidate that are no values of the graph
+
+    /// The worst verdict.
+    Verdict verdict() const;
+    /// The findings that are not explained: where error is introduced.
+    std::vector<const Finding*> origins() const;
+};
+
+/// Compares a candidate's values, by their names in the graph (outputs also as `output_N`), with `model` run on
+/// `user_inputs` (see Interpreter::bind_inputs). Throws ArgumentError when nothing can be compared.
+LocateResult locate(const Interpreter& model, std::vector<IValue> user_inputs, const NamedTensors& candidate,
+                    const LocateOptions& options = {});
+
+/// The catalogue of `locate`, tried on one call: changes of it under which `candidate`, its result number `index`, is
+/// explained.
+std::vector<Hypothesis> explain(const OpCall& call, std::span<const DType> output_dtypes, std::size_t index,
+                                const Tensor& candidate, const RoundingVerdict& verdict);
+
+}  // namespace torch_ir

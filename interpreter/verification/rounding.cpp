@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT
+#include "verification/rounding.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "elementwise.hpp"
+#include "generator.hpp"
+
+namespace torch_ir {
+namespace {
+
+using Names = std::set<std::string, std::less<>>;
+
+constexpr DType wide = DType::Float64;
+
+Tensor to_double(const Tensor& tensor) {
+    if (!tensor.defined()) return tensor;
+    if (is_floating_point(tensor.dtype())) return tensor.to(wide);
+    return is_complex(tensor.dtype()) ? tensor.to(DType::Complex128) : tensor;
+}
+
+bool is_float_tensor(const IValue& value) {
+    const auto* tensor = std::get_if<Tensor>(&value);
+    return tensor && tensor->defined() && is_floating_point(tensor->dtype());
+}
+
+/// Ops that move, select or compare, besides those that return views or no floats.
+bool is_exact_name(const std::string& op) {
+    static const Names names{"abs",
+                             "adaptive_max_pool1d",
+                             "adaptive_max_pool2d",
+                             "adaptive_max_pool3d",
+                             "alias",
+                             "amax",
+                             "amin",
+                             "as_strided",
+                             "ceil",
+                             "clamp",
+                             "clamp_max",
+                             "clamp_min",
+                             "clip",
+                             "clone",
+                             "concat",
+                             "concatenate",
+                             "constant_pad_nd",
+                             "contiguous",
+                             "copy",
+                             "copysign",
+                             "diag_embed",
+                             "dropout",
+                             "embedding",
+                             "empty",
+                             "empty_like",
+                             "fill",
+                             "flip",
+                             "floor",
+                             "full",
+                             "full_like",
+                             "gather",
+                             "hardtanh",
+                             "index",
+                             "index_copy",
+                             "index_fill",
+                             "index_put",
+                             "index_select",
+                             "lift_fresh_copy",
+                             "masked_fill",
+                             "masked_scatter",
+                             "masked_select",
+                             "max",
+                             "max_pool1d",
+                             "max_pool1d_with_indices",
+                             "max_pool2d",
+                             "max_pool2d_with_indices",
+                             "max_pool3d",
+                             "max_pool3d_with_indices",
+                             "maximum",
+                             "min",
+                             "minimum",
+                             "nan_to_num",
+                             "neg",
+                             "new_empty",
+                             "new_full",
+                             "new_ones",
+                             "new_zeros",
+                             "one_hot",
+                             "ones",
+                             "ones_like",
+                             "pad",
+                             "pixel_shuffle",
+                             "pixel_unshuffle",
+                             "channel_shuffle",
+                             "reflection_pad1d",
+                             "reflection_pad2d",
+                             "reflection_pad3d",
+                             "relu",
+                             "relu6",
+                             "repeat",
+                             "repeat_interleave",
+                             "replication_pad1d",
+                             "replication_pad2d",
+                             "replication_pad3d",
+                             "reshape",
+                             "roll",
+                             "round",
+                             "scalar_tensor",
+                             "scatter",
+                             "select_scatter",
+                             "sgn",
+                             "sign",
+                             "slice_scatter",
+                             "sort",
+                             "split",
+                             "split_with_sizes",
+                             "stack",
+                             "cat",
+                             "take",
+                             "take_along_dim",
+                             "threshold",
+                             "tile",
+                             "to",
+                             "_to_copy",
+                             "topk",
+                             "tril",
+                             "triu",
+                             "trunc",
+                             "type_as",
+                             "unfold_copy",
+                             "upsample_nearest1d",
+                             "upsample_nearest2d",
+                             "upsample_nearest3d",
+                             "where",
+                             "zero",
+                             "zeros",
+                             "zeros_like",
+                             "_unsafe_view",
+                             "_unsafe_index",
+                             "flatten",
+                             "im2col",
+                             "convert_element_type"};
+    return names.contains(op);
+}
+
+/// Sigma `a(x, y)` and bound `b(x, y)` of a pointwise op of one operand `x`.
+template <class A, class B>
+detail::Spread pointwise(const OpCall& call, const Tensor& y, A a, B b) {
+    Tensor x = call.tensor("self");
+    if (!x.defined()) x = call.tensor("input");
+    const Tensor wide_x = to_double(x).expand(y.shape());
+    return {y, elementwise<double>(wide, a, wide_x, y), elementwise<double>(wide, b, wide_x, y)};
+}
+
+/// A relative error of at most `k` roundings, one of them of a normal size.
+detail::Spread relative(const Tensor& y, double u, double k) {
+    return {y,
+            elementwise<double>(
+                wide, [=](double v) { return u * k / 2 * std::fabs(v); }, y),
+            elementwise<double>(
+                wide, [=](double v) { return u * k * std::fabs(v); }, y)};
+}
+
+/// For ops without a model of their own: what relative errors of one rounding in the operands do to the result.
+detail::Spread perturbed(const OpCall& call, std::size_t index, const Tensor& y, double u) {
+    constexpr int probes = 4;
+    Generator generator(index + 1);
+    Tensor squares = Tensor::zeros(y.shape(), wide);
+    for (int probe = 0; probe < probes; ++probe) {
+        const OpCall shaken = call.map_tensors([&](const Tensor& tensor) {
+            const Tensor noisy = tensor.contiguous().clone();
+            for (std::int64_t i = 0; i < noisy.numel(); ++i)
+                noisy.data<double>()[i] *= 1 + 2 * u * std::min(3.0, std::max(-3.0, generator.normal()));
+            return noisy;
+        });
+        const IValue result = shaken.run()[index];
+        const auto* tensor = std::get_if<Tensor>(&result);
+        if (!tensor || tensor->shape() != y.shape()) break;
+        squares = elementwise<double>(
+            wide, [](double s, double v, double w) { return s + (v - w) * (v - w); }, squares, to_double(*tensor), y);
+    }
+    double mean = 0;
+    const Tensor dense = squares.contiguous();
+    for (std::int64_t i = 0; i < dense.numel(); ++i) mean += dense.data<double>()[i];
+    mean /= std::max<double>(1, static_cast<double>(dense.numel())) * probes;
+    const Tensor sigma = elementwise<double>(
+        wide, [=](double s, double v) { return std::sqrt((s + probes * mean) / (2 * probes)) + 4 * u * std::fabs(v); },
+        squares, y);
+    return {y, sigma,
+            elementwise<double>(
+                wide, [](double s) { return 100 * s; }, sigma)};
+}
+
+/// The classes whose error is a formula of operand and result.
+bool formula_spread(const OpCall& call, const Tensor& y, double u, detail::Spread& spread) {
+    const std::string op = call.base_name();
+    static const Names rounded{"add", "sub", "rsub", "mul", "square"};
+    static const Names quotients{"div", "sqrt", "rsqrt", "reciprocal", "true_divide", "divide"};
+    static const Names functions{"tanh", "erf",  "log",   "log2",  "log10", "log1p",     "sin",  "cos",
+                                 "pow",  "atan", "asinh", "expm1", "erfc",  "hardswish", "atan2"};
+    static const Names sigmoids{"sigmoid", "silu", "softplus", "mish", "elu", "selu", "log_sigmoid", "exp", "exp2"};
+    if (rounded.contains(op)) {  // the rounding of the result is all, but for alpha, which scales one operand
+        const double alpha = call.number("alpha", 1);
+        const Tensor other = to_double(call.tensor("other"));
+        spread = relative(y, u, 0);
+        if (alpha != 1 && other.defined())
+            spread.sigma = spread.bound = elementwise<double>(
+                wide, [=](double, double v) { return u * std::fabs(alpha * v); }, y, other.expand(y.shape()));
+        return true;
+    }
+    if (quotients.contains(op)) {
+        spread = relative(y, u, 2);
+    } else if (functions.contains(op)) {
+        spread = relative(y, u, 4);
+    } else if (sigmoids.contains(op)) {
+        spread = pointwise(
+            call, y, [=](double x, double v) { return u * std::fabs(v) * (2 + std::fabs(x)); },
+            [=](double x, double v) { return u * (std::fabs(v) * (6 + 2 * std::fabs(x)) + 0x1p-100); });
+    } else if (op == "gelu") {
+        spread = pointwise(
+            call, y, [=](double x, double v) { return u * std::sqrt(4 * v * v + 4 * x * x); },
+            [=](double x, double v) { return u * (4 * std::fabs(v) + 8 * std::fabs(x)); });
+    } else if (op == "hardsigmoid" || op == "leaky_relu" || op == "prelu") {
+        spread = pointwise(
+            call, y, [=](double x, double v) { return u * (std::fabs(v) + (std::fabs(x) + 3) / 6); },
+            [=](double x, double v) { return u * (4 * std::fabs(v) + (std::fabs(x) + 3) / 2); });
+        if (op != "hardsigmoid") spread = relative(y, u, 1);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+double unit_roundoff(DType dtype) {
+    switch (dtype) {
+        case DType::Float64:
+        case DType::Complex128:
+            return 0x1p-53;
+        case DType::Float32:
+        case DType::Complex64:
+            return 0x1p-24;
+        case DType::Float16:
+            return 0x1p-11;
+        case DType::BFloat16:
+            return 0x1p-8;
+        default:
+            return category(dtype) == DTypeCategory::Float8 ? 0x1p-3 : 0;
+    }
+}
+
+std::string OpCall::base_name() const {
+    std::string_view name = step_->node->op_type;
+    const std::size_t first = name.find('.');
+    if (first != std::string_view::npos) name.remove_prefix(first + 1);
+    name = name.substr(0, name.find('.'));
+    if (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_') name.remove_suffix(1);
+    return std::string(name);
+}
+
+const IValue* OpCall::find(std::string_view name) const {
+    if (!step_->op) return nullptr;
+    const auto& parameters = step_->op->schema.parameters;
+    for (std::size_t i = 0; i < std::min(parameters.size(), args_.size()); ++i)
+        if (parameters[i].name == name) return &args_[i];
+    return nullptr;
+}
+
+Tensor OpCall::tensor(std::string_view name) const {
+    const IValue* value = find(name);
+    const auto* tensor = value ? std::get_if<Tensor>(value) : nullptr;
+    return tensor ? *tensor : Tensor{};
+}
+
+double OpCall::number(std::string_view name, double otherwise) const {
+    const IValue* value = find(name);
+    if (!value || std::holds_alternative<None>(*value)) return otherwise;
+    return to_scalar(*value).to<double>();
+}
+
+OpCall OpCall::with(std::string_view name, IValue value) const {
+    OpCall copy = *this;
+    if (const IValue* found = find(name)) copy.args_[static_cast<std::size_t>(found - args_.data())] = std::move(value);
+    return copy;
+}
+
+OpCall OpCall::map_tensors(const std::function<Tensor(const Tensor&)>& f) const {
+    OpCall copy = *this;
+    for (IValue& value : copy.args_) {
+        if (is_float_tensor(value)) {
+            if (!std::get<Tensor>(value).is_wrapped_number()) value = f(std::get<Tensor>(value));
+        } else if (auto* list = std::get_if<TensorList>(&value)) {
+            for (Tensor& tensor : *list)
+                if (tensor.defined() && is_floating_point(tensor.dtype())) tensor = f(tensor);
+        }
+    }
+    return copy;
+}
+
+OpCall OpCall::in_double() const {
+    return map_tensors([](const Tensor& tensor) { return tensor.to(wide); });
+}
+
+std::vector<IValue> OpCall::run() const {
+    std::vector<IValue> copies;
+    copies.reserve(args_.size());
+    std::vector<const IValue*> pointers;
+    for (std::size_t i = 0; i < args_.size(); ++i) {
+        pointers.push_back(&args_[i]);
+        const auto* tensor = std::get_if<Tensor>(&args_[i]);
+        if (tensor && step_->op && step_->op->schema.parameters[i].is_write) {
+            copies.emplace_back(tensor->clone());
+            pointers.back() = &copies.back();
+        }
+    }
+    std::vector<IValue> results;
+    CallState state;
+    Context context;
+    context.state = &state;
+    (step_->op ? step_->op->kernel : *step_->function)(context, pointers, results);
+    return results;
+}
+
+bool is_exact(const OpCall& call) {
+    const Step& step = call.step();
+    if (!step.op) return step.node->op_type.find("higher_order") == std::string::npos;
+    if (is_exact_name(call.base_name())) return true;
+    const auto& returns = step.op->schema.returns;
+    const bool view = !returns.empty() && std::all_of(returns.begin(), returns.end(), [](const SchemaParameter& r) {
+        return !r.alias.empty() && !r.is_write;
+    });
+    return view || std::none_of(call.args().begin(), call.args().end(), [](const IValue& value) {
+               const auto* list = std::get_if<TensorList>(&value);
+               return is_float_tensor(value) || (list && std::any_of(list->begin(), list->end(), [](const Tensor& t) {
+                                                     return t.defined() && is_floating_point(t.dtype());
+                                                 }));
+           });
+}
+
+std::vector<Reference> reference(const OpCall& original, std::span<const DType> output_dtypes,
+                                 const RoundingProfile& profile) {
+    std::vector<Reference> references;
+    if (is_exact(original)) {
+        for (IValue& value : original.run()) references.push_back({std::move(value), {}, {}});
+        return references;
+    }
+    const OpCall call = original.in_double();
+    const bool in_double = !output_dtypes.empty() && output_dtypes[0] == DType::Float64;
+    const double u = in_double ? 0x1p-52 : profile.accumulator;  // float64 is checked against float64
+    detail::Spread spread;
+    const bool modelled = detail::dot_spread(call, profile, u, spread) || detail::sum_spread(call, u, spread) ||
+                          detail::softmax_spread(call, u, spread) || detail::norm_spread(call, u, spread) ||
+                          detail::attention_spread(call, profile, u, spread);
+    std::vector<IValue> values;
+    if (!modelled || original.step().outputs.size() > 1) values = call.run();
+    if (modelled && values.empty()) values.emplace_back(spread.value);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const auto* tensor = std::get_if<Tensor>(&values[i]);
+        const DType dtype = i < output_dtypes.size() ? output_dtypes[i] : DType::Float32;
+        if (!tensor || !is_floating_point(dtype) || !is_floating_point(tensor->dtype())) {
+            references.push_back({values[i], {}, {}});
+            continue;
+        }
+        Tensor y = to_double(*tensor);
+        detail::Spread own;
+        if (i == 0 && modelled) {
+            own = spread;
+            y = spread.value;
+        } else if (i > 0 || !formula_spread(call, y, u, own)) {
+            own = perturbed(call, i, y, u);
+        }
+        const double uo = std::max(in_double ? u : unit_roundoff(dtype), profile.storage);
+        const Tensor sigma = elementwise<double>(
+            wide, [=](double s, double v) { return std::sqrt(s * s + uo * uo / 3 * v * v); }, own.sigma, y);
+        const Tensor bound = elementwise<double>(
+            wide, [=](double b, double v) { return b + uo * std::fabs(v); }, own.bound, y);
+        references.push_back({y, sigma, bound});
+    }
+    return references;
+}
+
+}  // namespace torch_ir

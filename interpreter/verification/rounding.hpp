@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// What rounding may do to one call of an op: its result in float64, and for every element a standard deviation and a
+// hard bound of the error that arithmetic of a given precision makes. docs/verification.md has the formulas and their
+// sources.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plan.hpp"
+
+namespace torch_ir {
+
+/// The precision of the arithmetic that a candidate may have used, as unit roundoffs (2^-24 for float32).
+struct RoundingProfile {
+    std::string name = "f32";
+    double accumulator = 0x1p-24;  // of sums and of functions
+    double operand = 0;            // of the inputs of products; 0: none
+    double storage = 0;            // of results, where coarser than their dtype; 0: the dtype's
+    double convolution = 1;        // factor on what a convolution may lose (Winograd)
+};
+
+/// One call of an op on concrete values.
+class OpCall {
+  public:
+    OpCall(const Step& step, std::vector<IValue> args) : step_(&step), args_(std::move(args)) {}
+
+    const Step& step() const { return *step_; }
+    /// `add` for `aten.add_.Tensor`.
+    std::string base_name() const;
+    const std::vector<IValue>& args() const { return args_; }
+
+    /// The argument of that name in the schema, or nullptr.
+    const IValue* find(std::string_view name) const;
+    /// The tensor of that name; undefined when it is absent or None.
+    Tensor tensor(std::string_view name) const;
+    double number(std::string_view name, double otherwise) const;
+
+    /// The same call with one argument replaced.
+    OpCall with(std::string_view name, IValue value) const;
+    /// The same call with every floating point tensor replaced by `f` of it.
+    OpCall map_tensors(const std::function<Tensor(const Tensor&)>& f) const;
+    /// The same call in float64.
+    OpCall in_double() const;
+
+    /// What the op returns, one value per return. Arguments that the op writes to are copied first.
+    std::vector<IValue> run() const;
+
+  private:
+    const Step* step_;
+    std::vector<IValue> args_;
+};
+
+/// One result of a call. `sigma` and `bound` are float64 tensors of the result's shape, undefined where the op is
+/// exact: there the bits must agree.
+struct Reference {
+    IValue value;  // float64 where the op rounds; as returned where it is exact
+    Tensor sigma;
+    Tensor bound;
+
+    bool is_exact() const { return !sigma.defined(); }
+};
+
+/// True for ops that move, select or compare and never round.
+bool is_exact(const OpCall& call);
+
+/// The results of a call, one per return. `output_dtypes` are those that the graph declares, one per return.
+std::vector<Reference> reference(const OpCall& call, std::span<const DType> output_dtypes,
+                                 const RoundingProfile& profile);
+
+/// 2^-24 for float32, 2^-11 for float16, 2^-8 for bfloat16, 2^-53 for float64, 0 for what is no float.
+double unit_roundoff(DType dtype);
+
+namespace detail {
+
+/// Sigma and bound before the rounding of the result itself.
+struct Spread {
+    Tensor value;
+    Tensor sigma;
+    Tensor bound;
+};
+
+// The classes of ops whose error is more than a formula of input and output; each returns false for other ops.
+bool dot_spread(const OpCall& call, const RoundingProfile& profile, double u, Spread& result);
+bool sum_spread(const OpCall& call, double u, Spread& result);
+bool softmax_spread(const OpCall& call, double u, Spread& result);
+bool norm_spread(const OpCall& call, double u, Spread& result);
+bool attention_spread(const OpCall& call, const RoundingProfile& profile, double u, Spread& result);
+
+}  // namespace detail
+
+}  // namespace torch_ir
