@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "parallel.hpp"
@@ -13,41 +14,65 @@ namespace torch_ir::backend {
 
 namespace detail {
 
-inline constexpr std::int64_t block_rows = 4;
-inline constexpr std::int64_t block_columns = 16;
-inline constexpr std::int64_t panel_depth = 256;
-inline constexpr std::int64_t panel_rows = 64;
-inline constexpr std::int64_t panel_columns = 256;
+#ifdef __AVX512F__
+inline constexpr std::size_t vector_bytes = 64;
+#else
+inline constexpr std::size_t vector_bytes = 32;
+#endif
 
-/// packed[j / columns][p][j % columns], zero beyond the edge.
+/// Two vectors of columns wide; with the rows, twelve sums stay in registers.
+inline constexpr std::int64_t block_rows = 6;
 template <class T>
-void pack_columns(T* packed, const T* b, bool trans, std::int64_t ldb, std::int64_t p0, std::int64_t depth,
-                  std::int64_t j0, std::int64_t n) {
-    for (std::int64_t j = 0; j < n; j += block_columns)
-        for (std::int64_t p = 0; p < depth; ++p)
-            for (std::int64_t jj = 0; jj < block_columns; ++jj, ++packed) {
-                const std::int64_t column = j0 + j + jj;
-                *packed = j + jj < n ? (trans ? b[column * ldb + p0 + p] : b[(p0 + p) * ldb + column]) : T(0);
-            }
+inline constexpr std::int64_t block_columns = std::is_floating_point_v<T> ? 2 * vector_bytes / sizeof(T) : 8;
+
+// Panels of A stay in the second-level cache, a block's columns of B in the first.
+inline constexpr std::int64_t panel_depth = 192;
+inline constexpr std::int64_t panel_rows = 32 * block_rows;
+inline constexpr std::int64_t panel_columns = 192;
+
+/// packed[i / block][p][i % block] = x(i, p), zero beyond the edge, for `n` lines of which element (i, p) lies at
+/// x[i * line + p * step].
+template <std::int64_t Block, class T>
+void pack(T* packed, const T* x, std::int64_t line, std::int64_t step, std::int64_t n, std::int64_t depth) {
+    for (std::int64_t i = 0; i < n; i += Block, x += Block * line, packed += Block * depth) {
+        const std::int64_t lines = std::min(Block, n - i);
+        if (line == 1 && lines == Block) {
+            for (std::int64_t p = 0; p < depth; ++p) std::copy_n(x + p * step, Block, packed + p * Block);
+            continue;
+        }
+        if (lines < Block) std::fill_n(packed, Block * depth, T(0));
+        for (std::int64_t j = 0; j < lines; ++j)
+            for (std::int64_t p = 0; p < depth; ++p) packed[p * Block + j] = x[j * line + p * step];
+    }
 }
 
-/// packed[i / rows][p][i % rows], zero beyond the edge.
+/// sum[i][j] = the products of packed rows and columns.
 template <class T>
-void pack_rows(T* packed, const T* a, bool trans, std::int64_t lda, std::int64_t i0, std::int64_t m, std::int64_t p0,
-               std::int64_t depth) {
-    for (std::int64_t i = 0; i < m; i += block_rows)
-        for (std::int64_t p = 0; p < depth; ++p)
-            for (std::int64_t ii = 0; ii < block_rows; ++ii, ++packed) {
-                const std::int64_t row = i0 + i + ii;
-                *packed = i + ii < m ? (trans ? a[(p0 + p) * lda + row] : a[row * lda + p0 + p]) : T(0);
+void multiply_block(const T* a, const T* b, std::int64_t depth, T (&sum)[block_rows][block_columns<T>]) {
+    constexpr std::int64_t columns = block_columns<T>;
+    if constexpr (std::is_floating_point_v<T>) {
+        using Vector [[gnu::vector_size(vector_bytes), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
+        constexpr std::int64_t lanes = vector_bytes / sizeof(T);
+        Vector acc[block_rows][2] = {};
+        for (std::int64_t p = 0; p < depth; ++p, a += block_rows, b += columns) {
+            const Vector left = *reinterpret_cast<const Vector*>(b);
+            const Vector right = *reinterpret_cast<const Vector*>(b + lanes);
+#pragma GCC unroll 6
+            for (std::int64_t i = 0; i < block_rows; ++i) {
+                acc[i][0] += a[i] * left;
+                acc[i][1] += a[i] * right;
             }
-}
-
-template <class T>
-void multiply_block(const T* a, const T* b, std::int64_t depth, T (&sum)[block_rows][block_columns]) {
-    for (std::int64_t p = 0; p < depth; ++p, a += block_rows, b += block_columns)
-        for (std::int64_t i = 0; i < block_rows; ++i)
-            for (std::int64_t j = 0; j < block_columns; ++j) sum[i][j] += a[i] * b[j];
+        }
+        for (std::int64_t i = 0; i < block_rows; ++i) {
+            *reinterpret_cast<Vector*>(&sum[i][0]) = acc[i][0];
+            *reinterpret_cast<Vector*>(&sum[i][lanes]) = acc[i][1];
+        }
+    } else {
+        for (auto& row : sum) std::fill(std::begin(row), std::end(row), T(0));
+        for (std::int64_t p = 0; p < depth; ++p, a += block_rows, b += columns)
+            for (std::int64_t i = 0; i < block_rows; ++i)
+                for (std::int64_t j = 0; j < columns; ++j) sum[i][j] += a[i] * b[j];
+    }
 }
 
 }  // namespace detail
@@ -57,13 +82,22 @@ template <class T>
 void gemm_loop(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t lda,
                const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
     using namespace detail;
+    constexpr std::int64_t width = block_columns<T>;
+    const std::int64_t row_step = trans_a ? 1 : lda;
+    const std::int64_t row_depth_step = trans_a ? lda : 1;
+    const std::int64_t column_step = trans_b ? ldb : 1;
+    const std::int64_t column_depth_step = trans_b ? 1 : ldb;
     const std::int64_t row_panels = (m + panel_rows - 1) / panel_rows;
     const std::int64_t column_panels = (n + panel_columns - 1) / panel_columns;
     const std::int64_t work = m * n * k;
     parallel_for(row_panels * column_panels, work < 65536 ? row_panels * column_panels : 1,
                  [&](std::int64_t begin, std::int64_t end) {
-                     std::vector<T> packed_a(static_cast<std::size_t>(panel_rows * panel_depth));
-                     std::vector<T> packed_b(static_cast<std::size_t>(panel_columns * panel_depth));
+                     const std::int64_t depth_used = std::min(panel_depth, k);
+                     const std::int64_t rows_used = (std::min(panel_rows, m) / block_rows + 1) * block_rows;
+                     const std::int64_t columns_used = (std::min(panel_columns, n) / width + 1) * width;
+                     std::vector<T> packed_a(static_cast<std::size_t>(rows_used * depth_used));
+                     std::vector<T> packed_b(static_cast<std::size_t>(columns_used * depth_used));
+                     T sum[block_rows][width];
                      for (std::int64_t panel = begin; panel < end; ++panel) {
                          const std::int64_t i0 = panel % row_panels * panel_rows;
                          const std::int64_t j0 = panel / row_panels * panel_columns;
@@ -76,16 +110,19 @@ void gemm_loop(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::
                              }
                          for (std::int64_t p0 = 0; p0 < k; p0 += panel_depth) {
                              const std::int64_t depth = std::min(panel_depth, k - p0);
-                             pack_rows(packed_a.data(), a, trans_a, lda, i0, rows, p0, depth);
-                             pack_columns(packed_b.data(), b, trans_b, ldb, p0, depth, j0, columns);
-                             for (std::int64_t j = 0; j < columns; j += block_columns)
+                             pack<block_rows>(packed_a.data(), a + i0 * row_step + p0 * row_depth_step, row_step,
+                                              row_depth_step, rows, depth);
+                             pack<width>(packed_b.data(), b + j0 * column_step + p0 * column_depth_step, column_step,
+                                         column_depth_step, columns, depth);
+                             for (std::int64_t j = 0; j < columns; j += width)
                                  for (std::int64_t i = 0; i < rows; i += block_rows) {
-                                     T sum[block_rows][block_columns] = {};
                                      multiply_block(packed_a.data() + i * depth, packed_b.data() + j * depth, depth,
                                                     sum);
-                                     for (std::int64_t ii = 0; ii < std::min(block_rows, rows - i); ++ii)
-                                         for (std::int64_t jj = 0; jj < std::min(block_columns, columns - j); ++jj)
-                                             c[(i0 + i + ii) * ldc + j0 + j + jj] += sum[ii][jj];
+                                     const std::int64_t wide = std::min(width, columns - j);
+                                     for (std::int64_t ii = 0; ii < std::min(block_rows, rows - i); ++ii) {
+                                         T* row = c + (i0 + i + ii) * ldc + j0 + j;
+                                         for (std::int64_t jj = 0; jj < wide; ++jj) row[jj] += sum[ii][jj];
+                                     }
                                  }
                          }
                      }

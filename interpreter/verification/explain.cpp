@@ -31,18 +31,21 @@ class Catalogue {
         try_results();
         std::stable_sort(found_.begin(), found_.end(), [](const Hypothesis& a, const Hypothesis& b) {
             if (a.verdict != b.verdict) return a.verdict < b.verdict;
-            return a.verdict != Verdict::Explained && a.rms_q < b.rms_q;
+            // Rounding leaves some 0.7 sigma; much less means that the hypothesis would explain anything.
+            return std::fabs(std::log(a.rms_q / 0.7)) < std::fabs(std::log(b.rms_q / 0.7));
         });
         return std::move(found_);
     }
 
   private:
-    /// Keeps a hypothesis that explains the candidate, or comes fifty times nearer.
+    /// Keeps a hypothesis that explains the candidate, or comes fifty times nearer. A coarser arithmetic has a profile
+    /// without a name.
     void keep(const std::string& name, const Reference& reference, const RoundingProfile& profile) {
         const auto* value = std::get_if<Tensor>(&reference.value);
         if (!value || value->shape() != candidate_.shape()) return;
         const RoundingVerdict verdict = judge_rounding(candidate_, reference, false, profile);
         const bool nearer = verdict.rms_q * 50 < verdict_.rms_q;
+        if (profile.name.empty() && verdict.rms_q < 0.05) return;  // so coarse that it would explain anything
         if (verdict.verdict == Verdict::Explained || (verdict.verdict == Verdict::Suspicious && nearer))
             found_.push_back({name, verdict.verdict, verdict.rms_q});
     }
@@ -110,15 +113,15 @@ class Catalogue {
                     tensor.to(wide));
             });
             try_call(std::string(format.name) + " inputs", rounded);
-            RoundingProfile stored;
+            RoundingProfile stored{.name = ""};
             stored.storage = format.u;
             try_call(std::string("rounded to ") + format.name, call_, stored);
-            RoundingProfile accumulated;
+            RoundingProfile accumulated{.name = ""};
             accumulated.accumulator = format.u;
             if (format.dtype != DType::Float32)
                 try_call(std::string("accumulated in ") + format.name, call_, accumulated);
         }
-        RoundingProfile winograd;
+        RoundingProfile winograd{.name = ""};
         winograd.convolution = 20;
         if (call_.base_name().starts_with("conv")) try_call("Winograd", call_, winograd);
     }

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "alias.hpp"
 #include "elementwise.hpp"
 #include "verification/compare.hpp"
 
@@ -94,7 +95,7 @@ class Locator {
     }
 
     LocateResult run(std::vector<IValue> user_inputs) {
-        refuse_writes();
+        check_writes();
         take_inputs(model_.graph_inputs(std::move(user_inputs)));
         const std::vector<Step>& steps = plan_.steps();
         for (std::size_t i = 0; i < steps.size(); ++i) {
@@ -133,15 +134,26 @@ class Locator {
         }
     }
 
-    /// Results of in-place ops on views change values that were judged before.
-    void refuse_writes() const {
+    /// An in-place op is run on a copy. That is right as long as nobody reads what it wrote to by another name.
+    void check_writes() const {
+        const AliasSets aliases(graph_);
+        std::map<std::uint32_t, std::vector<std::uint32_t>> members;  // the values so far by alias set
+        std::map<std::uint32_t, const Node*> stale;
+        for (const Argument& input : graph_.inputs)
+            for_each_value(input, [&](ValueRef ref) { members[aliases.find(ref.id)].push_back(ref.id); });
         for (const Step& step : plan_.steps()) {
-            if (!step.op) continue;
-            for (const SchemaParameter& parameter : step.op->schema.parameters)
-                if (parameter.is_write)
-                    throw UnsupportedError("node '" + step.node->name + "' (" + step.node->op_type +
-                                           ") writes in place: export the model with run_decompositions(), which "
+            for (const ValueRef ref : step.node->input_values())
+                if (const auto found = stale.find(ref.id); found != stale.end())
+                    throw UnsupportedError("node '" + step.node->name + "' reads '" + graph_.value(ref).name +
+                                           "', which node '" + found->second->name + "' (" + found->second->op_type +
+                                           ") changed in place: export the model with run_decompositions(), which "
                                            "gives a functional graph");
+            for (std::size_t i = 0; step.op && i < step.args.size(); ++i)
+                if (step.op->schema.parameters[i].is_write && step.args[i].slot != BoundArgument::no_slot)
+                    for (const std::uint32_t slot : members[aliases.find(step.args[i].slot)])
+                        stale.emplace(slot, step.node);
+            for (const auto& slots : step.outputs)
+                for (const std::uint32_t slot : slots) members[aliases.find(slot)].push_back(slot);
         }
     }
 
