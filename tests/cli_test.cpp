@@ -278,3 +278,36 @@ TEST_CASE("a full disk leaves no half-written file") {
     CHECK(run("extract " + mlp + " -o " + (folder / "missing/ir.json")).status == 3);
     CHECK(fs::is_empty(folder.path));
 }
+
+TEST_CASE("a plugin that is none is refused; without its plugin an op is missing") {
+    const std::string model = "examples/plugin_model";
+    check_refused("run " + model,
+                  "2 ops are not supported: example.accumulate_.default (2x; no such ATen op), "
+                  "example.clip_norm.default (1x; no such ATen op)");
+    const Outcome ops = run("ops " + model);
+    CHECK(ops.status == 1);
+    CHECK(ops.out.find("missing  example.clip_norm.default") != std::string::npos);
+    const Outcome missing = run("verify " + model + " --plugin no_such.so");
+    CHECK(missing.status == 3);
+    CHECK(missing.err.starts_with("torch-ir: error: plugin ./no_such.so: cannot open shared object file"));
+    const Outcome text = run("verify " + model + " --plugin README.md");
+    CHECK(text.status == 3);
+    CHECK(text.err.find("README.md") != std::string::npos);
+}
+
+TEST_CASE("run carries state over steps, and writes it") {
+    const Folder folder;
+    const std::string cache = "tests/data/language/cache";
+    CHECK(run("run " + cache + " --inputs " + cache + "/inputs.safetensors --inputs " + cache +
+              "/inputs2.safetensors --state-out " + (folder / "state.safetensors") + " -o " +
+              (folder / "two.safetensors"))
+              .status == 0);
+    const Outcome third = run("run " + cache + " --inputs " + cache + "/inputs3.safetensors --state " +
+                              (folder / "state.safetensors") + " -o " + (folder / "expected.safetensors"));
+    CHECK(third.status == 0);
+    const Outcome all =
+        run("run " + cache + " --inputs " + cache + "/inputs.safetensors --inputs " + cache +
+            "/inputs2.safetensors --inputs " + cache + "/inputs3.safetensors -o " + (folder / "all.safetensors"));
+    CHECK(all.status == 0);
+    CHECK(all.err.find("step_2.output_0: float32[1, 1, 4]") != std::string::npos);
+}

@@ -71,3 +71,15 @@ TEST_CASE("malformed and bottomless specs are refused") {
     model.out_spec = spec(tree);
     CHECK_THROWS_WITH_AS(output_paths(model), "pytree spec: nested more than 200 deep", ParseError);
 }
+
+TEST_CASE("named tuples: by their fields where the model tells them, else by position") {
+    Model model = model_with(2, 0);
+    const std::string pair = node("collections.namedtuple", R"("my.Pair")", {leaf, leaf});
+    model.in_spec = spec(tuple({tuple({pair}), node("builtins.dict", R"("[]")", {})}));
+    model.forward_arg_names = {"past"};
+    CHECK(input_paths(model) == Texts{"past[0]", "past[1]"});
+    model.namedtuple_fields = {{"my.Pair", {"key", "value"}}};
+    CHECK(input_paths(model) == Texts{"past.key", "past.value"});
+    model.namedtuple_fields = {{"my.Pair", {"key"}}};  // another number of fields
+    CHECK(input_paths(model) == Texts{"past[0]", "past[1]"});
+}

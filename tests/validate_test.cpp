@@ -261,3 +261,34 @@ TEST_CASE("weights are held against the model") {
     partial.insert("fc.weight", view({4, 3}));
     CHECK(text_of(validate(unused, partial)) == "warning: weight 'fc.bias': is missing");
 }
+
+TEST_CASE("names that differ by a prefix are recognised") {
+    const Model model = small_model();
+    Weights prefixed;
+    prefixed.insert("module.fc.weight", view({4, 3}));
+    prefixed.insert("module.fc.bias", view({4}));
+    CHECK(
+        text_of(validate(model, prefixed)) ==
+        "warning: weights: 2 of 2 missing names are there when the prefix 'module.' is stripped from the names in the "
+        "file\n"
+        "error: weight 'fc.weight': is missing (closest name: 'module.fc.weight')\n"
+        "error: weight 'fc.bias': is missing (closest name: 'module.fc.bias')\n"
+        "warning: weight 'module.fc.bias': is not used by the model\n"
+        "warning: weight 'module.fc.weight': is not used by the model");
+
+    using Names = std::vector<std::string>;
+    const auto change = [](const Names& wanted, const Names& available) {
+        const PrefixChange found = find_prefix_change(wanted, available);
+        return found.count == 0 ? "" : describe(found, wanted.size());
+    };
+    CHECK(change({"model.a.w", "model.b.w", "model.c"}, {"a.w", "b.w"}) ==
+          "2 of 3 missing names are there when the prefix 'model.' is put before the names in the file");
+    CHECK(change({"bert.a.w", "bert.b.w"}, {"roberta.a.w", "roberta.b.w", "head.w"}) ==
+          "2 of 2 missing names are there when the prefix 'roberta.' of the names in the file becomes 'bert.'");
+    CHECK(change({"a"}, {"_orig_mod.a"}) ==
+          "1 of 1 missing name is there when the prefix '_orig_mod.' is stripped from the names in the file");
+    CHECK(change({"a.w", "b.w"}, {"c.v"}) == "");
+    CHECK(change({"a.w"}, {"b.w"}) == "");  // another layer, no prefix
+    CHECK(change({"a.w", "b.w", "c.w"}, {"x.a.w"}) == "");
+    CHECK(change({}, {"a"}) == "");
+}

@@ -24,6 +24,7 @@ from torch._higher_order_ops.scan import scan
 from torch._higher_order_ops.while_loop import while_loop
 from torch.compiler import nested_compile_region
 from torch.export import Dim
+from torch.export.experimental import _export_forward_backward
 from torch.nn import functional as F
 
 from make_pt2_cases import as_tensor, hide_folders
@@ -265,6 +266,20 @@ class Unbacked(nn.Module):
         return x[:n], torch.ones(n, 3).cumsum(0), torch.repeat_interleave(x, repeats, dim=0), found, found.shape[0] + n, x[x > 0]
 
 
+class Training(nn.Module):
+    """The loss of a small network; exported together with its gradients."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.lin = nn.Conv1d(3, 4, 2), nn.LayerNorm(3), nn.Linear(3, 3)
+        self.attention, self.embedding = nn.MultiheadAttention(3, 1, batch_first=True), nn.Embedding(5, 3)
+
+    def forward(self, x, tokens, target):
+        hidden = self.norm(F.max_pool1d(F.gelu(self.conv(x.t()[None])), 1)) + self.embedding(tokens)
+        hidden = hidden + self.attention(hidden, hidden, hidden)[0]
+        return F.cross_entropy(self.lin(hidden).mean(1), target)
+
+
 def cases():
     yield "cond", Condition(), [(X.abs(), X), (-X.abs(), X), (X.abs(), X.abs())], None
     yield "while_loop", WhileLoop(), [(X, torch.tensor(3)), (X, torch.tensor(0))], None
@@ -324,6 +339,21 @@ def write(folder, program, model, calls, steps=False):
         save_file({key: value.clone() for key, value in state.named_buffers()}, folder / "state.safetensors")
 
 
+def write_training(folder):
+    """The joint graph of loss and gradients; the gradients are autograd's."""
+    model = Training()
+    args = (X, torch.tensor([[1, 0, 4, 1]]), torch.tensor([2]))
+    program = _export_forward_backward(torch.export.export(model, args))
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.export.save(hide_folders(program), str(folder / "model.pt2"))
+    save_file(named(args, "input"), folder / "inputs.safetensors")
+    loss = model(*args)
+    loss.backward()
+    parameters = dict(model.named_parameters())
+    outputs = [parameters[s.target].grad if s.target in parameters else loss for s in program.graph_signature.output_specs]
+    save_file(named(outputs, "output"), folder / "expected.safetensors")
+
+
 def main():
     torch.manual_seed(0)
     warnings.filterwarnings("ignore")
@@ -339,6 +369,7 @@ def main():
             if name == "with_effects":  # plain exports have no tokens
                 program = program.run_decompositions()
             write(out / name, program, model.eval(), calls, steps=name == "cache")
+    write_training(out / "training")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,19 @@ void require_matrix(const char* op, const char* argument, In tensor, DType dtype
                             std::string(name(dtype)) + "', found " + describe(tensor));
 }
 
-/// int8 · int8, summed in int32.
+template <class A>
+void add_products(const A* a, const std::int8_t* b, std::int64_t k, std::int64_t n, std::int32_t* row) {
+    for (std::int64_t j = 0; j < k; ++j) {
+        const std::int32_t x = a[j];
+        const std::int8_t* const y = b + j * n;
+        for (std::int64_t c = 0; c < n; ++c) row[c] += x * y[c];
+    }
+}
+
+/// int8 or uint8 · int8, summed in int32.
 Tensor int_mm(In self, In mat2) {
-    require_matrix("_int_mm", "self", self, DType::Int8);
+    const bool is_unsigned = self.dtype() == DType::UInt8;
+    require_matrix("_int_mm", "self", self, is_unsigned ? DType::UInt8 : DType::Int8);
     require_matrix("_int_mm", "mat2", mat2, DType::Int8);
     if (self.size(1) != mat2.size(0))
         throw ArgumentError("_int_mm: expected mat2 to have " + std::to_string(self.size(1)) + " rows, found " +
@@ -33,11 +43,11 @@ Tensor int_mm(In self, In mat2) {
                  [&](std::int64_t begin, std::int64_t end) {
                      for (std::int64_t i = begin; i < end; ++i) {
                          std::int32_t* const row = out.data<std::int32_t>() + i * n;
-                         for (std::int64_t j = 0; j < k; ++j) {
-                             const std::int32_t x = a.data<std::int8_t>()[i * k + j];
-                             const std::int8_t* const y = b.data<std::int8_t>() + j * n;
-                             for (std::int64_t c = 0; c < n; ++c) row[c] += x * y[c];
-                         }
+                         const auto* const y = b.data<std::int8_t>();
+                         if (is_unsigned)
+                             add_products(a.data<std::uint8_t>() + i * k, y, k, n, row);
+                         else
+                             add_products(a.data<std::int8_t>() + i * k, y, k, n, row);
                      }
                  });
     return out;

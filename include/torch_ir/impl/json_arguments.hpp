@@ -137,7 +137,7 @@ class ArgumentsReader {
   public:
     ArgumentsReader(const ArgumentContext& context, const Json& node, const std::string& op_type,
                     std::vector<ValueRef> inputs)
-        : context_(context), node_(node), schema_(find_schema(op_type)), inputs_(std::move(inputs)) {
+        : context_(context), node_(node), op_type_(op_type), schema_(find_schema(op_type)), inputs_(std::move(inputs)) {
         const Json* attrs = find_member(node_, "attrs");
         attrs_ = attrs ? &with_context(
                              "attrs", [&]() -> auto& { return to_object(*attrs); })
@@ -313,6 +313,8 @@ class ArgumentsReader {
         };
         if (schema_)
             for (const SchemaParameter& parameter : schema_->parameters) take(parameter.name);
+        if (op_type_ == "torch.sym_ite")  // a Python function: if b then t else f
+            for (const char* name : {"b", "t", "f"}) take(name);
         if (const Json* places = find_member(node_, "input_args"))
             for (const Json& place : *places) take(to_text(place).substr(0, to_text(place).find('[')));
         while (!named_.empty()) take(std::string(named_.begin()->first));
@@ -323,6 +325,7 @@ class ArgumentsReader {
 
     const ArgumentContext& context_;
     const Json& node_;
+    const std::string& op_type_;
     const Json* attrs_;
     const Schema* schema_;
     std::vector<ValueRef> inputs_;

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// The models of data/language, each with one feature of torch.export, beyond what `verify` says about them.
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "load.hpp"
+#include "support/graphs.hpp"
+#include "torch_ir/json.hpp"
+#include "torch_ir/pytree.hpp"
+#include "torch_ir/validate.hpp"
+#include "verification/compare.hpp"
+#include "verification/suite.hpp"
+
+using namespace torch_ir;
+
+namespace {
+
+const std::filesystem::path language = "tests/data/language";
+
+std::unique_ptr<const Interpreter> interpreter_of(const LoadedModel& loaded) {
+    auto interpreter = std::make_unique<Interpreter>(loaded.model);
+    interpreter->load_weights(load_weights(loaded, {}));
+    return interpreter;
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+    if (a.defined() != b.defined()) return false;
+    if (!a.defined()) return true;
+    const Tensor x = a.contiguous();
+    const Tensor y = b.contiguous();
+    return x.dtype() == y.dtype() && x.shape() == y.shape() && std::memcmp(x.raw(), y.raw(), x.bytes()) == 0;
+}
+
+void check_close(const Tensor& actual, const Tensor& expected) {
+    const Comparison comparison = compare(actual, expected, model_tolerance(expected.dtype()));
+    CHECK_MESSAGE(comparison.passed, comparison.message);
+}
+
+}  // namespace
+
+TEST_CASE("models are valid, and after writing and reading JSON the same and give the same bits") {
+    for (const auto& entry : std::filesystem::directory_iterator(language)) {
+        CAPTURE(entry.path().string());
+        const LoadedModel loaded = load_model(entry.path());
+        CHECK_FALSE(has_errors(validate(*loaded.model)));
+        LoadedModel again = loaded;
+        again.model = std::make_shared<const Model>(parse_json(to_json(*loaded.model)));
+        CHECK(to_json(*again.model) == to_json(*loaded.model));
+        const auto run = [&](const LoadedModel& model) {
+            const auto interpreter = interpreter_of(model);
+            return interpreter->run(interpreter->bind_inputs(load_inputs(model, "")));
+        };
+        const RunResult a = run(loaded);
+        const RunResult b = run(again);
+        REQUIRE(a.outputs.size() == b.outputs.size());
+        for (std::size_t i = 0; i < a.outputs.size(); ++i)
+            CHECK(same_bits(value_tensor(a.outputs[i].value), value_tensor(b.outputs[i].value)));
+    }
+}
+
+TEST_CASE("a cache goes on from step to step as in PyTorch") {
+    const LoadedModel loaded = load_model(language / "cache");
+    const auto interpreter = interpreter_of(loaded);
+    const NamedTensors expected = load_tensors(language / "cache/steps.safetensors");
+    State state;
+    for (int step = 0; step < 3; ++step) {
+        const std::string file = "cache/inputs" + (step == 0 ? "" : std::to_string(step + 1)) + ".safetensors";
+        const auto inputs = interpreter->bind_inputs(load_tensors(language / file));
+        const RunResult result = interpreter->run(inputs, state);
+        check_close(value_tensor(result.outputs[0].value), expected.at("step_" + std::to_string(step) + ".output_0"));
+    }
+    const NamedTensors buffers = load_tensors(language / "cache/state.safetensors");
+    CHECK(state.size() == buffers.size());
+    for (const auto& [name, tensor] : buffers) check_close(state.at(name), tensor);
+}
+
+TEST_CASE("inputs are found by the fields of named tuples and dataclasses") {
+    const LoadedModel loaded = load_model(language / "inputs");
+    CHECK(input_paths(*loaded.model) ==
+          std::vector<std::string>{"x", "n", "f", "flag", "text", "nothing", "past[0].key", "past[0].value",
+                                   "past[1].key", "past[1].value", "batch.tokens", "batch.mask.m", "scale", "bias"});
+    const auto interpreter = interpreter_of(loaded);
+    NamedTensors by_path;
+    for (const auto& [name, tensor] : load_inputs(loaded, ""))
+        by_path.emplace(input_paths(*loaded.model).at(std::stoul(name.substr(6))), tensor);
+    const RunResult result = interpreter->run(interpreter->bind_inputs(by_path));
+    for (const OutputVerdict& verdict : judge(result, load_expected(loaded, ""), std::nullopt, std::nullopt))
+        CHECK_MESSAGE(verdict.comparison.passed, verdict.name << ": " << verdict.comparison.message);
+    by_path.at("n") = Tensor::scalar(7, DType::Int64);
+    CHECK_THROWS_WITH_AS(interpreter->bind_inputs(by_path),
+                         "inputs: 'n': the program was exported for another value than 7, which it holds as a constant",
+                         ArgumentError);
+}
+
+TEST_CASE("sizes that break a range or a guard are refused with both") {
+    const LoadedModel loaded = load_model(language / "guards");
+    const auto interpreter = interpreter_of(loaded);
+    const auto bind = [&](std::int64_t x, std::int64_t first, std::int64_t second) {
+        return interpreter->bind_inputs({{"x", Tensor::zeros({x, 3}, DType::Float32)},
+                                         {"ys[0]", Tensor::zeros({first, 3}, DType::Float32)},
+                                         {"ys[1]", Tensor::zeros({second, 3}, DType::Float32)}});
+    };
+    CHECK(bind(6, 4, 9).size() == 3);
+    CHECK_THROWS_WITH_AS(bind(6, 14, 9), "inputs: symbol 's43' is 14, outside its range [3, 12]", ArgumentError);
+    const auto message = [&](std::int64_t x, std::int64_t first) -> std::string {
+        try {
+            bind(x, first, 9);
+        } catch (const ArgumentError& error) {
+            return error.what();
+        }
+        return "";
+    };
+    CHECK(message(12, 10).starts_with(
+        "inputs: guard \"L['ys'][0].size()[0] + L['x'].size()[0] < 20\" does not hold: L['x'].size()[0] is 12, "
+        "L['ys'][0].size()[0] is 10"));
+    CHECK(message(5, 5).find("guard \"(3*L['x'].size()[0]) == (6*(L['x'].size()[0] // 2))\" does not hold: "
+                             "L['x'].size()[0] is 5") != std::string::npos);
+}
+
+TEST_CASE("guards: and, or, not, ints; what cannot be told holds") {
+    GraphBuilder builder("Guards");
+    builder.output(builder.call("aten.relu.default", {builder.input("x", {{Dim(parse_expr("s0")), 3}})},
+                                {{Dim(parse_expr("s0")), 3}}));
+    Model model = builder.build();
+    const auto leaf = R"({"type": null, "context": null, "children_spec": []})";
+    const std::string tuple = R"({"type": "builtins.tuple", "context": "null", "children_spec": [)";
+    model.in_spec =
+        "[1, " + tuple + tuple + leaf + R"(]}, {"type": "builtins.dict", "context": "[]", "children_spec": []}]}])";
+    model.forward_arg_names = {"x"};
+    const auto holds = [&](const std::string& guard) {
+        model.guards = {guard};
+        try {
+            Interpreter(std::make_shared<const Model>(model))
+                .bind_inputs({{"x", Tensor::zeros({5, 3}, DType::Float32)}});
+        } catch (const ArgumentError&) {
+            return false;
+        }
+        return true;
+    };
+    CHECK(holds("L['x'].size()[0] == 5 and L['x'].size()[1] == 3"));
+    CHECK_FALSE(holds("L['x'].size()[0] == 5 and L['x'].size()[1] == 4"));
+    CHECK(holds("L['x'].size()[0] == 4 or (L['x'].stride()[0] == 3 and L['x'].storage_offset() == 0)"));
+    CHECK_FALSE(holds("not (L['x'].size()[0] == 5)"));
+    CHECK_FALSE(holds("(-1) + L['x'].size()[0] // 2 > 1"));
+    CHECK_FALSE(holds("Mod(L['x'].size()[0], 2) == 0"));
+    CHECK(holds("L['y'].size()[0] == 7"));
+    CHECK(holds("not L['y'].flag"));
+    CHECK(holds("unknown(L['x'].size()[0])"));
+    CHECK(holds("L['x'].size()[9] == 1"));
+    CHECK(holds("L['x'"));
+}
