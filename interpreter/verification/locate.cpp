@@ -8,6 +8,7 @@
 
 #include "alias.hpp"
 #include "elementwise.hpp"
+#include "parallel.hpp"
 #include "verification/compare.hpp"
 
 namespace torch_ir {
@@ -38,6 +39,8 @@ class Noise {
 struct Known {
     std::vector<IValue> values;
     std::vector<const Node*> absent;  // nodes since the last values that the candidate shows
+    Tensor sigma;                     // of outputs of the graph, where they are not exact
+    Tensor bound;
 
     bool is_region() const { return values.size() > 1; }
     const IValue& variant(std::size_t i) const { return values[std::min(i, values.size() - 1)]; }
@@ -95,6 +98,42 @@ class Locator {
     }
 
     LocateResult run(std::vector<IValue> user_inputs) {
+        walk(std::move(user_inputs));
+        if (result_.findings.empty())
+            throw ArgumentError(
+                "none of the candidate's tensors has the name of a value of the graph" +
+                (result_.unknown.empty() ? std::string() : " (the first is '" + result_.unknown.front() + "')"));
+        return std::move(result_);
+    }
+
+    /// Without a candidate: what the outputs should be.
+    std::vector<OutputReference> run_outputs(std::vector<IValue> user_inputs) {
+        for (const Argument& output : graph_.outputs)
+            for_each_value(output, [&](ValueRef ref) { outputs_.insert(plan_.slot(ref)); });
+        walk(std::move(user_inputs));
+        std::vector<OutputReference> references;
+        for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
+            if (!is_user_output(i)) continue;
+            OutputReference reference;
+            if (const auto* ref = graph_.outputs[i].get_if<ValueRef>()) {
+                const Known& known = known_[plan_.slot(*ref)];
+                reference = {graph_.value(*ref).name,
+                             {known.values[0], known.sigma, known.bound},
+                             {known.values.begin() + 1, known.values.end()}};
+            }
+            references.push_back(std::move(reference));
+        }
+        return references;
+    }
+
+  private:
+    bool is_user_output(std::size_t i) const {
+        const OutputKind kind = model_.model().outputs[i].kind;
+        return kind != OutputKind::BufferMutation && kind != OutputKind::ParameterMutation &&
+               kind != OutputKind::UserInputMutation && kind != OutputKind::Token;
+    }
+
+    void walk(std::vector<IValue> user_inputs) {
         check_writes();
         take_inputs(model_.graph_inputs(std::move(user_inputs)));
         const std::vector<Step>& steps = plan_.steps();
@@ -104,24 +143,14 @@ class Locator {
                          [&] { take_step(steps[i], i); });
             for (const std::uint32_t slot : steps[i].released) known_[slot] = {};
         }
-        if (result_.findings.empty())
-            throw ArgumentError(
-                "none of the candidate's tensors has the name of a value of the graph" +
-                (result_.unknown.empty() ? std::string() : " (the first is '" + result_.unknown.front() + "')"));
-        return std::move(result_);
     }
 
-  private:
     void name_candidates(const NamedTensors& candidate) {
         std::map<std::string, std::uint32_t, std::less<>> slots;
         for (std::uint32_t i = 0; i < graph_.values.size(); ++i) slots.emplace(graph_.values[i].name, i);
         std::size_t position = 0;
-        const Model& model = model_.model();
         for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
-            const OutputKind kind = model.outputs[i].kind;
-            if (kind == OutputKind::BufferMutation || kind == OutputKind::ParameterMutation ||
-                kind == OutputKind::UserInputMutation || kind == OutputKind::Token)
-                continue;
+            if (!is_user_output(i)) continue;
             const std::string name = "output_" + std::to_string(position++);
             if (const auto* ref = graph_.outputs[i].get_if<ValueRef>()) slots.emplace(name, ref->id);
         }
@@ -205,8 +234,8 @@ class Locator {
         std::vector<Reference> references =
             exact && region ? exact_in_double(call) : reference(call, dtypes, options_.profile);
         std::vector<std::vector<IValue>> probes;  // [probe][return]
-        if (region || !exact) probes = probe(step, index, region, exact, references);
-        if (region) widen(references, probes, exact);
+        if (region || !exact) probes = probe(step, index, region, references, dtypes);
+        if (region) widen(references, probes);
         store(step, call, references, probes, region, absent);
     }
 
@@ -216,33 +245,39 @@ class Locator {
         return references;
     }
 
-    /// Results with random rounding: of the operands' variants, where they have some, else of the reference.
-    std::vector<std::vector<IValue>> probe(const Step& step, std::size_t index, bool region, bool exact,
-                                           const std::vector<Reference>& references) const {
+    /// Results with random rounding, in the precision of the model: of the operands' variants, where they have some,
+    /// else of the reference.
+    std::vector<std::vector<IValue>> probe(const Step& step, std::size_t index, bool region,
+                                           const std::vector<Reference>& references,
+                                           const std::vector<DType>& dtypes) const {
         if (!region && !is_absent(step)) return {};
         std::vector<std::vector<IValue>> probes;
         for (int p = 0; p < options_.probes; ++p) {
             std::vector<IValue> values;
             if (region)
-                for (IValue& value : call_of(step, static_cast<std::size_t>(p) + 1).in_double().run())
-                    values.push_back(to_double(std::move(value)));
+                values = call_of(step, static_cast<std::size_t>(p) + 1).run();
             else
                 for (const Reference& r : references) values.push_back(r.value);
-            if (!exact)
-                for (std::size_t i = 0; i < std::min(values.size(), references.size()); ++i) {
-                    auto* tensor = std::get_if<Tensor>(&values[i]);
-                    const Tensor& sigma = references[i].sigma;
-                    if (!tensor || !sigma.defined() || tensor->shape() != sigma.shape()) continue;
-                    const Tensor noisy = tensor->contiguous().clone();
-                    const Tensor s = sigma.contiguous();
-                    Noise noise((index * 64 + static_cast<std::size_t>(p)) * 8 + i + 1);
-                    for (std::int64_t k = 0; k < noisy.numel(); ++k)
-                        noisy.data<double>()[k] += s.data<double>()[k] * noise.next();
-                    *tensor = noisy;
-                }
+            for (std::size_t i = 0; i < std::min(values.size(), references.size()); ++i) {
+                auto* tensor = std::get_if<Tensor>(&values[i]);
+                const Tensor& sigma = references[i].sigma;
+                if (!tensor || !sigma.defined() || tensor->shape() != sigma.shape()) continue;
+                *tensor = shaken(*tensor, sigma, (index * 64 + static_cast<std::size_t>(p)) * 8 + i + 1).to(dtypes[i]);
+            }
             probes.push_back(std::move(values));
         }
         return probes;
+    }
+
+    static Tensor shaken(const Tensor& tensor, const Tensor& sigma, std::uint64_t stream) {
+        const Tensor noisy = Tensor::empty(tensor.shape(), wide);
+        noisy.copy_from(tensor);
+        const Tensor s = sigma.contiguous();
+        parallel_for(noisy.numel(), parallel_grain, [&](std::int64_t begin, std::int64_t end) {
+            Noise noise(stream + (static_cast<std::uint64_t>(begin) << 32));
+            for (std::int64_t i = begin; i < end; ++i) noisy.data<double>()[i] += s.data<double>()[i] * noise.next();
+        });
+        return noisy;
     }
 
     /// Some result of the step is not shown by the candidate.
@@ -254,7 +289,7 @@ class Locator {
     }
 
     /// Sigma from the spread of the probes, drawn towards the mean spread of the tensor.
-    void widen(std::vector<Reference>& references, const std::vector<std::vector<IValue>>& probes, bool) const {
+    void widen(std::vector<Reference>& references, const std::vector<std::vector<IValue>>& probes) const {
         const auto k = static_cast<double>(probes.size());
         for (std::size_t i = 0; i < references.size(); ++i) {
             const auto* y = std::get_if<Tensor>(&references[i].value);
@@ -294,6 +329,10 @@ class Locator {
                 known.values = {element(references[i].value)};
                 for (const auto& values : probes) known.values.push_back(element(values[i]));
                 if (region || !references[i].is_exact()) known.absent = absent;
+                if (outputs_.contains(slots[k])) {
+                    known.sigma = references[i].sigma;
+                    known.bound = references[i].bound;
+                }
                 if (candidates_.contains(slots[k])) {
                     Reference one{known.values[0], references[i].sigma, references[i].bound};
                     settle(slots[k], &step, region ? nullptr : &call, i, std::move(one));
@@ -383,6 +422,7 @@ class Locator {
     const LocateOptions& options_;
     std::vector<Known> known_;
     std::map<std::uint32_t, Tensor> candidates_;
+    std::set<std::uint32_t> outputs_;
     LocateResult result_;
 };
 
@@ -399,6 +439,30 @@ std::vector<const Finding*> LocateResult::origins() const {
     for (const Finding& finding : findings)
         if (finding.rounding.verdict != Verdict::Explained) origins.push_back(&finding);
     return origins;
+}
+
+std::vector<OutputReference> output_references(const Interpreter& model, std::vector<IValue> user_inputs,
+                                               const LocateOptions& options) {
+    return Locator(model, {}, options).run_outputs(std::move(user_inputs));
+}
+
+RoundingVerdict judge_output(const Tensor& candidate, const OutputReference& output, const RoundingProfile& profile) {
+    const Tensor expected = value_tensor(output.reference.value);
+    if (candidate.shape() != expected.shape()) {
+        RoundingVerdict verdict;
+        verdict.verdict = Verdict::Wrong;
+        verdict.reason = "expected shape " + to_string(expected.shape()) + ", found " + to_string(candidate.shape());
+        return verdict;
+    }
+    RoundingVerdict verdict = judge_rounding(candidate, output.reference, !output.probes.empty(), profile);
+    // What does not round, an index for example, may still follow from values that do: any probe's will do.
+    if (output.reference.is_exact() && verdict.verdict != Verdict::Explained)
+        for (const IValue& probe : output.probes) {
+            const RoundingVerdict other = judge_rounding(candidate, {probe, {}, {}}, true, profile);
+            if (other.verdict == Verdict::Explained) return other;
+            verdict.verdict = Verdict::Suspicious;
+        }
+    return verdict;
 }
 
 LocateResult locate(const Interpreter& model, std::vector<IValue> user_inputs, const NamedTensors& candidate,

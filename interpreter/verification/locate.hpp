@@ -72,6 +72,20 @@ struct LocateResult {
 LocateResult locate(const Interpreter& model, std::vector<IValue> user_inputs, const NamedTensors& candidate,
                     const LocateOptions& options = {});
 
+/// What an output of a model should be in float64, with the sigma that rounding everywhere in the model gives it.
+struct OutputReference {
+    std::string name;            // in the graph
+    Reference reference;         // `value` is None for an output that is no value of the graph
+    std::vector<IValue> probes;  // the output with random rounding; empty when it needs none
+};
+
+/// One per user output.
+std::vector<OutputReference> output_references(const Interpreter& model, std::vector<IValue> user_inputs,
+                                               const LocateOptions& options = {});
+
+/// Judges a candidate's output.
+RoundingVerdict judge_output(const Tensor& candidate, const OutputReference& output, const RoundingProfile& profile);
+
 /// The catalogue of `locate`, tried on one call: changes of it under which `candidate`, its result number `index`, is
 /// explained.
 std::vector<Hypothesis> explain(const OpCall& call, std::span<const DType> output_dtypes, std::size_t index,

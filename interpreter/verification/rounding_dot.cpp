@@ -102,17 +102,14 @@ PartialSums partial_sums(const OpCall& call, const DotOp& op, std::int64_t n) {
     return sums;
 }
 
-/// The call on float32 tensors: for figures that need no more than a few digits.
-Tensor in_float(const OpCall& call, double (*f)(double)) {
-    const OpCall narrow = call.map_tensors([&](const Tensor& tensor) {
-        return elementwise<double>(
-            DType::Float32, [=](double x) { return f(x); }, tensor);
+/// The sum of the squares of the products, in float32: a few digits will do.
+Tensor sum_of_squares(const OpCall& call) {
+    const OpCall narrow = call.map_tensors([](const Tensor& tensor) {
+        return elementwise<float>(
+            DType::Float32, [](float x) { return x * x; }, tensor);
     });
     return first(narrow).to(wide);
 }
-
-double square(double x) { return x * x; }
-double magnitude(double x) { return std::fabs(x); }
 
 }  // namespace
 
@@ -135,8 +132,7 @@ bool dot_spread(const OpCall& call, const RoundingProfile& profile, double u, Sp
     const PartialSums sums = partial_sums(products, *op, terms);
     const Tensor& s = sums.sum;
     const double alpha = call.number("alpha", 1);
-    Tensor q = in_float(products, square);
-    const Tensor size = in_float(products, magnitude);
+    const Tensor q = sum_of_squares(products);
     const std::int64_t channel = convolution && s.dim() == b.dim() ? 1 : 0;
     Tensor addend = addend_of(call, *op, s.shape(), channel);
     const bool adds = addend.defined();
@@ -158,10 +154,13 @@ bool dot_spread(const OpCall& call, const RoundingProfile& profile, double u, Sp
                         sums.squares);
     result.value = y;
     result.sigma = each([](double v) { return std::sqrt(v); }, variance);
-    result.bound =
-        each([=](double total,
-                 double c) { return factor * n * u * (std::fabs(total) + std::fabs(c)) + 2 * ui * std::fabs(total); },
-             size, addend);
+    // The sum of the magnitudes is at most sqrt(n q).
+    result.bound = each(
+        [=](double squares, double c) {
+            const double total = std::sqrt(n * std::fabs(alpha * squares));
+            return factor * n * u * (total + std::fabs(c)) + 2 * ui * total;
+        },
+        q, addend);
     return true;
 }
 
@@ -189,8 +188,9 @@ bool sum_spread(const OpCall& call, double u, Spread& result) {
         }
     }
     const double scale = name == "sum" || name == "cumsum" ? 1 : n;
-    const Tensor q = first(plain.map_tensors([](const Tensor& t) { return each(square, t); }));
-    const Tensor size = first(plain.map_tensors([](const Tensor& t) { return each(magnitude, t); }));
+    const Tensor q = first(plain.map_tensors([](const Tensor& t) { return each([](double x) { return x * x; }, t); }));
+    const Tensor size =
+        first(plain.map_tensors([](const Tensor& t) { return each([](double x) { return std::fabs(x); }, t); }));
     result.value = y;
     result.sigma = each(
         [=](double sum, double squares) {
