@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "verification/derived.hpp"
+
+#include "verification/compare.hpp"
+
+namespace torch_ir {
+namespace {
+
+RoundingVerdict wrong(std::string reason) {
+    RoundingVerdict verdict;
+    verdict.verdict = Verdict::Wrong;
+    verdict.reason = std::move(reason);
+    return verdict;
+}
+
+}  // namespace
+
+std::vector<DerivedVerdict> judge_derived(const Interpreter& model, const std::vector<IValue>& user_inputs,
+                                          const NamedTensors& expected, const LocateOptions& options) {
+    const std::vector<OutputReference> references = output_references(model, user_inputs, options);
+    const RunResult run = model.run(user_inputs);
+    std::vector<DerivedVerdict> verdicts;
+    std::size_t used = 0;
+    for (std::size_t i = 0; i < run.outputs.size(); ++i) {
+        const Tensor ours = value_tensor(run.outputs[i].value);
+        if (!ours.defined()) continue;
+        DerivedVerdict verdict;
+        verdict.name = "output_" + std::to_string(i);
+        auto found = expected.find(verdict.name);
+        if (found == expected.end()) found = expected.find(run.outputs[i].name);
+        const Tensor reference = value_tensor(references[i].reference.value);
+        verdict.is_float = ours.defined() && is_floating_point(ours.dtype());
+        if (found == expected.end()) {
+            verdict.expected = wrong("nothing is expected for this output");
+        } else if (!reference.defined()) {
+            ++used;
+            const Comparison comparison = compare(found->second, ours, {0, 0});
+            if (!comparison.passed) verdict.expected = wrong(comparison.message);
+        } else {
+            ++used;
+            verdict.expected = judge_output(found->second, references[i], options.profile);
+            verdict.ours = judge_output(ours, references[i], options.profile);
+            const double a = verdict.expected.rms_q;
+            const double b = verdict.ours.rms_q;
+            verdict.nearer = a == b ? "equal" : a < b ? "expected" : "ours";
+        }
+        verdicts.push_back(std::move(verdict));
+    }
+    if (used < expected.size()) {
+        DerivedVerdict verdict;
+        verdict.name = "others";
+        verdict.expected =
+            wrong(std::to_string(expected.size() - used) + " expected tensors are no outputs of the model");
+        verdicts.push_back(std::move(verdict));
+    }
+    return verdicts;
+}
+
+}  // namespace torch_ir
