@@ -15,6 +15,30 @@ namespace {
 
 using Inputs = std::map<std::string, const IValue*, std::less<>>;
 
+/// Functions as torch prints them in guards, and as parse_expr knows them.
+constexpr std::pair<std::string_view, std::string_view> functions[] = {
+    {"torch.sym_float(", "ToFloat("},
+    {"math.trunc(", "TruncToInt("},
+    {"math.floor(", "FloorToInt("},
+    {"math.ceil(", "CeilToInt("},
+    {"round(", "RoundToInt("},
+    {"abs(", "Abs("},
+    {"max(", "Max("},
+    {"min(", "Min("},
+    {"torch._sym_sqrt(", "OpaqueUnaryFn_sqrt("},
+    {"math.sqrt(", "OpaqueUnaryFn_sqrt("},
+    {"math.cos(", "OpaqueUnaryFn_cos("},
+    {"math.cosh(", "OpaqueUnaryFn_cosh("},
+    {"math.acos(", "OpaqueUnaryFn_acos("},
+    {"math.sin(", "OpaqueUnaryFn_sin("},
+    {"math.sinh(", "OpaqueUnaryFn_sinh("},
+    {"math.asin(", "OpaqueUnaryFn_asin("},
+    {"math.tan(", "OpaqueUnaryFn_tan("},
+    {"math.tanh(", "OpaqueUnaryFn_tanh("},
+    {"math.atan(", "OpaqueUnaryFn_atan("},
+    {"math.log2(", "OpaqueUnaryFn_log2("},
+};
+
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 /// Reads one guard: `L['past'][0].key.size()[1]` and its like become symbols, the rest is parse_expr's.
@@ -40,9 +64,14 @@ class Guard {
     void replace_terms() {
         std::size_t i = 0;
         while (i < text_.size()) {
-            const bool begins = text_.substr(i).starts_with("L[") && (i == 0 || !is_word(text_[i - 1]));
-            if (!begins) {
-                replaced_ += text_[i++];
+            const bool at_word = i == 0 || !is_word(text_[i - 1]);
+            if (!at_word || !text_.substr(i).starts_with("L[")) {
+                const auto* function = at_word ? function_at(i) : nullptr;
+                if (function)
+                    replaced_ += function->second;
+                else
+                    replaced_ += text_[i];
+                i += function ? function->first.size() : 1;
                 continue;
             }
             const std::size_t begin = i;
@@ -56,6 +85,12 @@ class Guard {
             values_.emplace(it->second, *number);
             replaced_ += it->second;
         }
+    }
+
+    const std::pair<std::string_view, std::string_view>* function_at(std::size_t i) const {
+        const auto* found = std::ranges::find_if(
+            functions, [&](const auto& function) { return text_.substr(i).starts_with(function.first); });
+        return found == std::end(functions) ? nullptr : found;
     }
 
     /// The number that the term at `i` stands for; `i` moves behind it.

@@ -146,6 +146,9 @@ TEST_CASE("guards: and, or, not, ints; what cannot be told holds") {
     CHECK_FALSE(holds("not (L['x'].size()[0] == 5)"));
     CHECK_FALSE(holds("(-1) + L['x'].size()[0] // 2 > 1"));
     CHECK_FALSE(holds("Mod(L['x'].size()[0], 2) == 0"));
+    CHECK(holds("math.trunc(1.7*torch.sym_float(L['x'].size()[0])) == 8"));
+    CHECK_FALSE(holds("math.trunc(1.7*torch.sym_float(L['x'].size()[0])) == 9"));
+    CHECK_FALSE(holds("max(6, L['x'].size()[0]) == L['x'].size()[0] and abs(-1) == 1"));
     CHECK(holds("L['y'].size()[0] == 7"));
     CHECK(holds("not L['y'].flag"));
     CHECK(holds("unknown(L['x'].size()[0])"));
