@@ -17,6 +17,11 @@ bool passes_through(const std::string& op_type) {
     return names.contains(op_type);
 }
 
+/// Ops with a written argument whose elements stay as they are.
+bool writes_nothing(const std::string& op_type) {
+    return op_type == "aten.detach_.default" || op_type == "aten.requires_grad_.default";
+}
+
 /// Arguments that are written although the schema does not say so: running statistics in training mode.
 bool is_hidden_write(const Node& node, const std::string& argument) {
     if (argument != "running_mean" && argument != "running_var") return false;
@@ -47,7 +52,8 @@ void AliasSets::add_node(const Node& node) {
         for_each_value(arg.value, [&](ValueRef ref) {
             if (aliases)
                 for (const ValueRef output : node.output_values()) join(ref.id, output.id);
-            if ((parameter && parameter->is_write) || is_hidden_write(node, arg.name)) written_.push_back(ref.id);
+            if ((parameter && parameter->is_write && !writes_nothing(node.op_type)) || is_hidden_write(node, arg.name))
+                written_.push_back(ref.id);
         });
         if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph) {
             const std::vector<bool> inner = find_written_inputs(*body->graph, registry_);

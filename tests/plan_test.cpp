@@ -55,6 +55,16 @@ TEST_CASE("every op that cannot run is listed with its count before anything run
         UnsupportedError);
 }
 
+TEST_CASE("detach_ writes to no element") {
+    GraphBuilder b("Detached");
+    const auto x = b.input("x", {{2}});
+    const auto y = b.input("y", {{2}});
+    b.call("aten.detach_.default", {x}, {{2}});
+    b.call("aten.relu_.default", {y}, {{2}});
+    b.output(b.call("aten.add.Tensor", {x, y}, {{2}}));
+    CHECK(find_written_inputs(b.build().graph) == std::vector<bool>{false, true});
+}
+
 TEST_CASE("an error names the node and the op") {
     GraphBuilder b("Bad");
     const auto x = b.input("x", {{2, 3}});
