@@ -92,7 +92,7 @@ Tensor threshold_backward(In grad_output, In self, const Scalar& threshold) {
     const DType dtype = result_type(grad_output, self);
     return visit_real(dtype, "threshold_backward", [&]<class C>(C) {
         return elementwise<C>(
-            dtype, [t = threshold.to<C>()](C g, C x) { return x <= t ? C(0) : g; }, grad_output, self);
+            dtype, [t = threshold.to<C>()](C x, C g) { return x <= t ? C(0) : g; }, self, grad_output);
     });
 }
 

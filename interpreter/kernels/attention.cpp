@@ -273,7 +273,8 @@ Tensor scaled_dot_product_attention(Context& context, const Tensor& query, const
         return std::get<0>(
             attention_math(context, query, key, value, attn_mask, dropout_p, is_causal, {}, scale, enable_gqa));
     check_attention(query, key, value, attn_mask, dropout_p, is_causal);
-    return attention(query, key, value, attn_mask, is_causal, scale, enable_gqa, false).output;
+    const Tensor output = attention(query, key, value, attn_mask, is_causal, scale, enable_gqa, false).output;
+    return query.dim() == 4 ? output : output.contiguous();
 }
 
 std::tuple<Tensor, Tensor> flash_attention_for_cpu(const Tensor& query, const Tensor& key, const Tensor& value,

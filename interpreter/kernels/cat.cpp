@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/families.hpp"
+#include "kernels/layout.hpp"
 #include "kernels/move.hpp"
 #include "kernels/view.hpp"
 #include "promote.hpp"
@@ -54,13 +55,11 @@ Tensor cat(const TensorList& tensors, std::int64_t dim) {
             throw ArgumentError("cat: sizes of tensors must match except in dimension " + std::to_string(d) +
                                 ", found " + describe(*lead) + " and, at position " + std::to_string(i) + ", " +
                                 describe(tensor));
-        channels_last = channels_last && tensor.is_channels_last() && !tensor.is_contiguous();
+        channels_last = channels_last && suggests_channels_last(tensor);
         shape[d] += length;
     }
     Tensor result =
-        channels_last && (shape.size() == 4 || shape.size() == 5)
-            ? empty_format(shape, dtype, shape.size() == 4 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d)
-            : Tensor::empty(shape, dtype);
+        empty_format(shape, dtype, channels_last ? channels_last_format(lead->dim()) : MemoryFormat::Contiguous);
     std::int64_t start = 0;
     for (const Tensor& tensor : tensors) {
         if (is_skipped(tensor)) continue;

@@ -12,6 +12,7 @@
 #include "backend/gemm_loop.hpp"
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/layout.hpp"
 #include "parallel.hpp"
 
 namespace torch_ir::kernels {
@@ -222,7 +223,7 @@ Tensor convolution(Context& context, const Tensor& input, const Tensor& weight, 
         y = visit_compute(input.dtype(),
                           [&]<class C>(C) { return convolve_other<C>(input, weight, bias, g, input.dtype()); });
     }
-    return context.state ? y : y.contiguous();
+    return context.state || suggests_channels_last(input) || suggests_channels_last(weight) ? y : y.contiguous();
 }
 
 namespace {

@@ -237,7 +237,7 @@ Tensor index_put_into(In self, const TensorList& indices, In values, bool accumu
 }
 
 Tensor index_put(In self, const TensorList& indices, In values, bool accumulate) {
-    return index_put_into(clone_preserve_strides(self), indices, values, accumulate);
+    return index_put_into(self.clone(), indices, values, accumulate);
 }
 
 /// Rows `index` of dimension `dim`.

@@ -73,8 +73,9 @@ void check_masked_fill(In self, In mask, In value) {
 
 Tensor masked_fill(In self, In mask, In value) {
     check_masked_fill(self, mask, value);
-    return visit_compute(self.dtype(),
-                         [&]<class C>(C) { return elementwise<C>(self.dtype(), fill_function<C>(value), self, mask); });
+    const Tensor result = Tensor::empty(broadcast_shapes(self.shape(), mask.shape()), self.dtype());
+    visit_compute(self.dtype(), [&]<class C>(C) { elementwise_into<C>(result, fill_function<C>(value), self, mask); });
+    return result;
 }
 
 Tensor nonzero(In self) {
@@ -83,16 +84,17 @@ Tensor nonzero(In self) {
     std::int64_t count = 0;
     for (std::int64_t i = 0; i < truth.numel(); ++i) count += values[i] != 0;
     const auto rank = static_cast<std::size_t>(self.dim());
-    Tensor result = Tensor::empty({count, self.dim()}, DType::Int64);
+    // Column by column, as PyTorch has it.
+    Tensor result = Tensor::empty({self.dim(), count}, DType::Int64).transpose(0, 1);
     auto* out = result.data<std::int64_t>();
     for (std::int64_t i = 0; i < truth.numel(); ++i) {
         if (!values[i]) continue;
         std::int64_t rest = i;
         for (std::size_t d = rank; d-- > 0;) {
-            out[d] = rest % self.shape()[d];
+            out[static_cast<std::int64_t>(d) * count] = rest % self.shape()[d];
             rest /= self.shape()[d];
         }
-        out += rank;
+        ++out;
     }
     return result;
 }

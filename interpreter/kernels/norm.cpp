@@ -4,6 +4,7 @@
 
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/layout.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/row_math.hpp"
 #include "parallel.hpp"
@@ -199,9 +200,12 @@ Tensor apply_fixed(const Tensor& input, const Tensor& weight, const Tensor& bias
         scale.data<C>()[c] = factor;
         shift.data<C>()[c] = (b.defined() ? b.data<C>()[c] : C(0)) - mean.data<C>()[c] * factor;
     }
-    return elementwise<C>(
-        input.dtype(), [](C x, C a, C s) { return x * a + s; }, input, per_channel(scale, input),
-        per_channel(shift, input));
+    const auto format = suggested_format(input);
+    const Tensor out = has_format(input, format) ? Tensor::empty_like(input, input.dtype())
+                                                 : empty_format(input.shape(), input.dtype(), format);
+    elementwise_into<C>(
+        out, [](C x, C a, C s) { return x * a + s; }, input, per_channel(scale, input), per_channel(shift, input));
+    return out;
 }
 
 /// Mean and biased variance of each channel.
@@ -390,7 +394,7 @@ Normalized group_norm_rows(const char* op, const Tensor& input, std::int64_t gro
                 }
             }
         });
-        result.output = result.output.to(input.dtype());
+        result.output = in_format(result.output.to(input.dtype()), suggested_format(input));
         return result;
     });
 }

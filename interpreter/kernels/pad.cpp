@@ -5,6 +5,7 @@
 
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/layout.hpp"
 #include "kernels/move.hpp"
 #include "kernels/view.hpp"
 #include "parallel.hpp"
@@ -36,9 +37,7 @@ Tensor constant_pad(In self, const Ints& pad, const Scalar& value) {
             std::max<std::int64_t>(0, source.size(dim) - first - std::max<std::int64_t>(-after, 0));
         source = source.narrow(dim, first, length);
     }
-    const bool channels_last = self.dim() == 4 && self.is_channels_last() && !self.is_contiguous();
-    Tensor result =
-        empty_format(shape, self.dtype(), channels_last ? MemoryFormat::ChannelsLast : MemoryFormat::Contiguous);
+    Tensor result = empty_format(shape, self.dtype(), suggested_format(self));
     result.fill(value);
     Tensor inner = result;
     for (std::size_t d = 0; d < shape.size(); ++d)
@@ -101,7 +100,8 @@ Tensor index_pad(In self, const Ints& padding, PadMode mode) {
         const Ints indices = padded_indices(mode, self.size(d), before, after);
         if (before != 0 || after != 0) result = index_select(result, d, Tensor::from_ints(indices));
     }
-    return result.storage() == self.storage() ? self.clone() : result;
+    if (result.storage() == self.storage()) return self.clone();
+    return mode == PadMode::Circular ? result : in_format(result, suggested_format(self));
 }
 
 /// What was read from a place several times is added up there.

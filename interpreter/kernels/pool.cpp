@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kernels/families.hpp"
+#include "kernels/layout.hpp"
 #include "kernels/reduce.hpp"
 #include "parallel.hpp"
 
@@ -117,8 +118,8 @@ PoolPlanes pool_planes(const Tensor& self, DType compute, std::size_t rank, cons
     p.batched = self.dim() == static_cast<std::int64_t>(rank) + 2;
     p.in = self.to(compute);
     if (!p.batched) p.in = p.in.unsqueeze(0);
-    p.channels_last = p.in.is_channels_last() && !p.in.is_contiguous();
-    if (!p.channels_last) p.in = p.in.contiguous();
+    p.channels_last = p.batched && suggests_channels_last(self);
+    p.in = in_format(p.in, p.channels_last ? channels_last_format(p.in.dim()) : MemoryFormat::Contiguous);
     const std::int64_t n = p.in.size(0);
     const std::int64_t c = p.in.size(1);
     p.outer = p.channels_last ? n : n * c;

@@ -6,6 +6,7 @@
 
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/layout.hpp"
 #include "kernels/move.hpp"
 #include "kernels/view.hpp"
 #include "rows.hpp"
@@ -43,7 +44,7 @@ Tensor roll(In self, const Ints& shifts, const Ints& dims) {
         const std::int64_t d = x.wrap_dim(dims[i]);
         if (x.numel() == 0) continue;
         const std::int64_t shift = (shifts[i] % length + length) % length;
-        Tensor rolled = Tensor::empty(x.shape(), x.dtype());
+        Tensor rolled = empty_format(x.shape(), x.dtype(), suggested_format(self));
         rolled.narrow(d, shift, length - shift).copy_from(x.narrow(d, 0, length - shift));
         rolled.narrow(d, 0, shift).copy_from(x.narrow(d, length - shift, shift));
         x = rolled;
@@ -91,11 +92,11 @@ Tensor rot90(In self, std::int64_t k, const Ints& dims) {
     if (a == b) throw ArgumentError("rot90: expected two different dims, found " + to_string(dims));
     switch ((k % 4 + 4) % 4) {
         case 1:
-            return flip(self, {b}).transpose(a, b).contiguous();
+            return flip(self, {b}).transpose(a, b);
         case 2:
             return flip(self, {a, b});
         case 3:
-            return flip(self, {a}).transpose(a, b).contiguous();
+            return flip(self, {a}).transpose(a, b);
         default:
             return copy_to(self, self.dtype(), MemoryFormat::Contiguous);
     }

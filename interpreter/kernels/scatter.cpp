@@ -193,7 +193,7 @@ Tensor scatter_reduced(const char* op, In self, std::int64_t dim, In index, In s
         throw ArgumentError(std::string(op) + ": expected self.dtype to be equal to src.dtype, found " +
                             describe(self) + " and " + describe(src));
     check_order(op, reduce, self.dtype());
-    Tensor result = Tensor::empty_like(self, self.dtype());
+    Tensor result = Tensor::empty(self.shape(), self.dtype());
     visit_compute(self.dtype(), [&]<class C>(C) {
         const Tensor work = computed<C>(self);
         const Tensor source = src.to(dtype_of<C>());
@@ -238,7 +238,7 @@ Tensor reduce_rows(const char* op, In self, std::int64_t dim, In index, In sourc
     if (rows.shape() != shape || (self.dim() == 0 && source.dim() != 0))
         throw ArgumentError(std::string(op) + ": expected source of shape " + to_string(shape) + ", found " +
                             describe(source));
-    Tensor result = Tensor::empty_like(target, target.dtype());
+    Tensor result = Tensor::empty(target.shape(), target.dtype());
     visit_compute(self.dtype(), [&]<class C>(C) {
         const Tensor work = computed<C>(movedim(target, {d}, {0}));
         const Tensor values = computed<C>(movedim(rows, {d}, {0}));
@@ -317,12 +317,13 @@ void register_scatter(Registry& r) {
     r.add("take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor", take_along_dim);
     r.add("scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor",
           [](In self, std::int64_t dim, In index, In src) {
-              return scatter_into(clone_preserve_strides(self), dim, index, src);
+              return scatter_into(copy_to(self, self.dtype(), MemoryFormat::Contiguous), dim, index, src);
           });
     r.add("scatter_.src(Tensor(a!) self, int dim, Tensor index, Tensor src) -> Tensor(a!)", scatter_into);
     r.add("scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor",
           [](In self, std::int64_t dim, In index, In value) {
-              return scatter_into(clone_preserve_strides(self), dim, index, everywhere(value, self, index));
+              return scatter_into(copy_to(self, self.dtype(), MemoryFormat::Contiguous), dim, index,
+                                  everywhere(value, self, index));
           });
     r.add("scatter_.value(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)",
           [](In self, std::int64_t dim, In index, In value) {

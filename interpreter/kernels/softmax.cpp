@@ -26,7 +26,7 @@ Tensor along_rows(const char* op, const Tensor& self, std::int64_t dim, DType ou
                                  f(in[i].data(), y.data<C>() + i * in.length, in.length);
                          });
         const Ints dims = x.dim() == 0 ? Ints{} : Ints{x.wrap_dim(dim)};
-        return unrows(y, x, dims).to(out);
+        return unrows(y, x, dims).to(out).contiguous();
     });
 }
 
