@@ -310,4 +310,6 @@ TEST_CASE("run carries state over steps, and writes it") {
             "/inputs2.safetensors --inputs " + cache + "/inputs3.safetensors -o " + (folder / "all.safetensors"));
     CHECK(all.status == 0);
     CHECK(all.err.find("step_2.output_0: float32[1, 1, 4]") != std::string::npos);
+    check_refused("run " + cache + " --inputs " + cache + "/inputs.safetensors --state " + cache + "/inputs.safetensors",
+                  cache + "/inputs.safetensors: 'input_0' is neither a weight nor an input of the model");
 }

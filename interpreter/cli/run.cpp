@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <iostream>
 #include <memory>
-#include <set>
 
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "load.hpp"
 #include "plugin.hpp"
+#include "torch_ir/text.hpp"
 #include "verification/compare.hpp"
 
 namespace torch_ir::cli {
@@ -69,6 +70,24 @@ void add_carried(const LoadedModel& loaded, const State& state, NamedTensors& in
                 inputs.emplace(carried->first, carried->second);
 }
 
+/// The state in a file; a name that the model does not know is an error, as it would have no effect.
+State load_state(const Model& model, const std::string& file) {
+    if (file.empty()) return {};
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < model.inputs.size(); ++i)
+        if (const auto* ref = model.graph.inputs[i].get_if<ValueRef>())
+            names.push_back(model.inputs[i].kind == InputKind::UserInput ? model.graph.value(*ref).name
+                                                                         : model.inputs[i].target);
+    State state = load_tensors(file);
+    for (const auto& [name, tensor] : state)
+        if (std::find(names.begin(), names.end(), name) == names.end()) {
+            const std::string similar = closest(name, names);
+            throw ArgumentError(file + ": '" + name + "' is neither a weight nor an input of the model" +
+                                (similar.empty() ? "" : "; the closest name is '" + similar + "'"));
+        }
+    return state;
+}
+
 int run(const Options& options, const Globals& globals) {
     if (options.steps < 0) {
         std::cerr << "torch-ir: --steps must be at least 1\n";
@@ -77,7 +96,7 @@ int run(const Options& options, const Globals& globals) {
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model, registry_with(options.plugins));
     interpreter.load_weights(load_weights(loaded, options.weights));
-    State state = options.state.empty() ? State{} : load_tensors(options.state);
+    State state = load_state(*loaded.model, options.state);
     Progress progress(globals);
     Recorder recorder(loaded.model->graph, progress);
     const std::size_t steps = step_count(options);
