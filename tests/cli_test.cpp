@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The tool from outside: output, messages and exit statuses. The path of the tool is in TORCH_IR_TOOL.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <array>
 #include <cstdio>
@@ -13,54 +11,16 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-namespace fs = std::filesystem;
+#include "support/tool.hpp"
+
+using namespace torch_ir::test;
 using nlohmann::json;
 
 namespace {
 
-struct Outcome {
-    int status;
-    std::string out;
-    std::string err;
-};
-
-std::string read_text(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write_text(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
-
-/// A folder that goes away with the test.
-struct Folder {
-    fs::path path =
-        fs::temp_directory_path() / ("torch_ir_cli_" + std::to_string(std::rand()) + std::to_string(::getpid()));
-    Folder() { fs::create_directories(path); }
-    ~Folder() { fs::remove_all(path); }
-    std::string operator/(const std::string& name) const { return (path / name).string(); }
-};
-
-Outcome run(const std::string& arguments) {
-    const char* tool = std::getenv("TORCH_IR_TOOL");
-    REQUIRE(tool);
-    const Folder folder;
-    const std::string command =
-        "'" + std::string(tool) + "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "'";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(folder / "out"), read_text(folder / "err")};
-}
-
 const std::string cnn = "tests/data/seed/DeepResNet";
 const std::string attention = "tests/data/seed/SelfAttention";
 const std::string mlp = "tests/data/versions/2.13.0/mlp/model.pt2";
-
-void check_refused(const std::string& arguments, const std::string& message) {
-    const Outcome outcome = run(arguments);
-    CAPTURE(arguments);
-    CHECK(outcome.err == "torch-ir: error: " + message + "\n");
-    CHECK(outcome.out.empty());
-    CHECK(outcome.status == 3);
-}
 
 }  // namespace
 

@@ -30,6 +30,10 @@ def main():
     schema = json.loads(Path("schema/torch_ir.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
+    caps_schema = json.loads(Path("schema/backend_caps.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(caps_schema)
+    caps = json.loads(Path("examples/backends/caps_example.json").read_text())
+    jsonschema.Draft202012Validator(caps_schema).validate(caps)
     seed = sorted(Path("tests/data/seed").glob("*/ir.json"))
     pt2 = sorted(Path("tests/data/pt2").glob("*.pt2")) + sorted(Path("tests/data/versions").glob("*/*/model.pt2"))
     assert len(seed) == 9 and pt2, "test data is missing"

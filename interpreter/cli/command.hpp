@@ -17,6 +17,7 @@ struct Globals {
     int threads = 0;  // 0: as many as the machine has
     bool quiet = false;
     bool no_color = false;
+    bool deterministic = false;  // the same bits for any number of threads, as every run gives anyway
 };
 
 /// One option or positional argument; where its value goes decides its type.
@@ -26,6 +27,7 @@ struct Option {
     std::variant<bool*, int*, double*, std::string*, std::vector<std::string>*> target;
     std::string value_name{};  // shown in the help: `FILE`
     bool required = false;
+    bool several = false;  // of a list: `--from a b` as well as `--from a --from b`
 };
 
 struct Command {
@@ -45,5 +47,12 @@ Command make_run();
 Command make_verify();
 Command make_bench();
 Command make_locate();
+Command make_compare();
+Command make_record();
+Command make_split();
+Command make_slice();
+Command make_conformance();
+Command make_reduce();
+Command make_diff();
 
 }  // namespace torch_ir::cli

@@ -32,7 +32,7 @@ void add_option(CLI::App& app, const Option& option) {
         option.target);
     if (option.required) added->required();
     if (!option.value_name.empty()) added->type_name(option.value_name);
-    if (std::holds_alternative<std::vector<std::string>*>(option.target)) added->allow_extra_args(false);
+    if (std::holds_alternative<std::vector<std::string>*>(option.target)) added->allow_extra_args(option.several);
 }
 
 void add_globals(CLI::App& app, Globals& globals) {
@@ -40,6 +40,8 @@ void add_globals(CLI::App& app, Globals& globals) {
         ->type_name("N")
         ->check(CLI::Range(1, 1024));
     app.add_flag("--quiet", globals.quiet, "no progress and no remarks on stderr");
+    app.add_flag("--deterministic", globals.deterministic,
+                 "the same bits for any number of threads (every run is so; for scripts that ask for it)");
     app.add_flag("--no-color", globals.no_color, "no colour in the output");
 }
 
@@ -63,9 +65,10 @@ int run(int argc, char** argv) {
     app.footer(
         "MODEL is a .pt2, a JSON IR, or a directory holding model.pt2 or ir.json.\n"
         "Start with:  torch-ir info MODEL   and   torch-ir verify MODEL");
-    std::vector<Command> commands{make_verify(), make_run(),       make_info(),    make_validate(),
-                                  make_ops(),    make_visualize(), make_extract(), make_bench(),
-                                  make_locate()};
+    std::vector<Command> commands{make_verify(),      make_run(),       make_info(),    make_validate(),
+                                  make_ops(),         make_visualize(), make_extract(), make_bench(),
+                                  make_compare(),     make_record(),    make_split(),   make_slice(),
+                                  make_conformance(), make_reduce(),    make_diff(),    make_locate()};
     int status = ok;
     for (const Command& command : commands) {
         CLI::App* sub = app.add_subcommand(command.name, command.summary);

@@ -10,6 +10,7 @@
 #include "plan.hpp"
 #include "plugin.hpp"
 #include "torch_ir/schema.hpp"
+#include "verification/caps.hpp"
 
 namespace torch_ir::cli {
 namespace {
@@ -17,7 +18,8 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Options {
-    std::string model;
+    std::vector<std::string> models;
+    std::string caps;
     std::vector<std::string> plugins;
     bool json = false;
 };
@@ -31,7 +33,7 @@ void count_ops(const Graph& graph, std::map<std::string, std::size_t>& counts) {
 }
 
 int list_model(const Options& options) {
-    const LoadedModel loaded = load_model(options.model);
+    const LoadedModel loaded = load_model(options.models[0]);
     std::map<std::string, std::size_t> counts;
     count_ops(loaded.model->graph, counts);
     const std::vector<MissingOp> missing = missing_ops(loaded.model->graph, registry_with(options.plugins));
@@ -86,18 +88,127 @@ int list_all(const Options& options) {
     return ok;
 }
 
+ordered_json to_json(const LackingOp& op) {
+    return {{"op_type", op.op_type}, {"count", op.count}, {"flops", op.flops}, {"reason", op.reason}};
+}
+
+ordered_json to_json(const Coverage& coverage, const Model& model, const std::string& path) {
+    ordered_json json{{"model", path},
+                      {"complete", coverage.lacking.empty()},
+                      {"nodes", coverage.nodes},
+                      {"supported_nodes", coverage.supported_nodes},
+                      {"flops", coverage.flops},
+                      {"supported_flops", coverage.supported_flops},
+                      {"missing", ordered_json::array()},
+                      {"partitions", ordered_json::array()}};
+    for (const LackingOp& op : coverage.lacking) json["missing"].push_back(to_json(op));
+    for (const Partition& part : coverage.partitions)
+        json["partitions"].push_back({{"nodes", part.nodes.size()},
+                                      {"first", model.graph.nodes[part.nodes.front()].name},
+                                      {"last", model.graph.nodes[part.nodes.back()].name},
+                                      {"flops", part.flops}});
+    return json;
+}
+
+/// An op over all models.
+struct LackingEverywhere {
+    std::size_t count = 0;
+    std::size_t models = 0;
+    std::int64_t flops = 0;
+};
+
+std::string percent(std::int64_t part, std::int64_t whole) {
+    return whole ? std::to_string(100 * part / whole) + " %" : "-";
+}
+
+void print_caps(const Options& options, const std::vector<Coverage>& models,
+                const std::vector<std::pair<std::string, LackingEverywhere>>& lacking,
+                const std::vector<Unblock>& steps) {
+    for (std::size_t i = 0; i < models.size(); ++i) {
+        const Coverage& coverage = models[i];
+        std::cout << (coverage.lacking.empty() ? "complete  " : "blocked   ") << options.models[i] << ": "
+                  << coverage.supported_nodes << " of " << coverage.nodes << " nodes, "
+                  << percent(coverage.supported_flops, coverage.flops) << " of the FLOPs, in "
+                  << coverage.partitions.size() << " pieces\n";
+        for (const LackingOp& op : coverage.lacking)
+            std::cout << "    lacks " << op.op_type << "  x" << op.count << "  " << percent(op.flops, coverage.flops)
+                      << " of the FLOPs  (" << op.reason << ")\n";
+    }
+    if (models.size() < 2) return;
+    std::cout << "\nlacking in all models, most FLOPs first:\n";
+    for (const auto& [op, sum] : lacking)
+        std::cout << "    " << op << "  x" << sum.count << " in " << sum.models << " models, " << sum.flops
+                  << " FLOPs\n";
+    std::cout << '\n';
+    for (const Unblock& step : steps) {
+        std::cout << (step.ops.size() == 1 ? "this op unblocks "
+                                           : "these " + std::to_string(step.ops.size()) + " ops unblock ")
+                  << step.models << " more (" << step.total << " of " << models.size() << "):";
+        for (const std::string& op : step.ops) std::cout << ' ' << op;
+        std::cout << '\n';
+    }
+}
+
+/// What a backend lacks for the models.
+int list_caps(const Options& options) {
+    const BackendCaps caps = read_caps(options.caps);
+    std::vector<Coverage> models;
+    std::map<std::string, LackingEverywhere> sums;
+    ordered_json json{{"backend", caps.name}, {"complete", true}, {"models", ordered_json::array()}};
+    for (const std::string& path : options.models) {
+        const LoadedModel loaded = load_model(path);
+        models.push_back(cover(*loaded.model, caps));
+        json["models"].push_back(to_json(models.back(), *loaded.model, path));
+        for (const LackingOp& op : models.back().lacking) {
+            LackingEverywhere& sum = sums[op.op_type];
+            sum.count += op.count;
+            sum.flops += op.flops;
+            ++sum.models;
+        }
+    }
+    std::vector<std::pair<std::string, LackingEverywhere>> lacking(sums.begin(), sums.end());
+    std::ranges::stable_sort(lacking, [](const auto& a, const auto& b) {
+        return std::pair(a.second.flops, a.second.count) > std::pair(b.second.flops, b.second.count);
+    });
+    const std::vector<Unblock> steps = plan_ops(models);
+    json["complete"] = lacking.empty();
+    json["missing"] = ordered_json::array();
+    for (const auto& [op, sum] : lacking)
+        json["missing"].push_back(
+            {{"op_type", op}, {"count", sum.count}, {"models", sum.models}, {"flops", sum.flops}});
+    json["unblock"] = ordered_json::array();
+    for (const Unblock& step : steps)
+        json["unblock"].push_back({{"ops", step.ops}, {"models", step.models}, {"total", step.total}});
+    if (options.json)
+        std::cout << json.dump(2, ' ', false, ordered_json::error_handler_t::replace) << '\n';
+    else
+        print_caps(options, models, lacking, steps);
+    return lacking.empty() ? ok : check_failed;
+}
+
 }  // namespace
 
 Command make_ops() {
     auto options = std::make_shared<Options>();
-    return {"ops",
-            "List the ops that can run, or those a model needs",
-            "With MODEL, the exit status is 1 when an op is missing.\n"
-            "Example: torch-ir ops model.pt2",
-            {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model},
-             {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
-             {"--json", "print one JSON value", &options->json}},
-            [options](const Globals&) { return options->model.empty() ? list_all(*options) : list_model(*options); }};
+    return {
+        "ops",
+        "List the ops that can run, or those a model needs",
+        "With MODEL, the exit status is 1 when an op is missing. With --backend-caps, what another backend lacks\n"
+        "(schema/backend_caps.schema.json), in which pieces each model would run there, and which ops unblock most\n"
+        "models. Examples: torch-ir ops model.pt2\n"
+        "                  torch-ir ops --backend-caps caps.json a.pt2 b.pt2",
+        {{"MODEL", "a .pt2, a JSON IR or a directory; several with --backend-caps", &options->models, "", false, true},
+         {"--backend-caps", "list what this backend lacks for the models instead", &options->caps, "CAPS.json"},
+         {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
+         {"--json", "print one JSON value", &options->json}},
+        [options](const Globals&) {
+            if (options->caps.empty() ? options->models.size() > 1 : options->models.empty()) {
+                std::cerr << "torch-ir: ops takes one MODEL, and with --backend-caps one or more\n";
+                return static_cast<int>(usage);
+            }
+            if (!options->caps.empty()) return list_caps(*options);
+            return options->models.empty() ? list_all(*options) : list_model(*options);
+        }};
 }
 
 }  // namespace torch_ir::cli

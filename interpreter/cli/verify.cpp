@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <cmath>
-#include <iomanip>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "cli/command.hpp"
 #include "cli/output.hpp"
@@ -13,6 +10,11 @@
 #include "plugin.hpp"
 #include "torch_ir/error.hpp"
 #include "torch_ir/file.hpp"
+#include "verification/backend.hpp"
+#include "verification/derived.hpp"
+#include "verification/profile.hpp"
+#include "verification/recorder.hpp"
+#include "verification/report.hpp"
 #include "verification/suite.hpp"
 
 namespace torch_ir::cli {
@@ -29,8 +31,14 @@ struct Options {
     std::string expected;
     double rtol = -1;
     double atol = -1;
+    std::string tolerance;
+    std::string profile = "f32";
     bool json = false;
     std::string report;
+    std::string junit;
+    std::string intermediates;
+    std::string backend;
+    double timeout = 300;
     std::string filter;
     std::string category;
     int jobs = 0;
@@ -38,38 +46,82 @@ struct Options {
 
 std::optional<double> given(double value) { return value < 0 ? std::nullopt : std::optional(value); }
 
-std::string number(double value) {
-    std::ostringstream text;
-    text << std::setprecision(3) << value;
-    return text.str();
+/// Whether to write Markdown or HTML to a file: a suite's report without such an ending is a directory.
+bool is_report_file(const std::string& path) {
+    return path.ends_with(".md") || path.ends_with(".html") || path.ends_with(".htm");
 }
 
-/// JSON has no infinities.
-ordered_json json_number(double value) { return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr); }
+/// Compares every value that a run computes with those of a file; values that the file lacks are skipped.
+class ValueJudge : public Observer {
+  public:
+    ValueJudge(const Graph& graph, NamedTensors expected, const Options& options)
+        : graph_(graph), expected_(std::move(expected)), options_(options) {}
 
-ordered_json to_json(const OutputVerdict& verdict) {
-    const Comparison& c = verdict.comparison;
-    return {{"name", verdict.name},
-            {"passed", c.passed},
-            {"dtype", verdict.dtype},
-            {"shape", verdict.shape},
-            {"elements", c.elements},
-            {"mismatches", c.mismatches},
-            {"max_abs", json_number(c.max_abs)},
-            {"max_rel", json_number(c.max_rel)},
-            {"mean_abs", json_number(c.mean_abs)},
-            {"message", c.message}};
+    void node_ran(const Node& node, std::span<const IValue* const>, std::span<const IValue> results) override {
+        for_each_result(graph_, node, results, [&](ValueRef ref, const Tensor& tensor) {
+            const auto found = expected_.find(graph_.value(ref).name);
+            if (found == expected_.end()) return;
+            Tolerance tolerance = model_tolerance(found->second.dtype());
+            tolerance.rtol = given(options_.rtol).value_or(tolerance.rtol);
+            tolerance.atol = given(options_.atol).value_or(tolerance.atol);
+            verdicts_.push_back(judge_tensor(found->first, tensor, found->second, tolerance));
+            verdicts_.back().origin = origin_of(node);
+            expected_.erase(found);
+        });
+    }
+
+    std::vector<OutputVerdict> verdicts() {
+        for (const auto& [name, tensor] : expected_) {
+            OutputVerdict verdict;
+            verdict.name = name;
+            verdict.comparison.message = "expected, but no node computes a value of this name";
+            verdicts_.push_back(std::move(verdict));
+        }
+        expected_.clear();
+        return std::move(verdicts_);
+    }
+
+  private:
+    const Graph& graph_;
+    NamedTensors expected_;
+    const Options& options_;
+    std::vector<OutputVerdict> verdicts_;
+};
+
+void print(const OutputVerdict& v) {
+    const Comparison& c = v.comparison;
+    std::cout << "  " << v.name << "  " << v.dtype << v.shape << "  ";
+    if (c.passed)
+        std::cout << "agrees: largest difference " << short_number(c.max_abs) << " in " << grouped(c.elements)
+                  << " values\n";
+    else
+        std::cout << "DIFFERS: " << failure_text(v) << '\n';
 }
 
-std::string report_text(const LoadedModel& loaded, const std::vector<OutputVerdict>& verdicts, bool passed) {
-    std::string text =
-        "# Verification of " + loaded.path.string() + "\n\n" + (passed ? "**passed**" : "**failed**") +
-        "\n\n| output | verdict | type | max abs | max rel | mean abs | remark |\n|---|---|---|---|---|---|---|\n";
-    for (const OutputVerdict& v : verdicts)
-        text += "| " + v.name + " | " + (v.comparison.passed ? "passed" : "failed") + " | " + v.dtype + v.shape +
-                " | " + number(v.comparison.max_abs) + " | " + number(v.comparison.max_rel) + " | " +
-                number(v.comparison.mean_abs) + " | " + v.comparison.message + " |\n";
-    return text;
+ordered_json to_json(const DerivedVerdict& derived) {
+    return {{"verdict", name(derived.expected.verdict)},
+            {"rms_q", derived.expected.rms_q},
+            {"max_q", derived.expected.max_q},
+            {"ours", name(derived.ours.verdict)},
+            {"nearer", derived.nearer}};
+}
+
+/// With --tolerance derived: the verdicts by what rounding may do, which take the place of those by tolerance.
+std::vector<DerivedVerdict> derive(const Options& options, const Interpreter& interpreter,
+                                   const std::vector<IValue>& inputs, const NamedTensors& expected,
+                                   std::vector<OutputVerdict>& verdicts) {
+    if (options.tolerance != "derived") return {};
+    LocateOptions locate_options;
+    locate_options.profile = load_profile(options.profile);
+    std::vector<DerivedVerdict> derived = judge_derived(interpreter, inputs, expected, locate_options);
+    for (OutputVerdict& verdict : verdicts)
+        for (const DerivedVerdict& d : derived)
+            if (d.name == verdict.name) {
+                verdict.comparison.passed = d.expected.verdict == Verdict::Explained;
+                verdict.comparison.message =
+                    verdict.comparison.passed ? "" : std::string(name(d.expected.verdict)) + ": " + d.expected.reason;
+            }
+    return derived;
 }
 
 int verify_model(const Options& options, const Globals& globals) {
@@ -78,28 +130,41 @@ int verify_model(const Options& options, const Globals& globals) {
     interpreter.load_weights(load_weights(loaded, options.weights));
     const auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
     const NamedTensors expected = load_expected(loaded, options.expected);
-    const std::vector<OutputVerdict> verdicts =
-        judge(interpreter.run(inputs), expected, given(options.rtol), given(options.atol));
-    const bool passed =
-        std::all_of(verdicts.begin(), verdicts.end(), [](const OutputVerdict& v) { return v.comparison.passed; });
-    if (!options.report.empty()) write_file(options.report, report_text(loaded, verdicts, passed));
+    std::vector<OutputVerdict> values;
+    RunOptions run_options;
+    std::optional<ValueJudge> judge_values;
+    if (!options.intermediates.empty()) {
+        judge_values.emplace(loaded.model->graph, load_tensors(options.intermediates), options);
+        run_options.observer = &*judge_values;
+    }
+    std::vector<OutputVerdict> verdicts =
+        judge(interpreter.run(inputs, run_options), expected, given(options.rtol), given(options.atol));
+    const std::vector<DerivedVerdict> derived = derive(options, interpreter, inputs, expected, verdicts);
+    if (judge_values) values = judge_values->verdicts();
+    const auto agrees = [](const OutputVerdict& v) { return v.comparison.passed; };
+    const bool passed = std::ranges::all_of(verdicts, agrees) && std::ranges::all_of(values, agrees);
+    Report report{"Verification of " + loaded.path.string(), passed ? "passed" : "failed", passed, {}, values, {}};
+    report.tensors.insert(report.tensors.end(), verdicts.begin(), verdicts.end());
+    if (!options.report.empty()) write_report(options.report, report);
+    if (!options.junit.empty()) write_file(options.junit, to_junit(report));
     if (options.json) {
         ordered_json json{{"passed", passed}, {"model", loaded.path.string()}, {"outputs", ordered_json::array()}};
-        for (const OutputVerdict& verdict : verdicts) json["outputs"].push_back(to_json(verdict));
-        std::cout << json.dump(2, ' ', false, ordered_json::error_handler_t::replace) << '\n';
+        for (const OutputVerdict& verdict : verdicts) {
+            json["outputs"].push_back(to_json(verdict));
+            for (const DerivedVerdict& d : derived)
+                if (d.name == verdict.name) json["outputs"].back().update(to_json(d));
+        }
+        if (judge_values) json["intermediates"] = ordered_json::array();
+        for (const OutputVerdict& verdict : values) json["intermediates"].push_back(to_json(verdict));
+        std::cout << dump(json) << '\n';
         return passed ? ok : check_failed;
     }
-    for (const OutputVerdict& v : verdicts) {
-        std::cout << "  " << v.name << "  " << v.dtype << v.shape << "  ";
-        if (v.comparison.passed)
-            std::cout << "agrees: largest difference " << number(v.comparison.max_abs) << " in "
-                      << grouped(v.comparison.elements) << " values\n";
-        else
-            std::cout << "DIFFERS: " << v.comparison.message << '\n';
-    }
+    for (const OutputVerdict& verdict : report.tensors) print(verdict);
     std::cout << colored(passed ? "passed" : "FAILED", passed, globals) << ": " << loaded.model->name << ", "
               << loaded.model->graph.nodes.size() << " nodes, " << verdicts.size()
-              << (verdicts.size() == 1 ? " output\n" : " outputs\n");
+              << (verdicts.size() == 1 ? " output" : " outputs");
+    if (judge_values) std::cout << ", " << values.size() << " intermediates";
+    std::cout << '\n';
     return passed ? ok : check_failed;
 }
 
@@ -109,6 +174,8 @@ int verify_suite(const Options& options, const Globals& globals) {
     suite.filter = options.filter;
     suite.category = options.category;
     suite.registry = &registry_with(options.plugins);
+    suite.backend = {options.backend, options.timeout};
+    if (!options.backend.empty()) check_backend(suite.backend);
     suite.jobs = options.jobs > 0 ? options.jobs : get_threads();
     suite.progress = [&](const CaseResult& result, std::size_t done, std::size_t total) {
         progress.show(done, total, result.name);
@@ -123,23 +190,22 @@ int verify_suite(const Options& options, const Globals& globals) {
                       {"unsupported", counts[2]},
                       {"error", counts[3]},
                       {"cases", ordered_json::array()}};
-    std::string table;
-    for (const CaseResult& result : results) {
-        json["cases"].push_back({{"name", result.name},
-                                 {"status", name(result.status)},
-                                 {"message", result.message},
-                                 {"seconds", result.seconds}});
-        if (result.status != Status::Passed)
-            table += "| " + result.name + " | " + std::string(name(result.status)) + " | " + result.message + " |\n";
-    }
+    for (const CaseResult& result : results) json["cases"].push_back(to_json(result));
     const std::string summary = std::to_string(counts[0]) + " passed, " + std::to_string(counts[1]) + " failed, " +
                                 std::to_string(counts[2]) + " unsupported, " + std::to_string(counts[3]) + " errors";
-    const std::string json_text = json.dump(2, ' ', false, ordered_json::error_handler_t::replace);
-    if (!options.report.empty()) {
-        std::filesystem::create_directories(options.report);
-        write_file(std::filesystem::path(options.report) / "report.json", json_text + "\n");
-        write_file(std::filesystem::path(options.report) / "report.md",
-                   "# " + summary + "\n\n| case | status | message |\n|---|---|---|\n" + table);
+    const std::string json_text = dump(json);
+    if (!options.report.empty() || !options.junit.empty()) {
+        const Report report{"Verification of " + options.suite, summary, passed, {}, {}, results};
+        if (is_report_file(options.report)) {
+            write_report(options.report, report);
+        } else if (!options.report.empty()) {
+            const std::filesystem::path directory = options.report;
+            std::filesystem::create_directories(directory);
+            write_file(directory / "report.json", json_text + "\n");
+            write_file(directory / "report.md", to_markdown(report));
+            write_file(directory / "report.html", to_html(report));
+        }
+        if (!options.junit.empty()) write_file(options.junit, to_junit(report));
     }
     if (options.json) {
         std::cout << json_text << '\n';
@@ -164,7 +230,11 @@ Command make_verify() {
         "Exit status 0: all agree; 1: something differs; 3: something could not be read or run.\n"
         "Examples: torch-ir verify examples/digits_cnn\n"
         "          torch-ir verify model.pt2 --inputs x.safetensors --expected y.safetensors --rtol 1e-3\n"
-        "          torch-ir verify --suite cases/ --filter conv --report out/",
+        "          torch-ir verify --suite cases/ --filter conv --report out/\n"
+        "          torch-ir verify --suite cases/ --backend 'mine {case} {out}'\n"
+        "A backend reads the case directory and writes the outputs to {out} as safetensors, keyed output_0, output_1, "
+        "…\n"
+        "or by graph output name. Exit status 77 means that it does not support the case.",
         {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model},
          {"--suite", "judge every case below this directory instead of one model", &options->suite, "DIR"},
          {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
@@ -174,15 +244,33 @@ Command make_verify() {
          {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
          {"--rtol", "relative tolerance (default: by dtype; 1e-4 for float32)", &options->rtol, "R"},
          {"--atol", "absolute tolerance (default: by dtype; 1e-4 for float32)", &options->atol, "A"},
+         {"--tolerance", "'derived': judge by what rounding may do instead of by --rtol and --atol",
+          &options->tolerance, "derived"},
+         {"--profile", "with --tolerance derived: precision of the arithmetic behind what is expected (see locate)",
+          &options->profile, "NAME"},
          {"--json", "print one JSON value", &options->json},
-         {"--report", "write a Markdown report; with --suite, a directory for report.md and report.json",
+         {"--intermediates", "expected values of nodes by name; all in the file are compared too",
+          &options->intermediates, "FILE"},
+         {"--report", "write a report: F.md or F.html; with --suite also a directory for report.md, .html and .json",
           &options->report, "PATH"},
+         {"--junit", "write JUnit XML", &options->junit, "F.xml"},
+         {"--backend", "with --suite: a shell command that runs a case instead of the interpreter", &options->backend,
+          "'CMD {case} {out}'"},
+         {"--timeout", "with --backend: seconds for one case (default 300; 0: no limit)", &options->timeout, "S"},
          {"--filter", "with --suite: only cases whose name contains this", &options->filter, "NAME"},
          {"--category", "with --suite: only cases of this category", &options->category, "C"},
          {"-j,--jobs", "with --suite: cases at a time (default: the number of threads)", &options->jobs, "N"}},
         [options](const Globals& globals) {
             if (options->model.empty() == options->suite.empty()) {
                 std::cerr << "torch-ir: verify needs either MODEL or --suite DIR\n";
+                return static_cast<int>(usage);
+            }
+            if (options->suite.empty() && !options->backend.empty()) {
+                std::cerr << "torch-ir: --backend needs --suite DIR (one case directory is a suite of one)\n";
+                return static_cast<int>(usage);
+            }
+            if (!options->tolerance.empty() && options->tolerance != "derived") {
+                std::cerr << "torch-ir: --tolerance takes 'derived'; --rtol and --atol take numbers\n";
                 return static_cast<int>(usage);
             }
             return options->suite.empty() ? verify_model(*options, globals) : verify_suite(*options, globals);

@@ -11,6 +11,8 @@
 
 #include "parallel.hpp"
 #include "torch_ir/file.hpp"
+#include "verification/backend.hpp"
+#include "verification/conformance.hpp"
 #include "verification/op_case.hpp"
 
 namespace torch_ir {
@@ -20,6 +22,34 @@ namespace fs = std::filesystem;
 std::string_view name(Status status) {
     constexpr std::string_view names[] = {"passed", "failed", "unsupported", "error"};
     return names[static_cast<int>(status)];
+}
+
+Ints OutputVerdict::position(std::int64_t flat) const {
+    Ints index(sizes.size());
+    for (std::size_t d = sizes.size(); d-- > 0;) {
+        index[d] = flat % sizes[d];
+        flat /= sizes[d];
+    }
+    return index;
+}
+
+namespace {
+
+void describe_in(OutputVerdict& verdict, const Tensor& tensor) {
+    verdict.dtype = name(tensor.dtype());
+    verdict.shape = to_string(tensor.shape());
+    verdict.sizes = tensor.shape();
+    verdict.element_dtype = tensor.dtype();
+}
+
+}  // namespace
+
+OutputVerdict judge_tensor(std::string name, const Tensor& actual, const Tensor& expected, const Tolerance& tolerance) {
+    OutputVerdict verdict;
+    verdict.name = std::move(name);
+    verdict.comparison = compare(actual, expected, tolerance);
+    describe_in(verdict, actual);
+    return verdict;
 }
 
 std::vector<OutputVerdict> judge(const RunResult& result, const NamedTensors& expected, std::optional<double> rtol,
@@ -42,12 +72,9 @@ std::vector<OutputVerdict> judge(const RunResult& result, const NamedTensors& ex
             Tolerance tolerance = model_tolerance(found->second.dtype());
             tolerance.rtol = rtol.value_or(tolerance.rtol);
             tolerance.atol = atol.value_or(tolerance.atol);
-            verdict.comparison = compare(actual, found->second, tolerance);
+            verdict = judge_tensor(verdict.name, actual, found->second, tolerance);
         }
-        if (actual.defined()) {
-            verdict.dtype = name(actual.dtype());
-            verdict.shape = to_string(actual.shape());
-        }
+        if (actual.defined()) describe_in(verdict, actual);
         verdicts.push_back(std::move(verdict));
     }
     for (const auto& [key, tensor] : expected)
@@ -97,14 +124,16 @@ void run_model_case(const fs::path& directory, const Registry& registry, CaseRes
         const fs::path expected = directory / ("expected" + suffix);
         if (pair > 1 && !fs::exists(expected)) return;
         const auto bound = interpreter.bind_inputs(load_inputs(loaded, fs::exists(inputs) ? inputs.string() : ""));
-        for (const OutputVerdict& verdict :
-             judge(interpreter.run(bound), load_expected(loaded, expected.string()), meta.rtol, meta.atol))
+        for (OutputVerdict& verdict :
+             judge(interpreter.run(bound), load_expected(loaded, expected.string()), meta.rtol, meta.atol)) {
             if (!verdict.comparison.passed) {
                 result.status = Status::Failed;
                 result.message += (result.message.empty() ? "" : "; ") +
                                   (pair == 1 ? "" : "inputs" + std::to_string(pair) + ": ") + verdict.name + ": " +
                                   verdict.comparison.message;
             }
+            if (pair == 1) result.outputs.push_back(std::move(verdict));
+        }
     }
 }
 
@@ -127,9 +156,12 @@ void add_model_case(const fs::path& root, const fs::path& directory, const Suite
         const std::vector<std::string> categories = read_meta(directory).categories;
         if (std::find(categories.begin(), categories.end(), options.category) == categories.end()) return;
     }
-    cases.push_back({std::move(name), [directory, registry = options.registry](CaseResult& result) {
-                         run_model_case(directory, *registry, result);
-                     }});
+    cases.push_back(
+        {std::move(name), [directory, registry = options.registry, backend = options.backend](CaseResult& result) {
+             if (backend.command.empty()) return run_model_case(directory, *registry, result);
+             const CaseMeta meta = read_meta(directory);
+             run_backend_case(backend, directory, meta.rtol, meta.atol, result);
+         }});
 }
 
 void add_op_cases(const fs::path& directory, const SuiteOptions& options, std::vector<Case>& cases) {
@@ -137,7 +169,8 @@ void add_op_cases(const fs::path& directory, const SuiteOptions& options, std::v
     const auto read = std::make_shared<const std::vector<OpCase>>(read_op_cases(directory));
     for (const OpCase& op_case : *read)
         if (matches(op_case.name, options))
-            cases.push_back({op_case.name, [read, &op_case](CaseResult& result) {
+            cases.push_back({op_case.name, [read, &op_case, backend = options.backend](CaseResult& result) {
+                                 if (!backend.command.empty()) return run_backend_op_case(backend, op_case, result);
                                  result.message = run_op_case(op_case);
                                  if (!result.message.empty()) result.status = Status::Failed;
                              }});

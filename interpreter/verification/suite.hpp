@@ -19,7 +19,16 @@ struct OutputVerdict {
     std::string dtype;
     std::string shape;
     Comparison comparison;
+    Ints sizes;                            // those that `shape` shows
+    DType element_dtype = DType::Float32;  // that which `dtype` names
+    std::string origin;                    // op and module of a value inside a graph; else empty
+
+    /// A row-major position as an index.
+    Ints position(std::int64_t flat) const;
 };
+
+/// The verdict on one tensor.
+OutputVerdict judge_tensor(std::string name, const Tensor& actual, const Tensor& expected, const Tolerance& tolerance);
 
 /// Compares the outputs of a run with tensors keyed `output_N` or by graph output name. `rtol` and `atol`, where given,
 /// replace the defaults of model_tolerance. A missing or superfluous expected tensor is a failed verdict.
@@ -34,6 +43,13 @@ struct CaseResult {
     Status status = Status::Error;
     std::string message;  // why it did not pass
     double seconds = 0;
+    std::vector<OutputVerdict> outputs;  // of the first inputs of a model case
+};
+
+/// A command that runs cases (see backend.hpp).
+struct Backend {
+    std::string command;   // with `{case}` and `{out}`; empty: the interpreter runs the cases
+    double timeout = 300;  // seconds; 0: none
 };
 
 struct SuiteOptions {
@@ -41,6 +57,7 @@ struct SuiteOptions {
     std::string category;                            // only cases of this category (meta.json)
     int jobs = 1;                                    // cases at a time
     const Registry* registry = &builtin_registry();  // for model cases
+    Backend backend;
     /// Called after each case, from any thread but one at a time.
     std::function<void(const CaseResult&, std::size_t done, std::size_t total)> progress;
 };

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include <charconv>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "load.hpp"
+#include "torch_ir/error.hpp"
+#include "torch_ir/file.hpp"
+#include "verification/case_files.hpp"
+#include "verification/random_inputs.hpp"
+
+namespace torch_ir::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+    std::string model;
+    std::vector<std::string> weights;
+    std::string inputs;
+    std::string output;
+    bool random = false;
+    int seed = 0;
+    std::vector<std::string> sizes;
+};
+
+/// A second name for a file, or a copy where the file system has no such thing.
+void link_file(const fs::path& from, const fs::path& to) {
+    std::error_code error;
+    fs::create_hard_link(from, to, error);
+    if (error) fs::copy_file(from, to, error);
+    if (error) throw IoError(to.string() + ": cannot be written: " + error.message());
+}
+
+SymbolValues parse_sizes(const std::vector<std::string>& sizes) {
+    SymbolValues values;
+    for (const std::string& text : sizes) {
+        const std::size_t equals = text.find('=');
+        std::int64_t size = 0;
+        const char* end = text.data() + text.size();
+        if (equals == 0 || equals == std::string::npos ||
+            std::from_chars(text.data() + equals + 1, end, size).ptr != end || size < 0)
+            throw ArgumentError("--size: expected NAME=N, found '" + text + "'");
+        values[text.substr(0, equals)] = size;
+    }
+    return values;
+}
+
+int record(const Options& options, const Globals& globals) {
+    if (options.random && !options.inputs.empty()) {
+        std::cerr << "torch-ir: --random and --inputs exclude each other\n";
+        return usage;
+    }
+    const LoadedModel loaded = load_model(options.model);
+    const Weights weights = load_weights(loaded, options.weights);
+    Interpreter interpreter(loaded.model);
+    interpreter.load_weights(weights);
+    RandomOptions random;
+    random.seed = static_cast<std::uint64_t>(options.seed);
+    random.sizes = parse_sizes(options.sizes);
+    const NamedTensors inputs =
+        options.random ? random_inputs(*loaded.model, random) : load_inputs(loaded, options.inputs);
+    const RunResult result = interpreter.run(interpreter.bind_inputs(inputs));
+
+    OutputDirectory directory(options.output);
+    link_file(loaded.path, directory.path() / (loaded.is_pt2 ? "model.pt2" : "ir.json"));
+    const fs::path beside = loaded.directory / "weights.safetensors";
+    if (!options.weights.empty()) {
+        TensorPairs tensors;
+        for (const auto& [name, view] : weights.tensors()) tensors.emplace_back(name, to_tensor(view));
+        save_tensors(directory.path() / "weights.safetensors", tensors);
+    } else if (fs::exists(beside)) {
+        link_file(beside, directory.path() / "weights.safetensors");
+    }
+    save_tensors(directory.path() / "inputs.safetensors", {inputs.begin(), inputs.end()});
+    save_tensors(directory.path() / "expected.safetensors", output_tensors(result));
+    nlohmann::ordered_json meta{{"name", loaded.model->name}, {"categories", nlohmann::ordered_json::array()}};
+    if (options.random) meta["description"] = "random inputs, seed " + std::to_string(options.seed);
+    write_file(directory.path() / "meta.json",
+               meta.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    directory.commit();
+    if (!globals.quiet)
+        std::cerr << options.output << ": " << inputs.size() << " inputs, " << output_tensors(result).size()
+                  << " outputs of " << loaded.model->name << '\n';
+    return ok;
+}
+
+}  // namespace
+
+Command make_record() {
+    auto options = std::make_shared<Options>();
+    return {
+        "record",
+        "Write a case directory: model, inputs and what the interpreter computes from them",
+        "Without --random the inputs are those of run: beside the model, or the samples in a .pt2. The model file is\n"
+        "linked or copied as it is. Random inputs suit what the graph does with them: indices are in range, masks are\n"
+        "0 or 1. Example: torch-ir record model.pt2 --random --seed 7 --size s0=16 -o case",
+        {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
+         {"-o,--output", "the directory to write; must not exist", &options->output, "DIR", true},
+         {"--weights", "weight file, written to the case; may be repeated", &options->weights, "FILE"},
+         {"--inputs", "input tensors", &options->inputs, "FILE"},
+         {"--random", "draw the inputs", &options->random},
+         {"--seed", "with --random: another seed, other inputs (default 0)", &options->seed, "N"},
+         {"--size", "with --random: the size that a symbol has, as s0=16; may be repeated", &options->sizes, "NAME=N"}},
+        [options](const Globals& globals) { return record(*options, globals); }};
+}
+
+}  // namespace torch_ir::cli

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <sstream>
+
+#include "cli/command.hpp"
+#include "load.hpp"
+#include "torch_ir/text.hpp"
+#include "torch_ir/traverse.hpp"
+#include "verification/tape.hpp"
+
+namespace torch_ir::cli {
+namespace {
+
+struct Options {
+    std::string model;
+    std::vector<std::string> weights;
+    std::string inputs;
+    std::string output;
+    std::vector<std::string> from;
+    std::vector<std::string> to;
+    std::vector<std::string> nodes;
+    std::string module;
+};
+
+/// `a,b` is `a` and `b`.
+std::vector<std::string> names_in(const std::vector<std::string>& texts) {
+    std::vector<std::string> names;
+    for (const std::string& text : texts) {
+        std::istringstream stream(text);
+        for (std::string name; std::getline(stream, name, ',');)
+            if (!name.empty()) names.push_back(name);
+    }
+    return names;
+}
+
+[[noreturn]] void throw_unknown(const char* what, const std::string& name, const std::vector<std::string_view>& known) {
+    const std::string suggestion = closest(name, known);
+    throw ArgumentError(std::string("the graph has no ") + what + " '" + name + "'" +
+                        (suggestion.empty() ? "" : "; the closest name is '" + suggestion + "'"));
+}
+
+/// The values called so; the name of a node stands for all its results.
+std::vector<ValueRef> values_called(const Graph& graph, const std::vector<std::string>& texts) {
+    const ValueNames names = value_names(graph);
+    std::vector<ValueRef> values;
+    for (const std::string& name : names_in(texts)) {
+        const auto node = std::ranges::find(graph.nodes, name, &Node::name);
+        if (const auto value = names.find(name); value != names.end()) {
+            values.push_back(value->second);
+        } else if (node != graph.nodes.end()) {
+            for (const ValueRef ref : node->output_values()) values.push_back(ref);
+        } else {
+            std::vector<std::string_view> known;
+            for (const auto& [key, ref] : names) known.push_back(key);
+            throw_unknown("value", name, known);
+        }
+    }
+    return values;
+}
+
+std::vector<std::uint32_t> nodes_called(const Graph& graph, const std::vector<std::string>& texts) {
+    std::vector<std::uint32_t> nodes;
+    for (const std::string& name : names_in(texts)) {
+        const auto node = std::ranges::find(graph.nodes, name, &Node::name);
+        if (node == graph.nodes.end()) {
+            std::vector<std::string_view> known;
+            for (const Node& other : graph.nodes) known.push_back(other.name);
+            throw_unknown("node", name, known);
+        }
+        nodes.push_back(static_cast<std::uint32_t>(node - graph.nodes.begin()));
+    }
+    return nodes;
+}
+
+int slice_model(const Options& options, const Globals& globals) {
+    const bool by_values = !options.from.empty() || !options.to.empty();
+    if (by_values + !options.nodes.empty() + !options.module.empty() != 1) {
+        std::cerr << "torch-ir: slice needs one of: --from and --to, --node, --module\n";
+        return usage;
+    }
+    const LoadedModel loaded = load_model(options.model);
+    const Graph& graph = loaded.model->graph;
+    const std::vector<ValueRef> to = values_called(graph, options.to);
+    std::vector<std::uint32_t> nodes = nodes_called(graph, options.nodes);
+    if (by_values) nodes = nodes_between(graph, values_called(graph, options.from), to);
+    if (!options.module.empty()) nodes = nodes_of_module(graph, options.module);
+    if (nodes.empty())
+        throw ArgumentError(by_values ? "no node lies between the values of --from and --to"
+                                      : "no node belongs to module '" + options.module + "'");
+    std::vector<bool> wanted;
+    mark_edges(*loaded.model, nodes, wanted);
+    OutputDirectory directory(options.output);
+    const Tape tape(loaded.model, load_weights(loaded, options.weights), load_inputs(loaded, options.inputs),
+                    std::move(wanted));
+    const CaseFiles files = tape.cut(nodes, to);
+    write_case_files(directory.path(), files);
+    directory.commit();
+    if (!globals.quiet) {
+        if (const std::string problem = check_case(files); !problem.empty())
+            std::cerr << "torch-ir: warning: the slice does not repeat what the whole model computed: " << problem
+                      << '\n';
+        std::cerr << options.output << ": " << nodes.size() << " of " << graph.nodes.size() << " nodes, "
+                  << files.inputs.size() << " inputs, " << files.expected.size() << " outputs\n";
+    }
+    return ok;
+}
+
+}  // namespace
+
+Command make_slice() {
+    auto options = std::make_shared<Options>();
+    return {
+        "slice",
+        "Cut some nodes out of a model as a case of their own",
+        "The nodes that depend on a value of --from and that a value of --to depends on; without --from all that --to\n"
+        "needs, without --to all that depends on --from. Other values that they read become inputs, with what the\n"
+        "whole model computed for them. The name of a node stands for its results.\n"
+        "Examples: torch-ir slice model.pt2 --from relu_3 --to add_7 -o case\n"
+        "          torch-ir slice model.pt2 --module encoder.layer.0.attention -o case",
+        {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
+         {"-o,--output", "the directory to write; must not exist", &options->output, "DIR", true},
+         {"--from", "values to cut at; several, or with commas between them", &options->from, "V", false, true},
+         {"--to", "values to compute", &options->to, "V", false, true},
+         {"--node", "these nodes instead", &options->nodes, "N", false, true},
+         {"--module", "the nodes of this module and those inside it", &options->module, "PATH"},
+         {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
+         {"--inputs", "input tensors", &options->inputs, "FILE"}},
+        [options](const Globals& globals) { return slice_model(*options, globals); }};
+}
+
+}  // namespace torch_ir::cli

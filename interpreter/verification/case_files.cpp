@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "verification/case_files.hpp"
+
+#include <unistd.h>
+
+#include <cctype>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "load.hpp"
+#include "torch_ir/error.hpp"
+#include "torch_ir/file.hpp"
+#include "torch_ir/json.hpp"
+
+namespace torch_ir {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+namespace {
+
+fs::path make_unique(const fs::path& prefix) {
+    std::string pattern = prefix.string() + ".XXXXXX";
+    if (!mkdtemp(pattern.data()))
+        throw IoError(prefix.string() + ": a directory cannot be made here: " + std::strerror(errno));
+    return pattern;
+}
+
+}  // namespace
+
+TemporaryDirectory::TemporaryDirectory() {
+    const char* base = std::getenv("TMPDIR");
+    path_ = make_unique(fs::path(base && *base ? base : "/tmp") / "torch-ir");
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+}
+
+OutputDirectory::OutputDirectory(fs::path target) : target_(std::move(target)) {
+    if (!target_.has_filename()) target_ = target_.parent_path();  // `dir/`
+    std::error_code error;
+    if (fs::exists(fs::symlink_status(target_, error)) && !(fs::is_directory(target_) && fs::is_empty(target_)))
+        throw IoError(target_.string() + ": exists already: give another -o, or remove it");
+    if (target_.has_parent_path()) {
+        fs::create_directories(target_.parent_path(), error);
+        if (error) throw IoError(target_.parent_path().string() + ": cannot be made: " + error.message());
+    }
+    temporary_ = make_unique(target_);
+    fs::permissions(temporary_, fs::perms(0755), error);  // mkdtemp makes it private
+}
+
+OutputDirectory::~OutputDirectory() {
+    std::error_code ignored;
+    if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+}
+
+void OutputDirectory::commit() {
+    std::error_code error;
+    fs::rename(temporary_, target_, error);
+    if (error) throw IoError(target_.string() + ": cannot be written: " + error.message());
+    temporary_.clear();
+}
+
+void write_case_files(const fs::path& directory, const CaseFiles& files, const ordered_json& more) {
+    write_json(directory / "ir.json", files.model);
+    if (!files.weights.empty()) save_tensors(directory / "weights.safetensors", files.weights);
+    save_tensors(directory / "inputs.safetensors", files.inputs);
+    if (!files.expected.empty()) save_tensors(directory / "expected.safetensors", files.expected);
+    ordered_json meta{{"name", files.name}, {"categories", files.categories}};
+    if (!files.description.empty()) meta["description"] = files.description;
+    meta.update(more);
+    write_file(directory / "meta.json", meta.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+}
+
+void write_case_files(const fs::path& directory, const CaseFiles& files) {
+    write_case_files(directory, files, ordered_json::object());
+}
+
+std::string file_name_of(std::string_view text) {
+    std::string name;
+    for (const char c : text) name += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' ? c : '_';
+    if (name.empty() || name[0] == '.') name.insert(0, "_");
+    return name.substr(0, 120);
+}
+
+}  // namespace torch_ir

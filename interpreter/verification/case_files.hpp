@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Writing case directories, and directories that appear whole or not at all.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tensor.hpp"
+#include "torch_ir/ir.hpp"
+
+namespace torch_ir {
+
+/// A directory for passing files to another program; it goes away with the object.
+class TemporaryDirectory {
+  public:
+    /// Under TMPDIR, or /tmp. Throws IoError.
+    TemporaryDirectory();
+    TemporaryDirectory(const TemporaryDirectory&) = delete;
+    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+    ~TemporaryDirectory();
+    const std::filesystem::path& path() const { return path_; }
+
+  private:
+    std::filesystem::path path_;
+};
+
+/// A directory that is filled beside its target and takes the target's place at commit().
+class OutputDirectory {
+  public:
+    /// Throws IoError when the target exists and is not an empty directory, or cannot be made.
+    explicit OutputDirectory(std::filesystem::path target);
+    OutputDirectory(const OutputDirectory&) = delete;
+    OutputDirectory& operator=(const OutputDirectory&) = delete;
+    ~OutputDirectory();
+    /// Where to put files until commit().
+    const std::filesystem::path& path() const { return temporary_; }
+    void commit();
+
+  private:
+    std::filesystem::path target_;
+    std::filesystem::path temporary_;
+};
+
+using TensorPairs = std::vector<std::pair<std::string, Tensor>>;
+
+/// What makes a case directory.
+struct CaseFiles {
+    Model model;
+    TensorPairs weights;   // by state_dict key
+    TensorPairs inputs;    // by graph input name, or input_N
+    TensorPairs expected;  // output_N; may be empty
+    std::string name;
+    std::vector<std::string> categories;
+    std::string description;
+};
+
+/// Writes ir.json, weights.safetensors (when there are weights), inputs.safetensors, expected.safetensors (when there
+/// are any) and meta.json into a directory that exists. `more` is added to meta.json. Throws IoError, and
+/// UnsupportedError naming the tensor whose dtype safetensors lacks.
+void write_case_files(const std::filesystem::path& directory, const CaseFiles& files,
+                      const nlohmann::ordered_json& more);
+void write_case_files(const std::filesystem::path& directory, const CaseFiles& files);
+
+/// Text that is safe as the name of a directory: letters, digits, `.`, `-` and `_`, the rest as `_`.
+std::string file_name_of(std::string_view text);
+
+}  // namespace torch_ir

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+// The verification commands from outside.
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "support/tool.hpp"
+
+using namespace torch_ir::test;
+using nlohmann::json;
+
+namespace {
+
+const std::string cnn = "tests/data/seed/DeepResNet";
+
+struct Floats {
+    std::string name;
+    std::vector<int> shape;
+    std::vector<float> values;
+};
+
+/// A safetensors file of float32 tensors.
+void write_floats(const std::string& path, const std::vector<Floats>& tensors) {
+    json header = json::object();
+    std::string data;
+    for (const Floats& tensor : tensors) {
+        const std::size_t start = data.size();
+        data.append(reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float));
+        header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {start, data.size()}}};
+    }
+    const std::string text = header.dump();
+    const auto length = static_cast<std::uint64_t>(text.size());
+    write_text(path, std::string(reinterpret_cast<const char*>(&length), sizeof length) + text + data);
+}
+
+}  // namespace
+
+TEST_CASE("compare lists what differs and what is on one side only") {
+    const Folder folder;
+    const std::string a = folder / "a.safetensors";
+    const std::string b = folder / "b.safetensors";
+    write_floats(a, {{"same", {2}, {1, 2}}, {"other", {2}, {1, 4}}, {"mine", {1}, {0}}});
+    write_floats(b, {{"same", {2}, {1, 2}}, {"other", {2}, {1, 2}}, {"yours", {1}, {0}}});
+    const Outcome outcome =
+        run("compare " + a + " " + b + " --json --report " + (folder / "r.html") + " --junit " + (folder / "j.xml"));
+    CHECK(outcome.status == 1);
+    const json report = json::parse(outcome.out);
+    CHECK(report["passed"] == false);
+    REQUIRE(report["outputs"].size() == 2);
+    const json& other = report["outputs"][0];
+    CHECK(other["name"] == "other");
+    CHECK(other["max_abs"] == 2);
+    CHECK(other["max_rel"] == 1);
+    CHECK(other["mismatch_share"] == 0.5);
+    CHECK(other["worst"] == json{{"index", {1}}, {"actual", 4.0}, {"expected", 2.0}});
+    CHECK(report["outputs"][1]["passed"] == true);
+    CHECK(report["outputs"][1]["sqnr_db"].is_null());
+    CHECK(report["only_in_a"] == json{"mine"});
+    CHECK(report["only_in_b"] == json{"yours"});
+    CHECK(read_text(folder / "r.html").starts_with("<!DOCTYPE html>"));
+    CHECK(read_text(folder / "j.xml").find("tests=\"4\" failures=\"3\"") != std::string::npos);
+    CHECK(run("compare " + a + " " + b).out.find("mine: only in ") != std::string::npos);
+    CHECK(run("compare " + a + " " + b + " --common").status == 1);
+    CHECK(run("compare " + a + " " + b + " --common --rtol 1").status == 0);
+    CHECK(run("compare " + a + " " + a).status == 0);
+    write_floats(b, {{"yours", {1}, {0}}});
+    check_refused("compare " + a + " " + b, a + " and " + b + " have no tensor name in common");
+}
+
+TEST_CASE("compare and verify judge intermediates in the order of the graph") {
+    const Folder folder;
+    const std::string all = folder / "all.safetensors";
+    REQUIRE(run("run " + cnn + " --quiet -o " + (folder / "y.safetensors") + " --intermediates " + all).status == 0);
+    const json same = json::parse(run("compare " + all + " " + all + " --json --model " + cnn).out);
+    CHECK(same["passed"] == true);
+    CHECK(same["outputs"][0]["origin"].get<std::string>().starts_with("aten."));
+    const Outcome verified = run("verify " + cnn + " --json --intermediates " + all);
+    CHECK(verified.status == 0);
+    CHECK(json::parse(verified.out)["intermediates"].size() > 5);
+}
+
+TEST_CASE("a backend is judged like the interpreter") {
+    const Folder folder;
+    const auto suite = [&](const std::string& command, const std::string& more = "") {
+        const Outcome outcome = run("verify --json -j 1 --suite tests/data/seed --filter SelfAttention --backend '" +
+                                    command + "' " + more);
+        const json report = json::parse(outcome.out);
+        REQUIRE(report["cases"].size() == 1);
+        CHECK(outcome.status == (report["cases"][0]["status"] == "passed" ? 0 : 1));
+        return report["cases"][0];
+    };
+    const std::string tool = std::getenv("TORCH_IR_TOOL");
+    CHECK(suite(tool + " run {case} --quiet -o {out}")["status"] == "passed");
+    CHECK(suite("cp {case}/inputs.safetensors {out}")["message"] ==
+          "no output: output_0: the backend wrote no tensor of this name");
+    CHECK(suite("echo too bad >&2; exit 3 # {case} {out}")["message"] == "crash: exit status 3: too bad");
+    CHECK(suite("kill -SEGV $$ # {case} {out}")["message"] == "crash: killed by signal 11 (Segmentation fault)");
+    CHECK(suite("exit 77 # {case} {out}")["status"] == "unsupported");
+    CHECK(suite("true {case} {out}")["message"] == "no output: the command ended well but wrote nothing to {out}");
+    CHECK(suite("sleep 20 # {case} {out}", "--timeout 0.2")["message"] == "time-out: no result within 0.2 s");
+    CHECK(run("verify " + cnn + " --backend 'x {case} {out}'").status == 2);
+    check_refused("verify --suite tests/data/seed --backend 'x {case}'",
+                  "--backend lacks {out}: expected a shell command with {case} (the case directory) and {out} (the "
+                  "safetensors file to write)");
+}
+
+TEST_CASE("record writes a case that verify takes, the same for the same seed") {
+    const Folder folder;
+    const std::string model = "tests/data/seed/SiameseEncoder";
+    const auto record = [&](const std::string& name, const std::string& more) {
+        return run("record " + model + " --quiet --random " + more + " -o " + (folder / name)).status;
+    };
+    CHECK(record("a", "--seed 1") == 0);
+    CHECK(record("b", "--seed 1 --threads 1") == 0);
+    CHECK(record("c", "--seed 2") == 0);
+    for (const char* file : {"/inputs.safetensors", "/expected.safetensors"}) {
+        CHECK(read_text(folder / ("a" + std::string(file))) == read_text(folder / ("b" + std::string(file))));
+        CHECK(read_text(folder / ("a" + std::string(file))) != read_text(folder / ("c" + std::string(file))));
+    }
+    CHECK(run("verify --suite " + folder.path.string() + " --rtol 0 --atol 0").status == 0);
+    check_refused("record " + model + " --random -o " + (folder / "a"),
+                  (folder / "a") + ": exists already: give another -o, or remove it");
+    check_refused("record " + model + " --random --size s9=3 -o " + (folder / "d"), "no input has a size 's9'");
+    CHECK(run("record " + model + " --random --inputs x -o " + (folder / "d")).status == 2);
+    CHECK_FALSE(fs::exists(folder / "d"));
+}
+
+TEST_CASE("the bits do not depend on the number of threads") {
+    const Folder folder;
+    for (const char* name : {"CrossAttention", "DeepResNet", "DenseBlock", "MultiTaskHead", "RecurrentUnroll",
+                             "SelfAttention", "SiameseEncoder", "TransformerBlock", "WeightTying"}) {
+        CAPTURE(name);
+        const std::string command =
+            "run tests/data/seed/" + std::string(name) + " --quiet --deterministic --intermediates ";
+        REQUIRE(run(command + (folder / "1") + " --threads 1").status == 0);
+        REQUIRE(run(command + (folder / "4") + " --threads 4").status == 0);
+        CHECK(read_text(folder / "1") == read_text(folder / "4"));
+    }
+}
+
+TEST_CASE("split makes a suite of the distinct nodes and of groups") {
+    const Folder folder;
+    const std::string suite = folder / "suite";
+    const Outcome outcome = run("split tests/data/seed/TransformerBlock --group -o " + suite);
+    CHECK(outcome.status == 0);
+    CHECK(outcome.err.find("left out") == std::string::npos);
+    const json meta = json::parse(read_text(suite + "/aten.linear.default/0/meta.json"));
+    CHECK(meta["categories"] == json{"aten.linear.default"});
+    CHECK(meta["count"] == 4);  // the products of attention; the two of the feed-forward part have other shapes
+    CHECK(fs::exists(suite + "/aten.linear.default/2/ir.json"));
+    CHECK_FALSE(fs::exists(suite + "/aten.linear.default/3"));
+    CHECK(json::parse(read_text(suite + "/group.attention/0/ir.json"))["nodes"].size() == 4);
+    CHECK(fs::exists(suite + "/group.linear_gelu/0/expected.safetensors"));
+    const std::string tool = std::getenv("TORCH_IR_TOOL");
+    const json report = json::parse(run("verify --json --suite " + suite).out);
+    CHECK(report["passed"] == 17);
+    const json wrong =
+        json::parse(run("verify --json --suite " + suite +
+                        " --backend 'cp {case}/inputs.safetensors {out}' --category " + "aten.gelu.default")
+                        .out);
+    CHECK(wrong["error"] == 1);
+}
+
+TEST_CASE("slice cuts by values, nodes or module and repeats what the model computed") {
+    const Folder folder;
+    const std::string model = "tests/data/seed/TransformerBlock";
+    const auto cut = [&](const std::string& name, const std::string& how) {
+        const Outcome outcome = run("slice " + model + " -o " + (folder / name) + " " + how);
+        CAPTURE(outcome.err);
+        CHECK(outcome.status == 0);
+        CHECK(outcome.err.find("warning") == std::string::npos);
+        CHECK(run("verify " + (folder / name) + " --rtol 1e-6 --atol 1e-6").status == 0);
+        return json::parse(read_text(folder / (name + "/ir.json")))["nodes"].size();
+    };
+    CHECK(cut("values", "--from linear --to softmax") == 5);  // view, transpose, matmul, div, softmax
+    CHECK(cut("several", "--from linear linear_1 --to softmax") == 8);
+    CHECK(cut("nodes", "--node gelu,linear_4") == 2);
+    check_refused("slice " + model + " --from sofmax --to gelu -o " + (folder / "x"),
+                  "the graph has no value 'sofmax'; the closest name is 'softmax'");
+    check_refused("slice " + model + " --from gelu --to softmax -o " + (folder / "x"),
+                  "no node lies between the values of --from and --to");
+    CHECK(run("slice " + model + " -o " + (folder / "x")).status == 2);
+    CHECK(run("slice " + model + " --module a --to gelu -o " + (folder / "x")).status == 2);
+    CHECK_FALSE(fs::exists(folder / "x"));
+}
+
+namespace {
+
+/// A backend that runs the tool on a case whose graph was changed by sed: a fault that is known exactly.
+std::string faulty_backend(const Folder& folder, const std::string& change) {
+    const std::string script = folder / "backend.sh";
+    write_text(script, "set -e\nwork=$(mktemp -d)\ntrap 'rm -rf \"$work\"' EXIT\ncp \"$1\"/* \"$work\"\nsed -i '" +
+                           change + "' \"$work\"/ir.json\n'" + std::getenv("TORCH_IR_TOOL") +
+                           "' run \"$work\" --quiet -o \"$2\"\n");
+    return "sh " + script + " {case} {out}";
+}
+
+}  // namespace
+
+TEST_CASE("reduce finds the node, its smallest shape and plain values") {
+    const Folder folder;
+    const std::string backend = faulty_backend(folder, "s/aten.gelu.default/aten.relu.default/");
+    const std::string command =
+        "reduce tests/data/seed/TransformerBlock --json --backend '" + backend + "' -o " + (folder / "smallest");
+    const Outcome first = run(command + " --max-tests 4");
+    CHECK(first.status == 0);
+    CHECK(json::parse(first.out)["complete"] == false);
+    CHECK(json::parse(first.out)["tests"] == 4);
+    const json result = json::parse(run(command).out);  // goes on
+    CHECK(result["failure"] == "wrong numbers");
+    CHECK(result["nodes"] == 1);
+    CHECK(result["complete"] == true);
+    CHECK(json::parse(run(command).out)["tests"] == 0);
+    const json smallest = json::parse(read_text(folder / "smallest/ir.json"));
+    CHECK(smallest["nodes"][0]["op_type"] == "aten.gelu.default");
+    CHECK(smallest["graph_inputs"][0]["shape"] == json{1, 1, 1});
+    CHECK(run("verify " + (folder / "smallest")).status == 0);
+    CHECK(run("verify --suite " + (folder / "smallest") + " --backend '" + backend + "'").status == 1);
+    CHECK(run("reduce tests/data/seed/DenseBlock --backend '" + backend + "' -o " + (folder / "none")).status == 1);
+    check_refused(
+        "reduce tests/data/seed/DenseBlock --backend '" + backend + "' -o " + (folder / "smallest"),
+        (folder / "smallest/reduce.jsonl") + ": belongs to the reduction of another model or with another command");
+}
+
+TEST_CASE("reduce keeps the kind of failure") {
+    const Folder folder;
+    const std::string tool = std::getenv("TORCH_IR_TOOL");
+    const auto reduce = [&](const std::string& name, const std::string& fault) {
+        return json::parse(run("reduce tests/data/seed/SelfAttention --json --timeout 1 -o " + (folder / name) +
+                               " --backend 'if grep -q aten.softmax {case}/ir.json; then " + fault + "; fi; " + tool +
+                               " run {case} --quiet -o {out}'")
+                               .out);
+    };
+    const json crash = reduce("crash", "kill -SEGV $$");
+    CHECK(crash["failure"] == "crash");
+    CHECK(crash["nodes"] == 1);
+    const json missing = reduce("missing", "exit 0");
+    CHECK(missing["failure"] == "crash");
+    CHECK(missing["nodes"] == 1);
+}
+
+TEST_CASE("conformance runs op cases through a backend and counts them by op and dtype") {
+    const Folder folder;
+    const std::string tool = std::getenv("TORCH_IR_TOOL");
+    const std::string ops = " tests/data/ops --json --ops 'aten\\.(sort|add|split|topk)\\.'";
+    const Outcome good = run("conformance --backend '" + tool + " run {case} --quiet -o {out}'" + ops);
+    CHECK(good.status == 0);
+    const json report = json::parse(good.out);
+    CHECK(report["failed"] == 0);
+    CHECK(report["error"] == 0);
+    CHECK(report["passed"] > 10);
+    CHECK(report["ops"][0]["op_type"].get<std::string>().starts_with("aten.add"));
+    const Outcome bad =
+        run("conformance --backend '" + faulty_backend(folder, "s/aten.add.Tensor/aten.sub.Tensor/") + "'" + ops);
+    CHECK(bad.status == 1);
+    CHECK(json::parse(bad.out)["failed"] > 0);
+    const Outcome none = run("conformance --backend 'x {case} {out}'");
+    CHECK(none.status == 2);
+    CHECK(none.err.find("tests/data/ops") != std::string::npos);
+    check_refused("conformance --backend 'x {case} {out}' tests/data/ops --ops 'zzz'",
+                  "tests/data/ops: no op case below this directory fits");
+}
+
+TEST_CASE("diff says what changed") {
+    const std::string model = "tests/data/seed/SelfAttention";
+    CHECK(run("diff " + model + " " + model).status == 0);
+    const Folder folder;
+    std::string text = read_text(model + "/ir.json");
+    text.replace(text.find("\"dim\": -1"), 9, "\"dim\": -2");
+    write_text(folder / "b.json", text);
+    const Outcome outcome = run("diff " + model + " " + (folder / "b.json") + " --json");
+    CHECK(outcome.status == 1);
+    const json found = json::parse(outcome.out);
+    CHECK(found["equal"] == false);
+    CHECK(found["changed"].size() == 1);
+    CHECK(found["changed"][0]["from"] == "-1");
+    CHECK(found["changed"][0]["to"] == "-2");
+}
+
+TEST_CASE("ops --backend-caps says what a backend lacks and what to add first") {
+    const Folder folder;
+    const auto caps = [&](const std::string& text) {
+        write_text(folder / "caps.json", text);
+        return "ops --json --backend-caps " + (folder / "caps.json") + " ";
+    };
+    const std::string model = "tests/data/seed/SelfAttention";
+    const std::string all = R"({"ops": ["aten.*"]})";
+    const Outcome complete = run(caps(all) + model);
+    CHECK(complete.status == 0);
+    CHECK(json::parse(complete.out)["models"][0]["partitions"].size() == 1);
+
+    const Outcome lacking = run(caps(R"({"name": "mine", "ops": ["aten.linear.default", "aten.view.default",
+        "aten.transpose.int", "aten.div.Tensor", {"op": "aten.softmax.int", "arguments": {"dim": {"values": [1]}}},
+        "aten.contiguous.default"]})") +
+                                model + " tests/data/seed/CrossAttention tests/data/seed/DeepResNet");
+    CHECK(lacking.status == 1);
+    const json report = json::parse(lacking.out);
+    CHECK(report["backend"] == "mine");
+    const json& first = report["models"][0];
+    CHECK(first["nodes"] == 18);
+    CHECK(first["supported_nodes"] == 15);
+    CHECK(first["missing"][0]["op_type"] == "aten.matmul.default");
+    CHECK(first["missing"][0]["count"] == 2);
+    CHECK(first["missing"][0]["flops"] == 2 * 2 * 16 * 16 * 64);  // two products of [4, 16, 16] with 4 heads of 16
+    CHECK(first["missing"][1]["reason"] == "dim = -1");
+    CHECK(first["flops"] == 589824);
+    CHECK(first["supported_flops"] == 589824 - 65536);
+    // Both attentions need the same two ops, the convolutional network more.
+    CHECK(report["unblock"][0]["ops"] == json{"aten.matmul.default", "aten.softmax.int"});
+    CHECK(report["unblock"][0]["models"] == 2);
+    CHECK(report["unblock"].back()["total"] == 3);
+
+    CHECK(json::parse(
+              run(caps(R"({"dtypes": ["float16"], "ops": ["aten.*"]})") + model).out)["models"][0]["supported_nodes"] ==
+          0);
+    CHECK(run(caps(all)).status == 2);
+    CHECK(run("ops " + model + " " + model).status == 2);
+    check_refused(caps(R"({"ops": [{"op": "aten.add.Tensor", "dtypes": ["flaot32"]}]})") + model,
+                  (folder / "caps.json") + ": ops[0].dtypes: expected the name of a dtype, found \"flaot32\"");
+    CHECK(run("ops --backend-caps examples/backends/caps_example.json " + cnn).status == 1);
+}
