@@ -66,8 +66,8 @@ RoundingVerdict judge_rounding(const Tensor& candidate, const Reference& referen
     const double stored = std::max(unit_roundoff(candidate.dtype()), profile.storage);
     // Results that are stored coarser than they are computed are compared with the interval that rounds to them.
     const bool coarse = stored > profile.accumulator;
-    const Tensor c = candidate.to(DType::Float64).contiguous();
-    const Tensor y = std::get<Tensor>(reference.value).contiguous();
+    const Tensor c = real_view(candidate).to(DType::Float64).contiguous();
+    const Tensor y = real_view(std::get<Tensor>(reference.value)).contiguous();
     const Tensor s = reference.sigma.contiguous();
     const Tensor b = region ? Tensor{} : reference.bound.contiguous();
     Statistics all;

@@ -48,7 +48,10 @@ struct Known {
 
 IValue to_double(IValue value) {
     if (auto* tensor = std::get_if<Tensor>(&value))
-        if (tensor->defined() && is_floating_point(tensor->dtype())) *tensor = tensor->to(wide);
+        if (tensor->defined() && is_floating_point(tensor->dtype()))
+            *tensor = tensor->to(wide);
+        else if (tensor->defined() && is_complex(tensor->dtype()))
+            *tensor = tensor->to(DType::Complex128);
     return value;
 }
 
@@ -200,10 +203,17 @@ class Locator {
     }
 
     OpCall call_of(const Step& step, std::size_t variant) const {
+        IValue narrow;
+        const auto value_of = [&](std::uint32_t slot) -> const IValue& {
+            const IValue& value = known_[slot].variant(variant);
+            const auto* tensor = std::get_if<Tensor>(&value);
+            // The graph inside a higher-order op may name dtypes: it gets what the outer graph has.
+            if (step.op || !tensor || !tensor->defined()) return value;
+            narrow = tensor->to(graph_.values[slot].meta.dtype);
+            return narrow;
+        };
         std::vector<IValue> args;
-        for (std::size_t i = 0; i < step.args.size(); ++i)
-            args.push_back(bind_argument(
-                step, i, [&](std::uint32_t slot) -> const IValue& { return known_[slot].variant(variant); }));
+        for (std::size_t i = 0; i < step.args.size(); ++i) args.push_back(bind_argument(step, i, value_of));
         return {step, std::move(args)};
     }
 
@@ -229,8 +239,8 @@ class Locator {
                     if (std::find(absent.begin(), absent.end(), node) == absent.end()) absent.push_back(node);
             });
         const OpCall call = call_of(step, 0);
-        const bool exact = is_exact(call);
         const std::vector<DType> dtypes = output_dtypes(step);
+        const bool exact = is_exact(call, dtypes);
         std::vector<Reference> references =
             exact && region ? exact_in_double(call) : reference(call, dtypes, options_.profile);
         std::vector<std::vector<IValue>> probes;  // [probe][return]
@@ -261,7 +271,7 @@ class Locator {
             for (std::size_t i = 0; i < std::min(values.size(), references.size()); ++i) {
                 auto* tensor = std::get_if<Tensor>(&values[i]);
                 const Tensor& sigma = references[i].sigma;
-                if (!tensor || !sigma.defined() || tensor->shape() != sigma.shape()) continue;
+                if (!tensor || !sigma.defined() || real_view(*tensor).shape() != sigma.shape()) continue;
                 *tensor = shaken(*tensor, sigma, (index * 64 + static_cast<std::size_t>(p)) * 8 + i + 1).to(dtypes[i]);
             }
             probes.push_back(std::move(values));
@@ -270,12 +280,21 @@ class Locator {
     }
 
     static Tensor shaken(const Tensor& tensor, const Tensor& sigma, std::uint64_t stream) {
+        if (is_complex(tensor.dtype())) {
+            const Tensor copy = tensor.to(DType::Complex128).clone();
+            const Tensor noisy = shaken(real_view(copy), sigma, stream);
+            real_view(copy).copy_from(noisy);
+            return copy;
+        }
         const Tensor noisy = Tensor::empty(tensor.shape(), wide);
         noisy.copy_from(tensor);
         const Tensor s = sigma.contiguous();
         parallel_for(noisy.numel(), parallel_grain, [&](std::int64_t begin, std::int64_t end) {
             Noise noise(stream + (static_cast<std::uint64_t>(begin) << 32));
-            for (std::int64_t i = begin; i < end; ++i) noisy.data<double>()[i] += s.data<double>()[i] * noise.next();
+            for (std::int64_t i = begin; i < end; ++i) {
+                const double value = noisy.data<double>()[i] + s.data<double>()[i] * noise.next();
+                if (std::isfinite(value)) noisy.data<double>()[i] = value;
+            }
         });
         return noisy;
     }
@@ -292,19 +311,20 @@ class Locator {
     void widen(std::vector<Reference>& references, const std::vector<std::vector<IValue>>& probes) const {
         const auto k = static_cast<double>(probes.size());
         for (std::size_t i = 0; i < references.size(); ++i) {
-            const auto* y = std::get_if<Tensor>(&references[i].value);
-            if (!y || y->dtype() != wide) continue;
-            Tensor squares = Tensor::zeros(y->shape(), wide);
+            const auto* base = std::get_if<Tensor>(&references[i].value);
+            if (!base || (base->dtype() != wide && !is_complex(base->dtype()))) continue;
+            const Tensor y = real_view(*base);
+            Tensor squares = Tensor::zeros(y.shape(), wide);
             for (const auto& values : probes) {
                 const auto* other = i < values.size() ? std::get_if<Tensor>(&values[i]) : nullptr;
-                if (!other || other->shape() != y->shape()) continue;
+                if (!other || other->shape() != base->shape()) continue;
                 squares = elementwise<double>(
                     wide,
                     [](double s, double a, double b) {
                         const double d = a - b;
                         return std::isfinite(d) ? s + d * d : s;
                     },
-                    squares, *y, *other);
+                    squares, y, real_view(*other));
             }
             const Tensor dense = squares.contiguous();
             double mean = std::accumulate(dense.data<double>(), dense.data<double>() + dense.numel(), 0.0);

@@ -23,7 +23,7 @@ Tensor to_double(const Tensor& tensor) {
 
 bool is_float_tensor(const IValue& value) {
     const auto* tensor = std::get_if<Tensor>(&value);
-    return tensor && tensor->defined() && is_floating_point(tensor->dtype());
+    return tensor && tensor->defined() && (is_floating_point(tensor->dtype()) || is_complex(tensor->dtype()));
 }
 
 /// Ops that move, select or compare, besides those that return views or no floats.
@@ -138,9 +138,15 @@ bool is_exact_name(const std::string& op) {
                              "_unsafe_view",
                              "_unsafe_index",
                              "flatten",
+                             "histc",
                              "im2col",
                              "convert_element_type"};
     return names.contains(op);
+}
+
+/// Running statistics are written in training although the schemas do not say so.
+bool is_written(const SchemaParameter& parameter) {
+    return parameter.is_write || parameter.name == "running_mean" || parameter.name == "running_var";
 }
 
 /// Sigma `a(x, y)` and bound `b(x, y)` of a pointwise op of one operand `x`.
@@ -168,16 +174,18 @@ detail::Spread perturbed(const OpCall& call, std::size_t index, const Tensor& y,
     Tensor squares = Tensor::zeros(y.shape(), wide);
     for (int probe = 0; probe < probes; ++probe) {
         const OpCall shaken = call.map_tensors([&](const Tensor& tensor) {
-            const Tensor noisy = tensor.contiguous().clone();
-            for (std::int64_t i = 0; i < noisy.numel(); ++i)
-                noisy.data<double>()[i] *= 1 + 2 * u * std::min(3.0, std::max(-3.0, generator.normal()));
-            return noisy;
+            const Tensor noisy = to_double(tensor).contiguous().clone();
+            const Tensor parts = real_view(noisy);
+            for (std::int64_t i = 0; i < parts.numel(); ++i)
+                parts.data<double>()[i] *= 1 + 2 * u * std::min(3.0, std::max(-3.0, generator.normal()));
+            return noisy.to(tensor.dtype());
         });
         const IValue result = shaken.run()[index];
         const auto* tensor = std::get_if<Tensor>(&result);
-        if (!tensor || tensor->shape() != y.shape()) break;
+        if (!tensor || real_view(*tensor).shape() != y.shape()) break;
         squares = elementwise<double>(
-            wide, [](double s, double v, double w) { return s + (v - w) * (v - w); }, squares, to_double(*tensor), y);
+            wide, [](double s, double v, double w) { return s + (v - w) * (v - w); }, squares,
+            to_double(real_view(*tensor)), y);
     }
     double mean = 0;
     const Tensor dense = squares.contiguous();
@@ -216,6 +224,10 @@ bool formula_spread(const OpCall& call, const Tensor& y, double u, detail::Sprea
         spread = pointwise(
             call, y, [=](double x, double v) { return u * std::fabs(v) * (2 + std::fabs(x)); },
             [=](double x, double v) { return u * (std::fabs(v) * (6 + 2 * std::fabs(x)) + 0x1p-100); });
+    } else if (op == "logit") {
+        spread = pointwise(
+            call, y, [=](double, double v) { return u * (2 + std::fabs(v)); },
+            [=](double, double v) { return u * (8 + 4 * std::fabs(v)); });
     } else if (op == "gelu") {
         spread = pointwise(
             call, y, [=](double x, double v) { return u * std::sqrt(4 * v * v + 4 * x * x); },
@@ -292,15 +304,13 @@ OpCall OpCall::map_tensors(const std::function<Tensor(const Tensor&)>& f) const 
             if (!std::get<Tensor>(value).is_wrapped_number()) value = f(std::get<Tensor>(value));
         } else if (auto* list = std::get_if<TensorList>(&value)) {
             for (Tensor& tensor : *list)
-                if (tensor.defined() && is_floating_point(tensor.dtype())) tensor = f(tensor);
+                if (is_float_tensor(tensor)) tensor = f(tensor);
         }
     }
     return copy;
 }
 
-OpCall OpCall::in_double() const {
-    return map_tensors([](const Tensor& tensor) { return tensor.to(wide); });
-}
+OpCall OpCall::in_double() const { return map_tensors(to_double); }
 
 std::vector<IValue> OpCall::run() const {
     std::vector<IValue> copies;
@@ -309,7 +319,7 @@ std::vector<IValue> OpCall::run() const {
     for (std::size_t i = 0; i < args_.size(); ++i) {
         pointers.push_back(&args_[i]);
         const auto* tensor = std::get_if<Tensor>(&args_[i]);
-        if (tensor && step_->op && step_->op->schema.parameters[i].is_write) {
+        if (tensor && tensor->defined() && step_->op && is_written(step_->op->schema.parameters[i])) {
             copies.emplace_back(tensor->clone());
             pointers.back() = &copies.back();
         }
@@ -322,8 +332,23 @@ std::vector<IValue> OpCall::run() const {
     return results;
 }
 
-bool is_exact(const OpCall& call) {
+Tensor real_view(const Tensor& tensor) {
+    if (!tensor.defined() || !is_complex(tensor.dtype())) return tensor;
+    const Tensor whole = tensor.to(DType::Complex128);
+    Ints shape = whole.shape();
+    Ints strides = whole.strides();
+    for (std::int64_t& stride : strides) stride *= 2;
+    shape.push_back(2);
+    strides.push_back(1);
+    return {whole.storage(), wide, std::move(shape), std::move(strides), whole.offset() * 2};
+}
+
+bool is_exact(const OpCall& call, std::span<const DType> output_dtypes) {
     const Step& step = call.step();
+    if (!output_dtypes.empty() && std::none_of(output_dtypes.begin(), output_dtypes.end(), [](DType dtype) {
+            return is_floating_point(dtype) || is_complex(dtype);
+        }))
+        return true;
     if (!step.op) return step.node->op_type.find("higher_order") == std::string::npos;
     if (is_exact_name(call.base_name())) return true;
     const auto& returns = step.op->schema.returns;
@@ -332,42 +357,47 @@ bool is_exact(const OpCall& call) {
     });
     return view || std::none_of(call.args().begin(), call.args().end(), [](const IValue& value) {
                const auto* list = std::get_if<TensorList>(&value);
-               return is_float_tensor(value) || (list && std::any_of(list->begin(), list->end(), [](const Tensor& t) {
-                                                     return t.defined() && is_floating_point(t.dtype());
-                                                 }));
+               return is_float_tensor(value) ||
+                      (list && std::any_of(list->begin(), list->end(), [](const Tensor& t) {
+                           return t.defined() && (is_floating_point(t.dtype()) || is_complex(t.dtype()));
+                       }));
            });
 }
 
 std::vector<Reference> reference(const OpCall& original, std::span<const DType> output_dtypes,
                                  const RoundingProfile& profile) {
     std::vector<Reference> references;
-    if (is_exact(original)) {
+    if (is_exact(original, output_dtypes)) {
         for (IValue& value : original.run()) references.push_back({std::move(value), {}, {}});
         return references;
     }
-    const OpCall call = original.in_double();
+    const OpCall call = original.step().op ? original.in_double() : original;
     const bool in_double = !output_dtypes.empty() && output_dtypes[0] == DType::Float64;
     const double u = in_double ? 0x1p-52 : profile.accumulator;  // float64 is checked against float64
+    // Attention and biases of 16-bit tensors see what was stored in between.
+    RoundingProfile inner = profile;
+    if (!output_dtypes.empty() && unit_roundoff(output_dtypes[0]) > u)
+        inner.storage = std::max(inner.storage, unit_roundoff(output_dtypes[0]));
     detail::Spread spread;
-    const bool modelled = detail::dot_spread(call, profile, u, spread) || detail::sum_spread(call, u, spread) ||
+    const bool modelled = detail::dot_spread(call, inner, u, spread) || detail::sum_spread(call, u, spread) ||
                           detail::softmax_spread(call, u, spread) || detail::norm_spread(call, u, spread) ||
-                          detail::attention_spread(call, profile, u, spread);
+                          detail::attention_spread(call, inner, u, spread);
     std::vector<IValue> values;
     if (!modelled || original.step().outputs.size() > 1) values = call.run();
     if (modelled && values.empty()) values.emplace_back(spread.value);
     for (std::size_t i = 0; i < values.size(); ++i) {
         const auto* tensor = std::get_if<Tensor>(&values[i]);
         const DType dtype = i < output_dtypes.size() ? output_dtypes[i] : DType::Float32;
-        if (!tensor || !is_floating_point(dtype) || !is_floating_point(tensor->dtype())) {
+        if (!tensor || !is_float_tensor(values[i]) || !(is_floating_point(dtype) || is_complex(dtype))) {
             references.push_back({values[i], {}, {}});
             continue;
         }
-        Tensor y = to_double(*tensor);
+        Tensor y = to_double(real_view(*tensor));
         detail::Spread own;
         if (i == 0 && modelled) {
             own = spread;
             y = spread.value;
-        } else if (i > 0 || !formula_spread(call, y, u, own)) {
+        } else if (i > 0 || is_complex(tensor->dtype()) || !formula_spread(call, y, u, own)) {
             own = perturbed(call, i, y, u);
         }
         const double uo = std::max(in_double ? u : unit_roundoff(dtype), profile.storage);
@@ -375,7 +405,7 @@ std::vector<Reference> reference(const OpCall& original, std::span<const DType> 
             wide, [=](double s, double v) { return std::sqrt(s * s + uo * uo / 3 * v * v); }, own.sigma, y);
         const Tensor bound = elementwise<double>(
             wide, [=](double b, double v) { return b + uo * std::fabs(v); }, own.bound, y);
-        references.push_back({y, sigma, bound});
+        references.push_back({is_complex(tensor->dtype()) ? values[i] : IValue(y), sigma, bound});
     }
     return references;
 }

@@ -54,8 +54,8 @@ class OpCall {
     std::vector<IValue> args_;
 };
 
-/// One result of a call. `sigma` and `bound` are float64 tensors of the result's shape, undefined where the op is
-/// exact: there the bits must agree.
+/// One result of a call. `sigma` and `bound` are float64 tensors of the shape of real_view of the result, undefined
+/// where the op is exact: there the bits must agree.
 struct Reference {
     IValue value;  // float64 where the op rounds; as returned where it is exact
     Tensor sigma;
@@ -64,12 +64,15 @@ struct Reference {
     bool is_exact() const { return !sigma.defined(); }
 };
 
-/// True for ops that move, select or compare and never round.
-bool is_exact(const OpCall& call);
+/// True for ops that move, select or compare and never round, and for results that are no floats.
+bool is_exact(const OpCall& call, std::span<const DType> output_dtypes);
 
 /// The results of a call, one per return. `output_dtypes` are those that the graph declares, one per return.
 std::vector<Reference> reference(const OpCall& call, std::span<const DType> output_dtypes,
                                  const RoundingProfile& profile);
+
+/// A complex tensor as a real one with a last dimension of two; any other as it is.
+Tensor real_view(const Tensor& tensor);
 
 /// 2^-24 for float32, 2^-11 for float16, 2^-8 for bfloat16, 2^-53 for float64, 0 for what is no float.
 double unit_roundoff(DType dtype);

@@ -140,13 +140,14 @@ bool dot_spread(const OpCall& call, const RoundingProfile& profile, double u, Sp
     const Tensor y = adds ? each([](double x, double c) { return x + c; }, s, addend) : s;
     const double ui = profile.operand;
     const double factor = convolution ? profile.convolution : 1;
+    const double stored = adds ? profile.storage : 0;  // the sum may be rounded before the addend joins it
     Tensor variance = each(
         [=](double sum, double squares, double value) {
             const double terms_squared = std::fabs(alpha) * std::fabs(squares);
             const double centred = std::max(0.0, terms_squared - sum * sum / n);
             return factor * factor * u * u / 3 *
                        (n * sum * sum / 3 + n * centred / 6 + terms_squared + 2 * value * value) +
-                   2 * ui * ui / 3 * terms_squared;
+                   2 * ui * ui / 3 * terms_squared + stored * stored / 3 * sum * sum;
         },
         s, q, y);
     if (sums.squares.defined())
@@ -158,7 +159,7 @@ bool dot_spread(const OpCall& call, const RoundingProfile& profile, double u, Sp
     result.bound = each(
         [=](double squares, double c) {
             const double total = std::sqrt(n * std::fabs(alpha * squares));
-            return factor * n * u * (total + std::fabs(c)) + 2 * ui * total;
+            return factor * n * u * (total + std::fabs(c)) + 2 * ui * total + stored * total;
         },
         q, addend);
     return true;
