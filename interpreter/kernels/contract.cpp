@@ -298,6 +298,9 @@ Tensor multi_dot(const TensorList& tensors) {
 
 /// The products of x, conjugated, and y along `dim`.
 Tensor vecdot(const Tensor& x, const Tensor& y, std::int64_t dim) {
+    if (x.dim() == 1 && y.dim() == 1 && x.numel() != y.numel())
+        throw ArgumentError("linalg.vecdot: expected 'x' and 'y' of one size, found " + describe(x) + " and " +
+                            describe(y));
     if (is_integral(x.dtype(), true) != is_integral(y.dtype(), true) && x.dtype() != y.dtype())
         throw ArgumentError("linalg.vecdot: expected 'x' and 'y' of one dtype, found " + describe(x) + " and " +
                             describe(y));

@@ -72,8 +72,11 @@ Three normalize_backward(const char* op, const Tensor& grad_out, const Tensor& i
 }
 
 Three layer_norm_backward(const Tensor& grad_out, const Tensor& input, const Ints& normalized_shape, const Tensor& mean,
-                          const Tensor& rstd, const Tensor& weight, const Tensor&, const Bools& output_mask) {
+                          const Tensor& rstd, const Tensor& weight, const Tensor& bias, const Bools& output_mask) {
     const char* op = "native_layer_norm_backward";
+    if (bias.defined() && bias.shape() != normalized_shape)
+        throw ArgumentError(std::string(op) + ": expected 'bias' of shape " + to_string(normalized_shape) + ", found " +
+                            describe(bias));
     const auto count = static_cast<std::ptrdiff_t>(normalized_shape.size());
     if (count == 0 || count > input.dim() ||
         !std::equal(normalized_shape.begin(), normalized_shape.end(), input.shape().end() - count))

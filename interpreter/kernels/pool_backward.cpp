@@ -148,7 +148,11 @@ Tensor unpool(const char* op, const Tensor& self, const Tensor& indices, const I
 Tensor max_unpool2d(const Tensor& self, const Tensor& indices, const Ints& output_size) {
     return unpool("max_unpool2d", self, indices, output_size, 2);
 }
-Tensor max_unpool3d(const Tensor& self, const Tensor& indices, const Ints& output_size, const Ints&, const Ints&) {
+Tensor max_unpool3d(const Tensor& self, const Tensor& indices, const Ints& output_size, const Ints& stride,
+                    const Ints& padding) {
+    if (stride.size() != 3 || padding.size() != 3)
+        throw ArgumentError("max_unpool3d: expected 'stride' and 'padding' of 3 numbers, found " + to_string(stride) +
+                            " and " + to_string(padding));
     return unpool("max_unpool3d", self, indices, output_size, 3);
 }
 

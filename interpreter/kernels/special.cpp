@@ -104,7 +104,10 @@ Tensor polygamma(std::int64_t n, const Tensor& self) {
 
 /// log Γ of p dimensions: Σ log Γ(x - i / 2) + p (p - 1) / 4 log π.
 Tensor multigammaln(const Tensor& self, std::int64_t p) {
-    if (p < 1) throw ArgumentError("mvlgamma: expected p to be at least 1, found " + std::to_string(p));
+    constexpr std::int64_t limit = 1 << 24;  // PyTorch makes p copies of self
+    if (p < 1 || p > limit)
+        throw ArgumentError("mvlgamma: expected p to be at least 1 and at most " + std::to_string(limit) + ", found " +
+                            std::to_string(p));
     if (self.dtype() == DType::Bool) throw ArgumentError("mvlgamma is not defined for bool tensors");
     const auto order = static_cast<double>(p);
     const double constant = order * (order - 1) / 4 * std::log(std::numbers::pi);
