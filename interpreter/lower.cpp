@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "promote.hpp"
+
 namespace torch_ir {
 namespace detail {
 
@@ -165,9 +167,46 @@ Node effect_call(const Node& node, const Registry& registry) {
     call.provenance = node.provenance;
     call.args.assign(node.args.begin() + 2, node.args.end());
     const std::vector<Argument> results = results_of(node);
-    const std::size_t returns = schema_of(call.op_type, registry).returns.size();
+    const std::size_t returns =
+        registry.find_function(call.op_type) ? results.size() : schema_of(call.op_type, registry).returns.size();
     for (std::size_t i = 1; i < results.size() && i <= returns; ++i) call.outputs.push_back(results[i]);
     return call;
+}
+
+/// out_dtype(op, dtype, arguments...): the op on arguments that are cast first, so that int8 products sum in int32.
+void add_out_dtype(Graph& graph, std::vector<Node>& nodes, const Node& node) {
+    const auto* dtype = node.args.size() > 1 ? node.args[1].value.get_if<DType>() : nullptr;
+    if (!dtype || node.outputs.size() != 1 || !node.outputs[0].is<ValueRef>())
+        throw SchemaError("node '" + node.name + "': expected an op, a dtype and one result");
+    Node call;
+    call.name = node.name;
+    call.op_type = operator_of(node, 0).op_type;
+    call.provenance = node.provenance;
+    call.args.assign(node.args.begin() + 2, node.args.end());
+    DType common = *dtype;
+    for (const ValueRef input : node.input_values()) common = promote_types(common, graph.value(input).meta.dtype);
+    const auto add_cast = [&](ValueRef from, DType to, ValueRef result) {
+        Node cast;
+        cast.name = graph.value(result).name;
+        cast.op_type = "aten._to_copy.default";
+        cast.args = {{"self", from}, {"dtype", to}};
+        cast.outputs = {result};
+        nodes.push_back(std::move(cast));
+    };
+    for (NamedArgument& arg : call.args) {
+        const auto* ref = arg.value.get_if<ValueRef>();
+        if (!ref || graph.value(*ref).kind != ValueKind::Tensor) continue;
+        const ValueRef cast = add_value(graph, graph.value(*ref).name + "_cast", graph.value(*ref));
+        graph.value(cast).meta.dtype = common;
+        add_cast(*ref, common, cast);
+        arg.value = cast;
+    }
+    const ValueRef result = node.outputs[0].get<ValueRef>();
+    const ValueRef computed = add_value(graph, graph.value(result).name + "_computed", graph.value(result));
+    graph.value(computed).meta.dtype = common;
+    call.outputs = {computed};
+    nodes.push_back(std::move(call));
+    add_cast(computed, *dtype, result);
 }
 
 }  // namespace
@@ -181,6 +220,8 @@ bool lower_calls(Graph& graph, const Registry& registry) {
             Functionalized(graph, nodes, node, schema_of(operator_of(node, 0).op_type, registry)).add();
         } else if (node.op_type == "higher_order.with_effects") {
             nodes.push_back(effect_call(node, registry));
+        } else if (node.op_type == "higher_order.out_dtype") {
+            add_out_dtype(graph, nodes, node);
         } else {
             nodes.push_back(std::move(node));
             continue;
@@ -195,8 +236,9 @@ namespace {
 
 bool is_lowered(const Node& node) {
     static const std::set<std::string, std::less<>> names{
-        "higher_order.auto_functionalized", "higher_order.auto_functionalized_v2", "higher_order.with_effects",
-        "higher_order.wrap_with_autocast", "torch._functorch.predispatch._vmap_increment_nesting"};
+        "higher_order.auto_functionalized", "higher_order.auto_functionalized_v2",
+        "higher_order.with_effects",        "higher_order.out_dtype",
+        "higher_order.wrap_with_autocast",  "torch._functorch.predispatch._vmap_increment_nesting"};
     return names.contains(node.op_type);
 }
 

@@ -12,7 +12,7 @@
 namespace torch_ir {
 
 /// The graph with
-/// - `auto_functionalized`, `auto_functionalized_v2` and `with_effects` as calls of the op that they name,
+/// - `auto_functionalized`, `auto_functionalized_v2`, `with_effects` and `out_dtype` as calls of the op that they name,
 /// - the casts of enabled autocast regions as nodes,
 /// - what `torch.vmap` left in it as a `torch.vmap` node with the body as a subgraph.
 /// Subgraphs are rewritten when they are planned. Gives back `graph` itself when there is nothing to do; else values

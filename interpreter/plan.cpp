@@ -35,7 +35,8 @@ void collect_missing(const Graph& graph, const Registry& registry, std::map<std:
         for (const NamedArgument& arg : node.args) {
             if (const auto* subgraph = arg.value.get_if<Subgraph>(); subgraph && subgraph->graph)
                 collect_missing(*subgraph->graph, registry, counts);
-            if (const auto* op = arg.value.get_if<OperatorName>(); op && !registry.find(op->op_type))
+            if (const auto* op = arg.value.get_if<OperatorName>();
+                op && !registry.find(op->op_type) && !registry.find_function(op->op_type))
                 ++counts[op->op_type];
         }
     }

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch._higher_order_ops.associative_scan import associative_scan
 from torch._higher_order_ops.hints_wrap import hints_wrapper
+from torch._higher_order_ops.out_dtype import out_dtype
 from torch._higher_order_ops.scan import scan
 from torch._higher_order_ops.while_loop import while_loop
 from torch.compiler import nested_compile_region
@@ -140,7 +141,19 @@ class Vmap(nn.Module):
 class Effects(nn.Module):
     def forward(self, x):
         torch.ops.aten._print("started")
+        torch._higher_order_ops.print("x is {}, n is {n}", x, n=3)
         return x + 1
+
+
+class OutDtype(nn.Module):
+    """Products of 8-bit integers that sum in 32 bits."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weight", torch.arange(-50, 100, 10, dtype=torch.int8).reshape(5, 3))
+
+    def forward(self, x):
+        return out_dtype(torch.ops.aten.mm.default, torch.int32, x, self.weight.t())
 
 
 @torch.library.custom_op("example::clip_norm", mutates_args=())
@@ -294,6 +307,7 @@ def cases():
     yield "hints_wrapper", Hints(), [(X,)], None
     yield "vmap", Vmap(), [(X, X[:3, 0])], None
     yield "with_effects", Effects(), [(X,)], None
+    yield "out_dtype", OutDtype(), [((X * 100).to(torch.int8),)], None
     past = [Pair(X, X + 1), Pair(X + 2, X + 3)]
     yield "inputs", Inputs(), [((X, 2, 0.5, True, "twice", None, past, Batch(X, {"m": X})), {"scale": X + 4, "bias": 3})], None
     yield "aliases", Aliases(), [(X, X + 1)], None

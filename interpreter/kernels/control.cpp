@@ -62,49 +62,10 @@ void cond(Context& context, Args args, Results& results) {
     move_into(results, call("cond", context, branch, operands_of("cond", args, 3)));
 }
 
-void while_loop(Context& context, Args args, Results& results) {
-    const Plan& condition = graph_of("while_loop", args, 0);
-    const Plan& body = graph_of("while_loop", args, 1);
-    std::vector<IValue> carried = operands_of("while_loop", args, 2);
-    const std::vector<IValue> additional = args.size() > 3 ? operands_of("while_loop", args, 3) : std::vector<IValue>{};
-    while (true) {
-        std::vector<IValue> inputs = carried;
-        inputs.insert(inputs.end(), additional.begin(), additional.end());
-        const std::vector<IValue> verdict = call("while_loop", context, condition, inputs);
-        if (verdict.empty()) throw ArgumentError("while_loop: the condition returned nothing");
-        if (!to_scalar(verdict[0]).to<bool>()) break;
-        std::vector<IValue> next = call("while_loop", context, body, std::move(inputs));
-        if (next.size() != carried.size())
-            throw ArgumentError("while_loop: the body returned " + std::to_string(next.size()) + " values, " +
-                                std::to_string(carried.size()) + " are carried");
-        carried = std::move(next);
-    }
-    move_into(results, std::move(carried));
-}
-
 const Tensor& tensor_of(const char* op, const IValue& value) {
     const auto* tensor = std::get_if<Tensor>(&value);
     if (!tensor) throw ArgumentError(std::string(op) + ": expected a tensor, found " + std::string(kind(value)));
     return *tensor;
-}
-
-/// The common size of dimension 0.
-std::int64_t steps_of(const char* op, const std::vector<IValue>& xs) {
-    if (xs.empty()) throw ArgumentError(std::string(op) + ": expected tensors to go over");
-    std::int64_t steps = -1;
-    for (const IValue& x : xs) {
-        const Tensor& t = tensor_of(op, x);
-        if (t.dim() == 0 || (steps >= 0 && t.size(0) != steps))
-            throw ArgumentError(std::string(op) + ": expected tensors with the same size of dimension 0, found " +
-                                describe(t));
-        steps = t.size(0);
-    }
-    if (steps == 0) throw ArgumentError(std::string(op) + ": expected dimension 0 to have elements");
-    return steps;
-}
-
-void append_slices(std::vector<IValue>& inputs, const char* op, const std::vector<IValue>& xs, std::int64_t i) {
-    for (const IValue& x : xs) inputs.emplace_back(tensor_of(op, x).select(0, i));
 }
 
 /// Collects the results of steps and stacks them along a new dimension 0.
@@ -130,6 +91,59 @@ class Stacks {
   private:
     std::vector<TensorList> lists_;
 };
+
+Tensor copied(const Tensor& tensor) { return tensor.defined() ? tensor.clone() : tensor; }
+
+/// The values after the last turn or, stacked, those after each turn; without a turn the carried values themselves.
+void run_while(Context& context, Args args, Results& results, bool stacked) {
+    const Plan& condition = graph_of("while_loop", args, 0);
+    const Plan& body = graph_of("while_loop", args, 1);
+    std::vector<IValue> carried = operands_of("while_loop", args, 2);
+    const std::vector<IValue> additional = args.size() > 3 ? operands_of("while_loop", args, 3) : std::vector<IValue>{};
+    Stacks stacks;
+    for (std::size_t turn = 0;; ++turn) {
+        std::vector<IValue> inputs = carried;
+        inputs.insert(inputs.end(), additional.begin(), additional.end());
+        const std::vector<IValue> verdict = call("while_loop", context, condition, inputs);
+        if (verdict.empty()) throw ArgumentError("while_loop: the condition returned nothing");
+        if (!to_scalar(verdict[0]).to<bool>()) {
+            if (turn == 0)  // results have memory of their own
+                for (IValue& value : carried)
+                    if (auto* tensor = std::get_if<Tensor>(&value)) value = copied(*tensor);
+            if (turn == 0 && stacked) stacks.append("while_loop", carried);
+            break;
+        }
+        std::vector<IValue> next = call("while_loop", context, body, std::move(inputs));
+        if (next.size() != carried.size())
+            throw ArgumentError("while_loop: the body returned " + std::to_string(next.size()) + " values, " +
+                                std::to_string(carried.size()) + " are carried");
+        carried = std::move(next);
+        if (stacked) stacks.append("while_loop", carried);
+    }
+    if (stacked)
+        stacks.finish(results);
+    else
+        move_into(results, std::move(carried));
+}
+
+/// The common size of dimension 0.
+std::int64_t steps_of(const char* op, const std::vector<IValue>& xs) {
+    if (xs.empty()) throw ArgumentError(std::string(op) + ": expected tensors to go over");
+    std::int64_t steps = -1;
+    for (const IValue& x : xs) {
+        const Tensor& t = tensor_of(op, x);
+        if (t.dim() == 0 || (steps >= 0 && t.size(0) != steps))
+            throw ArgumentError(std::string(op) + ": expected tensors with the same size of dimension 0, found " +
+                                describe(t));
+        steps = t.size(0);
+    }
+    if (steps == 0) throw ArgumentError(std::string(op) + ": expected dimension 0 to have elements");
+    return steps;
+}
+
+void append_slices(std::vector<IValue>& inputs, const char* op, const std::vector<IValue>& xs, std::int64_t i) {
+    for (const IValue& x : xs) inputs.emplace_back(tensor_of(op, x).select(0, i));
+}
 
 void scan(Context& context, Args args, Results& results) {
     const Plan& combine = graph_of("scan", args, 0);
@@ -257,7 +271,10 @@ void rewritten(Context&, Args, Results&) { throw ArgumentError("expected a well-
 
 void register_control(Registry& r) {
     r.add_function("higher_order.cond", cond);
-    r.add_function("higher_order.while_loop", while_loop);
+    r.add_function("higher_order.while_loop",
+                   [](Context& context, Args args, Results& results) { run_while(context, args, results, false); });
+    r.add_function("higher_order.while_loop_stack_output",
+                   [](Context& context, Args args, Results& results) { run_while(context, args, results, true); });
     r.add_function("higher_order.scan", scan);
     r.add_function("higher_order.associative_scan", associative_scan);
     r.add_function("higher_order.map_impl", map);
@@ -268,11 +285,12 @@ void register_control(Registry& r) {
         r.add_function(std::string("torch._functorch.predispatch.") + name, rewritten);
     r.add_function("torch._functorch.predispatch.lazy_load_decompositions",
                    [](Context&, Args, Results& results) { results.emplace_back(None{}); });
-    for (const char* name : {"auto_functionalized", "auto_functionalized_v2", "with_effects"})
+    for (const char* name : {"auto_functionalized", "auto_functionalized_v2", "with_effects", "out_dtype"})
         r.add_function(std::string("higher_order.") + name, rewritten);
-    r.add_function("higher_order.print", [](Context&, Args, Results&) {});
+    r.add_function("higher_order.print", [](Context&, Args, Results& results) { results.emplace_back(None{}); });
     for (const char* name : {"invoke_subgraph", "wrap_with_set_grad_enabled", "wrap_with_autocast", "hints_wrapper",
-                             "tag_activation_checkpoint", "wrap_activation_checkpoint", "wrap", "strict_mode"})
+                             "tag_activation_checkpoint", "wrap_activation_checkpoint", "wrap", "strict_mode",
+                             "invoke_quant", "invoke_quant_packed", "run_const_graph"})
         r.add_function(std::string("higher_order.") + name, [name](Context& context, Args args, Results& results) {
             call_graph(name, context, args, results);
         });
