@@ -29,15 +29,24 @@ class Catalogue {
             try_precision();
         }
         try_results();
-        std::stable_sort(found_.begin(), found_.end(), [](const Hypothesis& a, const Hypothesis& b) {
-            if (a.verdict != b.verdict) return a.verdict < b.verdict;
-            // Rounding leaves some 0.7 sigma; much less means that the hypothesis would explain anything.
-            return std::fabs(std::log(a.rms_q / 0.7)) < std::fabs(std::log(b.rms_q / 0.7));
+        // What reproduces the candidate to float32's rounding says more than what merely allows as much.
+        std::stable_sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) {
+            if (a.hypothesis.verdict != b.hypothesis.verdict) return a.hypothesis.verdict < b.hypothesis.verdict;
+            if (a.coarse != b.coarse) return !a.coarse;
+            const auto distance = [](double rms) { return std::fabs(std::log((rms + 1e-9) / 0.7)); };
+            return distance(a.hypothesis.rms_q) < distance(b.hypothesis.rms_q);
         });
-        return std::move(found_);
+        std::vector<Hypothesis> hypotheses;
+        for (const Found& found : found_) hypotheses.push_back(found.hypothesis);
+        return hypotheses;
     }
 
   private:
+    struct Found {
+        Hypothesis hypothesis;
+        bool coarse;  // by a coarser arithmetic than float32
+    };
+
     /// Keeps a hypothesis that explains the candidate, or comes fifty times nearer. A coarser arithmetic has a profile
     /// without a name.
     void keep(const std::string& name, const Reference& reference, const RoundingProfile& profile) {
@@ -47,7 +56,7 @@ class Catalogue {
         const bool nearer = verdict.rms_q * 50 < verdict_.rms_q;
         if (profile.name.empty() && verdict.rms_q < 0.05) return;  // so coarse that it would explain anything
         if (verdict.verdict == Verdict::Explained || (verdict.verdict == Verdict::Suspicious && nearer))
-            found_.push_back({name, verdict.verdict, verdict.rms_q});
+            found_.push_back({{name, verdict.verdict, verdict.rms_q}, profile.name.empty()});
     }
 
     void try_call(const std::string& name, const OpCall& call, const RoundingProfile& profile = {}) {
@@ -177,7 +186,7 @@ class Catalogue {
     std::size_t index_;
     const Tensor& candidate_;
     const RoundingVerdict& verdict_;
-    std::vector<Hypothesis> found_;
+    std::vector<Found> found_;
 };
 
 }  // namespace

@@ -47,11 +47,10 @@ struct Known {
 };
 
 IValue to_double(IValue value) {
-    if (auto* tensor = std::get_if<Tensor>(&value))
-        if (tensor->defined() && is_floating_point(tensor->dtype()))
-            *tensor = tensor->to(wide);
-        else if (tensor->defined() && is_complex(tensor->dtype()))
-            *tensor = tensor->to(DType::Complex128);
+    auto* tensor = std::get_if<Tensor>(&value);
+    if (!tensor || !tensor->defined()) return value;
+    if (is_floating_point(tensor->dtype())) *tensor = tensor->to(wide);
+    if (is_complex(tensor->dtype())) *tensor = tensor->to(DType::Complex128);
     return value;
 }
 

@@ -40,7 +40,7 @@ struct Hypothesis {
     double rms_q = 0;
 };
 
-/// The verdict on one value of the candidate.
+/// The verdict on one value of the candidate. Nodes are those of the model, which must outlive it.
 struct Finding {
     std::string value;                // its name in the graph
     const Node* node = nullptr;       // that makes it; nullptr: an input of the graph

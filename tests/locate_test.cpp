@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+#include "verification/locate.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "support/graphs.hpp"
+#include "verification/derived.hpp"
+#include "verification/profile.hpp"
+#include "verification/recorder.hpp"
+
+using namespace torch_ir;
+using test::floats;
+using test::noise;
+
+namespace {
+
+/// What may be wrong with a candidate's network.
+struct Fault {
+    double eps = 1e-5;
+    std::string gelu = "none";
+    bool bias = true;
+};
+
+using Inputs = std::map<std::string, Tensor, std::less<>>;
+
+/// linear, gelu, layer_norm, linear, softmax.
+GraphBuilder network(const Fault& fault = {}) {
+    GraphBuilder b("Net");
+    const auto x = b.input("x", {{16, 64}});
+    const auto w1 = b.input("w1", {{48, 64}});
+    const auto b1 = b.input("b1", {{48}});
+    const auto w2 = b.input("w2", {{10, 48}});
+    const auto b2 = b.input("b2", {{10}});
+    auto y = b.call("aten.linear.default", {x, w1, b1}, {{16, 48}});
+    y = b.call("aten.gelu.default", {y}, {{16, 48}}, {{"approximate", fault.gelu}});
+    y = b.call("aten.layer_norm.default", {y, ArgumentList{48}, None{}, None{}, fault.eps}, {{16, 48}});
+    y = b.call("aten.linear.default", {y, w2, fault.bias ? Argument(b2) : Argument(None{})}, {{16, 10}});
+    b.output(b.call("aten.softmax.int", {y, -1}, {{16, 10}}));
+    return b;
+}
+
+Inputs inputs() {
+    return {{"x", noise({16, 64}, 1)},
+            {"w1", noise({48, 64}, 2)},
+            {"b1", noise({48}, 3)},
+            {"w2", noise({10, 48}, 4)},
+            {"b2", noise({10}, 5)}};
+}
+
+/// Every value that a network computes in float32.
+NamedTensors dump(const GraphBuilder& builder, const Inputs& tensors) {
+    const auto model = test::model_of(builder);
+    const Interpreter interpreter(model);
+    Recorder recorder(model->graph, std::vector<bool>(model->graph.values.size(), true));
+    RunOptions options;
+    options.observer = &recorder;
+    interpreter.run(interpreter.bind_inputs(tensors), options);
+    NamedTensors values;
+    for (const auto& [id, tensor] : recorder.values()) values.emplace(model->graph.values[id].name, tensor);
+    return values;
+}
+
+LocateResult locate_in(const GraphBuilder& builder, const Inputs& tensors, const NamedTensors& candidate,
+                       const LocateOptions& options = {}) {
+    static std::vector<std::shared_ptr<const Interpreter>> kept;  // findings point into their models
+    kept.push_back(std::make_shared<const Interpreter>(test::model_of(builder)));
+    return locate(*kept.back(), kept.back()->bind_inputs(tensors), candidate, options);
+}
+
+/// The only origin.
+const Finding& only_origin(const LocateResult& result) {
+    REQUIRE(result.origins().size() == 1);
+    return *result.origins()[0];
+}
+
+}  // namespace
+
+TEST_CASE("rounding is explained, in whatever order sums are taken") {
+    NamedTensors candidate = dump(network(), inputs());
+    const Tensor x = inputs().at("x");
+    const Tensor w = inputs().at("w1");
+    const Tensor b = inputs().at("b1");
+    // The first linear from the last term to the first, in float.
+    for (std::int64_t i = 0; i < 16; ++i)
+        for (std::int64_t j = 0; j < 48; ++j) {
+            float sum = b.data<float>()[j];
+            for (std::int64_t k = 64; k-- > 0;) sum += x.data<float>()[i * 64 + k] * w.data<float>()[j * 64 + k];
+            candidate.at("linear").data<float>()[i * 48 + j] = sum;
+        }
+    candidate.erase("gelu");
+    candidate.erase("layer_norm");
+    candidate.erase("linear_1");
+    candidate.erase("softmax");
+    const LocateResult result = locate_in(network(), inputs(), candidate);
+    CHECK(result.verdict() == Verdict::Explained);
+    CHECK(result.findings.size() == 1);
+    CHECK(result.absent == 4);
+    CHECK(result.findings[0].rounding.max_abs > 0);
+}
+
+TEST_CASE("a run of one's own is explained in every value") {
+    const LocateResult result = locate_in(network(), inputs(), dump(network(), inputs()));
+    CHECK(result.verdict() == Verdict::Explained);
+    CHECK(result.findings.size() == 5);
+    CHECK(result.absent == 0);
+}
+
+TEST_CASE("the node that introduces an error is told from those that inherit it, with what explains it") {
+    const LocateResult eps = locate_in(network(), inputs(), dump(network({.eps = 1e-3}), inputs()));
+    CHECK(eps.findings.size() == 5);
+    CHECK(only_origin(eps).node->name == "layer_norm");
+    REQUIRE(!only_origin(eps).hypotheses.empty());
+    CHECK(only_origin(eps).hypotheses[0].name == "eps=0.001");
+    CHECK(only_origin(eps).hypotheses[0].verdict == Verdict::Explained);
+
+    const LocateResult gelu = locate_in(network(), inputs(), dump(network({.gelu = "tanh"}), inputs()));
+    CHECK(only_origin(gelu).node->name == "gelu");
+    CHECK(only_origin(gelu).rounding.verdict == Verdict::Wrong);
+    CHECK(only_origin(gelu).hypotheses.at(0).name == "tanh gelu");
+
+    const LocateResult bias = locate_in(network(), inputs(), dump(network({.bias = false}), inputs()));
+    CHECK(only_origin(bias).node->name == "linear_1");
+    CHECK(only_origin(bias).hypotheses.at(0).name == "bias missing");
+}
+
+TEST_CASE("two faults are two origins") {
+    const LocateResult result = locate_in(network(), inputs(), dump(network({.eps = 1e-3, .bias = false}), inputs()));
+    REQUIRE(result.origins().size() == 2);
+    CHECK(result.origins()[0]->node->name == "layer_norm");
+    CHECK(result.origins()[1]->node->name == "linear_1");
+}
+
+TEST_CASE("where the candidate shows nothing, the error is somewhere in the region") {
+    NamedTensors candidate = dump(network({.bias = false}), inputs());
+    for (const char* name : {"gelu", "layer_norm", "linear_1"}) candidate.erase(name);
+    const LocateResult result = locate_in(network(), inputs(), candidate);
+    CHECK(result.absent == 3);
+    const Finding& origin = only_origin(result);
+    CHECK(origin.node->name == "softmax");
+    REQUIRE(origin.absent.size() == 3);
+    CHECK(origin.absent[0]->name == "gelu");
+    CHECK(origin.absent[2]->name == "linear_1");
+}
+
+TEST_CASE("one element that is off is found, with its index") {
+    NamedTensors candidate = dump(network(), inputs());
+    candidate.at("linear").data<float>()[100] += 1e-3F;
+    const LocateResult result = locate_in(network(), inputs(), candidate);
+    // What comes behind was computed from the right value: it is off by the same amount.
+    REQUIRE(!result.origins().empty());
+    CHECK(result.origins()[0]->node->name == "linear");
+    CHECK(result.origins()[0]->rounding.worst_index == 100);
+    CHECK(result.origins()[0]->rounding.max_abs == doctest::Approx(1e-3).epsilon(0.01));
+}
+
+TEST_CASE("permuted, padded and renamed tensors are recognised") {
+    GraphBuilder b("Conv");
+    const auto x = b.input("x", {{1, 2, 5, 6}});
+    const auto w = b.input("w", {{3, 2, 3, 3}});
+    b.output(b.call("aten.conv2d.default", {x, w}, {{1, 3, 3, 4}}));
+    const Inputs tensors{{"x", noise({1, 2, 5, 6}, 1)}, {"w", noise({3, 2, 3, 3}, 2)}};
+    const Tensor conv = dump(b, tensors).at("conv2d");
+    const Ints to_nhwc{0, 2, 3, 1};
+    LocateResult result = locate_in(b, tensors, {{"output_0", conv.permute(to_nhwc).contiguous()}});
+    CHECK(result.verdict() == Verdict::Explained);
+    CHECK(result.findings[0].layout == "permuted [0, 3, 1, 2]");
+
+    const Tensor padded = Tensor::zeros({1, 8, 3, 4}, DType::Float32);
+    padded.narrow(1, 0, 3).copy_from(conv);
+    result = locate_in(b, tensors, {{"conv2d", padded}});
+    CHECK(result.verdict() == Verdict::Explained);
+    CHECK(result.findings[0].layout == "padded to [1, 8, 3, 4]");
+
+    CHECK_THROWS_WITH_AS(locate_in(b, tensors, {{"conv", conv}}),
+                         "none of the candidate's tensors has the name of a value of the graph (the first is 'conv')",
+                         ArgumentError);
+}
+
+TEST_CASE("a sum of products may lose what its second moments say") {
+    // p = 3 * 1, 4 * 1: S = 7, Q = 25, n = 2, and no partial sums for so few terms.
+    GraphBuilder b("Dot");
+    const auto x = b.input("x", {{1, 2}});
+    const auto w = b.input("w", {{1, 2}});
+    b.output(b.call("aten.linear.default", {x, w}, {{1, 1}}));
+    const auto model = test::model_of(b);
+    const Interpreter interpreter(model);
+    const Step& step = interpreter.unfused_plan().steps()[0];
+    const OpCall call(step, {floats({1, 2}, {3, 4}), floats({1, 2}, {1, 1}), None{}});
+    const DType dtypes[] = {DType::Float32};
+    const Reference result = reference(call, dtypes, {})[0];
+    const double u = std::ldexp(1.0, -24);
+    const double variance = u * u / 3 * (2 * 49.0 / 3 + 2 * (25 - 49.0 / 2) / 6 + 25 + 2 * 49) + u * u / 3 * 49;
+    CHECK(test::values(std::get<Tensor>(result.value))[0] == 7);
+    CHECK(test::values(result.sigma)[0] == doctest::Approx(std::sqrt(variance)).epsilon(1e-6));
+    CHECK(test::values(result.bound)[0] == doctest::Approx(2 * u * std::sqrt(2 * 25.0) + u * 7).epsilon(1e-6));
+
+    CHECK(judge_rounding(floats({1, 1}, {7}), result, false, {}).verdict == Verdict::Explained);
+    CHECK(judge_rounding(floats({1, 1}, {7.00001F}), result, false, {}).verdict == Verdict::Wrong);
+    CHECK(judge_rounding(floats({1, 1}, {NAN}), result, false, {}).verdict == Verdict::Wrong);
+}
+
+TEST_CASE("coarser arithmetic is explained by its profile only") {
+    GraphBuilder b("Linear");
+    const auto x = b.input("x", {{8, 64}});
+    const auto w = b.input("w", {{16, 64}});
+    b.output(b.call("aten.linear.default", {x, w}, {{8, 16}}));
+    const Inputs tensors{{"x", noise({8, 64}, 1)}, {"w", noise({16, 64}, 2)}};
+    const auto through = [](const Tensor& tensor, DType dtype) { return tensor.to(dtype).to(DType::Float32); };
+    const Inputs rounded{{"x", through(tensors.at("x"), DType::BFloat16)},
+                         {"w", through(tensors.at("w"), DType::BFloat16)}};
+    const NamedTensors operands = dump(b, rounded);
+    const NamedTensors stored{{"linear", dump(b, tensors).at("linear").to(DType::BFloat16)}};
+
+    LocateResult result = locate_in(b, tensors, operands);
+    CHECK(only_origin(result).rounding.verdict == Verdict::Wrong);
+    CHECK(only_origin(result).hypotheses.at(0).name == "bf16 inputs");
+    LocateOptions options;
+    options.profile.operand = std::ldexp(1.0, -8);
+    CHECK(locate_in(b, tensors, operands, options).verdict() == Verdict::Explained);
+    // A dump in bfloat16 says itself how it was stored.
+    CHECK(locate_in(b, tensors, stored).verdict() == Verdict::Explained);
+}
+
+TEST_CASE("results that do not round must agree in every bit; ties of an argmax are ties") {
+    GraphBuilder b("Max");
+    const auto x = b.input("x", {{2, 4}});
+    const auto y = b.call("aten.relu.default", {x}, {{2, 4}});
+    b.output(b.call("aten.argmax.default", {y, 1}, {{2}, DType::Int64}));
+    const Inputs tensors{{"x", floats({2, 4}, {-1, 3, 3, 0, 2, 1, 0, 1})}};
+    const auto indices = [](std::int64_t a, std::int64_t c) {
+        const Tensor tensor = Tensor::empty({2}, DType::Int64);
+        tensor.data<std::int64_t>()[0] = a;
+        tensor.data<std::int64_t>()[1] = c;
+        return tensor;
+    };
+    CHECK(locate_in(b, tensors, {{"argmax", indices(1, 0)}}).verdict() == Verdict::Explained);
+    CHECK(locate_in(b, tensors, {{"argmax", indices(2, 0)}}).verdict() == Verdict::Explained);
+    CHECK(locate_in(b, tensors, {{"argmax", indices(1, 1)}}).verdict() == Verdict::Wrong);
+    CHECK(locate_in(b, tensors, {{"relu", floats({2, 4}, {0, 3, 3, 0, 2, 1, 0, 1})}}).verdict() == Verdict::Explained);
+    CHECK(locate_in(b, tensors, {{"relu", floats({2, 4}, {0, 3, 3, 0, 2, 1, 0, 1.0000001F})}}).verdict() ==
+          Verdict::Wrong);
+}
+
+TEST_CASE("a graph whose in-place op changes what is read later by another name is refused") {
+    GraphBuilder b("InPlace");
+    const auto x = b.input("x", {{2, 3}});
+    const auto y = b.call("aten.mul.Tensor", {x, 2.0}, {{2, 3}});
+    const auto view = b.call("aten.view.default", {y, ArgumentList{6}}, {{6}});
+    b.call("aten.add_.Tensor", {view, 1.0}, {{6}});
+    b.output(b.call("aten.neg.default", {y}, {{2, 3}}));
+    CHECK_THROWS_WITH_AS(locate_in(b, {{"x", noise({2, 3}, 1)}}, {{"neg", noise({2, 3}, 2)}}),
+                         "node 'neg' reads 'mul', which node 'add_' (aten.add_.Tensor) changed in place: export the "
+                         "model with run_decompositions(), which gives a functional graph",
+                         UnsupportedError);
+}
+
+TEST_CASE("a whole model's outputs are judged without a tolerance") {
+    const auto model = test::model_of(network());
+    const Interpreter interpreter(model);
+    const auto bound = interpreter.bind_inputs(inputs());
+    const Tensor right = dump(network(), inputs()).at("softmax");
+    auto verdicts = judge_derived(interpreter, bound, {{"output_0", right}}, {});
+    REQUIRE(verdicts.size() == 1);
+    CHECK(verdicts[0].expected.verdict == Verdict::Explained);
+    CHECK(verdicts[0].ours.verdict == Verdict::Explained);
+    const Tensor wrong = dump(network({.gelu = "tanh"}), inputs()).at("softmax");
+    verdicts = judge_derived(interpreter, bound, {{"output_0", wrong}}, {});
+    CHECK(verdicts[0].expected.verdict == Verdict::Wrong);
+    CHECK(verdicts[0].ours.verdict == Verdict::Explained);
+    CHECK(verdicts[0].nearer == "ours");
+    CHECK(judge_derived(interpreter, bound, {}, {})[0].expected.reason == "nothing is expected for this output");
+}
+
+TEST_CASE("profiles are data") {
+    CHECK(load_profile("tf32").operand == std::ldexp(1.0, -11));
+    CHECK(load_profile("bf16").storage == std::ldexp(1.0, -8));
+    for (const std::string& name : profile_names()) CHECK(load_profile(name).name == name);
+    CHECK_THROWS_WITH_AS(load_profile("f31"),
+                         "there is no profile 'f31'; expected one of f32, tf32, bf16, f16, bf16_accumulate, "
+                         "f16_accumulate, winograd, fast_math, or a JSON file",
+                         ArgumentError);
+}
