@@ -321,3 +321,52 @@ TEST_CASE("ops --backend-caps says what a backend lacks and what to add first") 
                   (folder / "caps.json") + ": ops[0].dtypes: expected the name of a dtype, found \"flaot32\"");
     CHECK(run("ops --backend-caps examples/backends/caps_example.json " + cnn).status == 1);
 }
+
+TEST_CASE("locate and derived tolerances from outside") {
+    const Folder folder;
+    const std::string dump = folder / "dump.safetensors";
+    const std::string model = "examples/digits_transformer";
+    REQUIRE(run("run " + model + " --intermediates " + dump + " -o " + (folder / "o.safetensors")).status == 0);
+    Outcome outcome = run("locate " + model + " --candidate " + dump + " --json");
+    CHECK(outcome.status == 0);
+    json report = json::parse(outcome.out);
+    CHECK(report["verdict"] == "explained");
+    CHECK(report["origins"].empty());
+    CHECK(report["compared"] > 20);
+    CHECK(report["absent"] == 0);
+
+    // PyTorch's outputs, judged without a tolerance, and the outputs of another model.
+    outcome = run("verify " + model + " --tolerance derived --json");
+    CHECK(outcome.status == 0);
+    report = json::parse(outcome.out);
+    CHECK(report["passed"] == true);
+    CHECK(report["outputs"][0]["verdict"] == "explained");
+    CHECK(report["outputs"][0]["ours"] == "explained");
+    const std::size_t elements = report["outputs"][0]["elements"];
+    write_floats(folder / "zeros.safetensors",
+                 {{"output_0", {static_cast<int>(elements / 10), 10}, std::vector<float>(elements)}});
+    outcome = run("verify " + model + " --tolerance derived --json --expected " + (folder / "zeros.safetensors"));
+    CHECK(outcome.status == 1);
+    report = json::parse(outcome.out);
+    CHECK(report["passed"] == false);
+    CHECK(report["outputs"][0]["verdict"] == "wrong");
+    CHECK(report["outputs"][0]["nearer"] == "ours");
+
+    outcome = run("locate " + model + " --json --candidate " + (folder / "zeros.safetensors"));
+    CHECK(outcome.status == 1);
+    report = json::parse(outcome.out);
+    CHECK(report["verdict"] == "wrong");
+    REQUIRE(report["origins"].size() == 1);
+    CHECK(report["origins"][0]["value"] == "log_softmax");
+    CHECK(report["compared"] == 1);
+
+    // Another name, by a map.
+    write_floats(folder / "mine.safetensors",
+                 {{"mine", {static_cast<int>(elements / 10), 10}, std::vector<float>(elements)}});
+    write_text(folder / "map.json", "{\"mine\": \"output_0\"}");
+    CHECK(run("locate " + model + " --candidate " + (folder / "mine.safetensors")).status == 3);
+    CHECK(run("locate " + model + " --map " + (folder / "map.json") + " --candidate " + (folder / "mine.safetensors"))
+              .status == 1);
+    CHECK(run("verify " + model + " --tolerance tight").status == 2);
+    CHECK(run("locate " + model + " --candidate " + dump + " --profile f31").status == 3);
+}
