@@ -141,9 +141,11 @@ void print_caps(const Options& options, const std::vector<Coverage>& models,
                   << " FLOPs\n";
     std::cout << '\n';
     for (const Unblock& step : steps) {
-        std::cout << (step.ops.size() == 1 ? "this op unblocks "
-                                           : "these " + std::to_string(step.ops.size()) + " ops unblock ")
-                  << step.models << " more (" << step.total << " of " << models.size() << "):";
+        if (step.ops.size() == 1)
+            std::cout << "this op unblocks ";
+        else
+            std::cout << "these " << step.ops.size() << " ops unblock ";
+        std::cout << step.models << " more (" << step.total << " of " << models.size() << "):";
         for (const std::string& op : step.ops) std::cout << ' ' << op;
         std::cout << '\n';
     }

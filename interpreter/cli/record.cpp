@@ -61,9 +61,19 @@ int record(const Options& options, const Globals& globals) {
     RandomOptions random;
     random.seed = static_cast<std::uint64_t>(options.seed);
     random.sizes = parse_sizes(options.sizes);
-    const NamedTensors inputs =
-        options.random ? random_inputs(*loaded.model, random) : load_inputs(loaded, options.inputs);
-    const RunResult result = interpreter.run(interpreter.bind_inputs(inputs));
+    NamedTensors inputs = options.random ? random_inputs(*loaded.model, random) : load_inputs(loaded, options.inputs);
+    RunResult result;
+    try {
+        result = interpreter.run(interpreter.bind_inputs(inputs));
+    } catch (const ArgumentError& error) {
+        if (!options.random) throw;
+        // Differences and the like of integers may index something, which no rule sees.
+        if (!globals.quiet)
+            std::cerr << "torch-ir: these inputs do not run (" << error.what() << "); integers become 0\n";
+        random.zero_integers = true;
+        inputs = random_inputs(*loaded.model, random);
+        result = interpreter.run(interpreter.bind_inputs(inputs));
+    }
 
     OutputDirectory directory(options.output);
     link_file(loaded.path, directory.path() / (loaded.is_pt2 ? "model.pt2" : "ir.json"));

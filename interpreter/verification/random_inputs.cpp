@@ -231,7 +231,8 @@ Tensor draw(const Ints& shape, DType dtype, DType compute, F&& next) {
     return tensor.to(dtype);
 }
 
-Tensor draw_tensor(const Value& value, ValueRef ref, const Graph& graph, const SymbolValues& sizes, Numbers& numbers) {
+Tensor draw_tensor(const Value& value, ValueRef ref, const Graph& graph, const SymbolValues& sizes, bool zero_integers,
+                   Numbers& numbers) {
     Ints shape;
     for (const Dim& dim : value.meta.shape) shape.push_back(evaluate(dim, sizes));
     const DType dtype = value.meta.dtype;
@@ -242,6 +243,7 @@ Tensor draw_tensor(const Value& value, ValueRef ref, const Graph& graph, const S
         std::int64_t limit = dtype == DType::UInt8 ? 256 : 10;
         if (use.is_mask || value.name.find("mask") != std::string::npos) limit = 2;
         if (use.limit) limit = *use.limit;
+        if (zero_integers && limit != 2) limit = 1;
         if (dtype == DType::UInt8) limit = std::min<std::int64_t>(limit, 256);
         if (dtype == DType::Int8) limit = std::min<std::int64_t>(limit, 128);
         return draw<std::int64_t>(shape, dtype, DType::Int64, [&] { return numbers.below(limit); });
@@ -264,27 +266,28 @@ NamedTensors random_inputs(const Model& model, const RandomOptions& options) {
         const auto* ref = model.graph.inputs[i].get_if<ValueRef>();
         if (!ref || model.inputs[i].kind != InputKind::UserInput) continue;
         const Value& value = model.graph.value(*ref);
-        with_context([&] { return "input '" + value.name + "'"; },
-                     [&] {
-                         switch (value.kind) {
-                             case ValueKind::Tensor:
-                                 inputs.emplace(value.name, draw_tensor(value, *ref, model.graph, sizes, numbers));
-                                 break;
-                             case ValueKind::SymInt:
-                                 inputs.emplace(
-                                     value.name,
-                                     Tensor::scalar(value.expr ? evaluate(*value.expr, sizes) : 2, DType::Int64));
-                                 break;
-                             case ValueKind::SymFloat:
-                                 inputs.emplace(value.name, Tensor::scalar(numbers.normal(), DType::Float64));
-                                 break;
-                             case ValueKind::SymBool:
-                                 inputs.emplace(value.name, Tensor::scalar(true, DType::Bool));
-                                 break;
-                             case ValueKind::CustomObject:
-                                 throw UnsupportedError("a custom object cannot be drawn");
-                         }
-                     });
+        with_context(
+            [&] { return "input '" + value.name + "'"; },
+            [&] {
+                switch (value.kind) {
+                    case ValueKind::Tensor:
+                        inputs.emplace(value.name,
+                                       draw_tensor(value, *ref, model.graph, sizes, options.zero_integers, numbers));
+                        break;
+                    case ValueKind::SymInt:
+                        inputs.emplace(value.name,
+                                       Tensor::scalar(value.expr ? evaluate(*value.expr, sizes) : 2, DType::Int64));
+                        break;
+                    case ValueKind::SymFloat:
+                        inputs.emplace(value.name, Tensor::scalar(numbers.normal(), DType::Float64));
+                        break;
+                    case ValueKind::SymBool:
+                        inputs.emplace(value.name, Tensor::scalar(true, DType::Bool));
+                        break;
+                    case ValueKind::CustomObject:
+                        throw UnsupportedError("a custom object cannot be drawn");
+                }
+            });
     }
     return inputs;
 }

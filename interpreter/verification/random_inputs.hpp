@@ -11,6 +11,7 @@ namespace torch_ir {
 
 struct RandomOptions {
     std::uint64_t seed = 0;
+    bool zero_integers = false;  // 0 for every integer that is no mask
     SymbolValues sizes;  // of symbols; the others have their size at export time, else their least of at least 2
 };
 

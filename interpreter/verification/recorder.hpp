@@ -36,25 +36,37 @@ inline std::string origin_of(const Node& node) {
     return node.op_type + (node.provenance.module_path.empty() ? "" : " in " + node.provenance.module_path);
 }
 
-/// Keeps copies of chosen values.
+/// Keeps copies of chosen values. A value that nodes change in place has several states, each with the node after which
+/// it holds.
 class Recorder : public Observer {
   public:
     /// `wanted` is indexed by ValueRef::id.
-    Recorder(const Graph& graph, std::vector<bool> wanted) : graph_(graph), wanted_(std::move(wanted)) {}
+    Recorder(const Graph& graph, std::vector<bool> wanted);
 
-    void node_ran(const Node& node, std::span<const IValue* const>, std::span<const IValue> results) override {
-        for_each_result(graph_, node, results, [&](ValueRef ref, const Tensor& tensor) {
-            if (wanted_[ref.id]) values_[ref.id] = tensor.clone();
-        });
-    }
+    void node_ran(const Node& node, std::span<const IValue* const> args, std::span<const IValue> results) override;
 
-    /// By ValueRef::id.
-    const std::map<std::uint32_t, Tensor>& values() const { return values_; }
+    /// The value before the given node runs (an index into the graph's nodes); nullptr when it was not kept. An input
+    /// of the graph is there only when some node before changed it.
+    const Tensor* before(ValueRef ref, std::size_t node) const;
+
+    /// The last state of every value that was kept, by ValueRef::id.
+    std::map<std::uint32_t, Tensor> latest() const;
 
   private:
+    struct State {
+        std::size_t after;  // holds once this node has run
+        Tensor tensor;
+    };
+    void see_arguments(const Node& node, std::span<const IValue* const> args);
+    void see_writes(const Node& node, std::span<const IValue* const> args);
+
     const Graph& graph_;
     std::vector<bool> wanted_;
-    std::map<std::uint32_t, Tensor> values_;
+    std::map<std::string, std::size_t, std::less<>> index_;  // of nodes by name
+    std::size_t current_ = 0;
+    std::map<std::uint32_t, std::vector<State>> states_;
+    bool writes_ = false;                   // some node changes what it is given
+    std::map<std::uint32_t, Tensor> live_;  // the tensors themselves, to see which of them a write changes
 };
 
 }  // namespace torch_ir

@@ -109,7 +109,7 @@ std::optional<CaseFiles> run_again(CaseFiles files) {
         options.observer = &recorder;
         const NamedTensors inputs(files.inputs.begin(), files.inputs.end());
         const RunResult result = interpreter.run(interpreter.bind_inputs(inputs), options);
-        for (const auto& [id, tensor] : recorder.values()) take_meta(files.model.graph.value({id}), tensor);
+        for (const auto& [id, tensor] : recorder.latest()) take_meta(files.model.graph.value({id}), tensor);
         files.expected = output_tensors(result);
     } catch (const std::exception&) {
         return std::nullopt;
@@ -136,13 +136,18 @@ std::vector<std::pair<std::string, CaseFiles>> smaller_sizes(const CaseFiles& fi
                                    files);
             SymbolValues values(symbols.begin(), symbols.end());
             values[symbol] = to;
-            crop(proposals.back().second, [&](const Dim& dim, std::int64_t old) {
-                if (dim.is_static()) return old;
+            const auto under = [&](const Expr& expr, std::int64_t old) {
                 try {
-                    return evaluate(dim, values);
+                    return evaluate(expr, values);
                 } catch (const Error&) {
                     return old;
                 }
+            };
+            crop(proposals.back().second,
+                 [&](const Dim& dim, std::int64_t old) { return dim.is_static() ? old : under(*dim.expr(), old); });
+            for_each_tensor(proposals.back().second, [&](Value& value, Tensor& tensor) {
+                if (value.kind == ValueKind::SymInt && value.expr)
+                    tensor = Tensor::scalar(under(*value.expr, tensor.item().to<std::int64_t>()), DType::Int64);
             });
         }
     for (const std::int64_t size : sizes)

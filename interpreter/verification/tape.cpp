@@ -1,14 +1,27 @@
 // SPDX-License-Identifier: MIT
 #include "verification/tape.hpp"
 
+#include <algorithm>
+
 #include "torch_ir/error.hpp"
 #include "torch_ir/traverse.hpp"
 #include "verification/suite.hpp"
 
 namespace torch_ir {
+namespace {
+
+/// All values when none are named.
+std::vector<bool> resized(std::vector<bool> wanted, std::size_t count) {
+    wanted.resize(count, wanted.empty());
+    return wanted;
+}
+
+}  // namespace
 
 Tape::Tape(std::shared_ptr<const Model> model, Weights weights, const NamedTensors& inputs, std::vector<bool> wanted)
-    : model_(std::move(model)), weights_(std::move(weights)) {
+    : model_(std::move(model)),
+      weights_(std::move(weights)),
+      recorder_(model_->graph, resized(std::move(wanted), model_->graph.values.size())) {
     const Graph& graph = model_->graph;
     Interpreter interpreter(model_);
     interpreter.load_weights(weights_);
@@ -17,19 +30,17 @@ Tape::Tape(std::shared_ptr<const Model> model, Weights weights, const NamedTenso
     for (std::size_t i = 0; i < model_->inputs.size(); ++i) {
         if (model_->inputs[i].kind != InputKind::UserInput) continue;
         if (const auto* ref = graph.inputs[i].get_if<ValueRef>())
-            if (const Tensor tensor = value_tensor(bound.at(next)); tensor.defined()) values_[ref->id] = tensor;
+            if (const Tensor tensor = value_tensor(bound.at(next)); tensor.defined()) inputs_[ref->id] = tensor;
         ++next;
     }
-    wanted.resize(graph.values.size(), wanted.empty());
-    Recorder recorder(graph, std::move(wanted));
     RunOptions options;
-    options.observer = &recorder;
+    options.observer = &recorder_;
     interpreter.run(bound, options);
-    values_.insert(recorder.values().begin(), recorder.values().end());
 }
 
-Tensor Tape::value(ValueRef ref) const {
-    if (const auto found = values_.find(ref.id); found != values_.end()) return found->second;
+Tensor Tape::value(ValueRef ref, std::size_t before) const {
+    if (const Tensor* tensor = recorder_.before(ref, before)) return *tensor;
+    if (const auto found = inputs_.find(ref.id); found != inputs_.end()) return found->second;
     const Graph& graph = model_->graph;
     for (std::size_t i = 0; i < model_->inputs.size(); ++i) {
         if (!is_weight(model_->inputs[i].kind) || graph.inputs[i] != Argument(ref)) continue;
@@ -52,6 +63,14 @@ CaseFiles Tape::cut(const std::vector<std::uint32_t>& nodes, const std::vector<V
                     const SliceOptions& options) const {
     CaseFiles files;
     files.model = slice(*model_, nodes, outputs, options);
+    if (nodes.empty()) throw ArgumentError("a case needs at least one node");
+    const std::uint32_t last = *std::ranges::max_element(nodes);
+    std::map<std::uint32_t, std::uint32_t> first_reader;  // of each value that the nodes read
+    for (const std::uint32_t node : nodes)
+        for (const ValueRef ref : model_->graph.nodes[node].input_values()) {
+            const auto reader = first_reader.emplace(ref.id, node).first;
+            reader->second = std::min(reader->second, node);
+        }
     const ValueNames names = value_names(model_->graph);
     const Graph& graph = files.model.graph;
     for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
@@ -59,7 +78,8 @@ CaseFiles Tape::cut(const std::vector<std::uint32_t>& nodes, const std::vector<V
         const auto* ref = graph.inputs[i].get_if<ValueRef>();
         if (!ref || files.model.constants.contains(spec.target)) continue;
         const std::string& name = graph.value(*ref).name;
-        const Tensor tensor = value(names.at(name));
+        const ValueRef source = names.at(name);
+        const Tensor tensor = value(source, first_reader.at(source.id));
         if (is_weight(spec.kind))
             files.weights.emplace_back(spec.target, tensor);
         else
@@ -67,7 +87,7 @@ CaseFiles Tape::cut(const std::vector<std::uint32_t>& nodes, const std::vector<V
     }
     for (std::size_t i = 0; i < graph.outputs.size(); ++i)
         files.expected.emplace_back("output_" + std::to_string(i),
-                                    value(names.at(graph.value(graph.outputs[i].get<ValueRef>()).name)));
+                                    value(names.at(graph.value(graph.outputs[i].get<ValueRef>()).name), last + 1));
     files.name = files.model.name;
     return files;
 }

@@ -21,9 +21,9 @@ class Tape {
 
     const Model& model() const { return *model_; }
 
-    /// A value of the graph: an input, a weight, or what a node computed. Throws ArgumentError when it was not kept or
-    /// its node did not compute it.
-    Tensor value(ValueRef ref) const;
+    /// A value of the graph as it is before a node (by index) runs: an input, a weight, or what a node computed. Throws
+    /// ArgumentError when it was not kept or its node did not compute it.
+    Tensor value(ValueRef ref, std::size_t before) const;
 
     /// The nodes as a case of their own (see slice), with the values of this run at its edges.
     CaseFiles cut(const std::vector<std::uint32_t>& nodes, const std::vector<ValueRef>& outputs = {},
@@ -32,7 +32,8 @@ class Tape {
   private:
     std::shared_ptr<const Model> model_;
     Weights weights_;
-    std::map<std::uint32_t, Tensor> values_;
+    std::map<std::uint32_t, Tensor> inputs_;
+    Recorder recorder_;
 };
 
 /// Every value that is at the edge of one of the node sets: for Tape.
