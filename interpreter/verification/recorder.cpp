@@ -59,7 +59,7 @@ const Tensor* Recorder::before(ValueRef ref, std::size_t node) const {
     return tensor;
 }
 
-std::map<std::uint32_t, Tensor> Recorder::latest() const {
+std::map<std::uint32_t, Tensor> Recorder::values() const {
     std::map<std::uint32_t, Tensor> values;
     for (const auto& [id, states] : states_) values.emplace(id, states.back().tensor);
     return values;

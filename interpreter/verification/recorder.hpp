@@ -50,7 +50,7 @@ class Recorder : public Observer {
     const Tensor* before(ValueRef ref, std::size_t node) const;
 
     /// The last state of every value that was kept, by ValueRef::id.
-    std::map<std::uint32_t, Tensor> latest() const;
+    std::map<std::uint32_t, Tensor> values() const;
 
   private:
     struct State {

@@ -109,7 +109,7 @@ std::optional<CaseFiles> run_again(CaseFiles files) {
         options.observer = &recorder;
         const NamedTensors inputs(files.inputs.begin(), files.inputs.end());
         const RunResult result = interpreter.run(interpreter.bind_inputs(inputs), options);
-        for (const auto& [id, tensor] : recorder.latest()) take_meta(files.model.graph.value({id}), tensor);
+        for (const auto& [id, tensor] : recorder.values()) take_meta(files.model.graph.value({id}), tensor);
         files.expected = output_tensors(result);
     } catch (const std::exception&) {
         return std::nullopt;
