@@ -140,6 +140,31 @@ TEST_CASE("the bits do not depend on the number of threads") {
     }
 }
 
+TEST_CASE("with --deterministic, convolutions of few channels have the same bits for any number of threads") {
+    const Folder folder;
+    // 8 channels, dilation 3, padding 3: a convolution for which oneDNN chooses blocks by threads.
+    write_text(folder / "ir.json", R"({"model_name": "dilated", "pytorch_version": "2.13.0", "weights": [],
+      "weight_name_mapping": {}, "constants": {},
+      "graph_inputs": [{"name": "x", "shape": [1, 8, 24], "dtype": "float32"},
+                       {"name": "w", "shape": [8, 8, 3], "dtype": "float32"}],
+      "graph_outputs": [{"name": "conv1d", "shape": [1, 8, 24], "dtype": "float32", "producer_node": "conv1d",
+                         "producer_output_idx": 0}],
+      "nodes": [{"name": "conv1d", "op_type": "aten.conv1d.default",
+        "inputs": [{"name": "x", "shape": [1, 8, 24], "dtype": "float32"},
+                   {"name": "w", "shape": [8, 8, 3], "dtype": "float32"}],
+        "outputs": [{"name": "conv1d", "shape": [1, 8, 24], "dtype": "float32"}],
+        "attrs": {"stride": [1], "padding": [3], "dilation": [3]}}]})");
+    REQUIRE(run("record " + folder.path.string() + " --random -o " + (folder / "case")).status == 0);
+    std::vector<std::string> outputs;
+    for (const char* threads : {"1", "2", "3", "4"}) {
+        REQUIRE(
+            run("run " + (folder / "case") + " --deterministic --quiet --threads " + threads + " -o " + (folder / "y"))
+                .status == 0);
+        outputs.push_back(read_text(folder / "y"));
+        CHECK(outputs.back() == outputs.front());
+    }
+}
+
 TEST_CASE("split makes a suite of the distinct nodes and of groups") {
     const Folder folder;
     const std::string suite = folder / "suite";

@@ -2,6 +2,7 @@
 #include <dnnl.hpp>
 
 #include "backend/conv.hpp"
+#include "backend/deterministic.hpp"
 #include "backend/gemm.hpp"
 #include "memory.hpp"
 #include "parallel.hpp"
@@ -110,6 +111,12 @@ std::shared_ptr<Prepared> prepare(const Key& key, const float* scale) {
     return prepared;
 }
 
+/// Only the direct kernels add up in an order that the number of threads has no part in. Those by matrix products
+/// (`gemm…`, `brgconv…`) choose their blocks by it.
+bool depends_on_threads(const Prepared& prepared) {
+    return !std::string_view(prepared.description.impl_info_str()).starts_with("jit");
+}
+
 /// One packed copy of weights at a time, in memory that is used again.
 memory scratch_weights(const memory::desc& desc) {
     thread_local std::vector<float> scratch;
@@ -135,7 +142,14 @@ void conv(const ConvGeometry& g, const float* src, const float* weight, const Co
     try {
         auto prepared = cache ? std::static_pointer_cast<Prepared>(cache->value) : nullptr;
         const bool first_call = !prepared;
+        bool first = false;  // with this key
         if (!prepared || !(prepared->key == key) || (epilogue.scale && !cache->keep_weights)) {
+            first = true;
+            prepared = prepare(key, epilogue.scale);
+            if (cache) cache->value = prepared;
+        }
+        const OneThread alone(deterministic && depends_on_threads(*prepared));
+        if (deterministic && depends_on_threads(*prepared) && first) {
             prepared = prepare(key, epilogue.scale);
             if (cache) cache->value = prepared;
         }

@@ -3,6 +3,7 @@
 #include <map>
 #include <tuple>
 
+#include "backend/deterministic.hpp"
 #include "backend/gemm.hpp"
 #include "backend/gemm_loop.hpp"
 #include "torch_ir/error.hpp"
@@ -96,6 +97,11 @@ void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64
     if (m == 0 || n == 0) return;
     if (k == 0) return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     const bool large = m * n * k >= large_product && m >= 16 && !omp_in_parallel();
+    if (deterministic && !omp_in_parallel()) {
+        if (large) return sgemm_in_strips(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+        const OneThread alone;
+        return sgemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    }
     if (large && !trans_a && trans_b) return multiply_transposed(m, n, k, a, lda, b, ldb, beta, c, ldc);
     if (large && get_threads() > 1) return sgemm_in_strips(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     sgemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);

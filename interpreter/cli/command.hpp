@@ -17,7 +17,7 @@ struct Globals {
     int threads = 0;  // 0: as many as the machine has
     bool quiet = false;
     bool no_color = false;
-    bool deterministic = false;  // the same bits for any number of threads, as every run gives anyway
+    bool deterministic = false;  // the same bits for any number of threads
 };
 
 /// One option or positional argument; where its value goes decides its type.

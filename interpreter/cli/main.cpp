@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "backend/conv.hpp"
+#include "backend/deterministic.hpp"
 #include "backend/gemm.hpp"
 #include "cli/command.hpp"
 #include "parallel.hpp"
@@ -41,7 +42,7 @@ void add_globals(CLI::App& app, Globals& globals) {
         ->check(CLI::Range(1, 1024));
     app.add_flag("--quiet", globals.quiet, "no progress and no remarks on stderr");
     app.add_flag("--deterministic", globals.deterministic,
-                 "the same bits for any number of threads (every run is so; for scripts that ask for it)");
+                 "the same bits for any number of threads, at some cost of time");
     app.add_flag("--no-color", globals.no_color, "no colour in the output");
 }
 
@@ -77,6 +78,7 @@ int run(int argc, char** argv) {
         add_globals(*sub, globals);
         sub->callback([&] {
             if (globals.threads > 0) set_threads(globals.threads);
+            backend::deterministic = globals.deterministic;
             status = command.run(globals);
         });
     }
