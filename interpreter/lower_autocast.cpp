@@ -142,7 +142,7 @@ bool is_castable(const Value& value) {
 
 class Region {
   public:
-    Region(const Graph& graph, DType reduced) : graph_(graph), reduced_(reduced) {}
+    Region(Graph graph, DType reduced) : graph_(std::move(graph)), reduced_(reduced) {}
 
     Graph with_casts() {
         std::vector<Node> nodes;

@@ -354,7 +354,7 @@ class Locator {
                 }
                 if (candidates_.contains(slots[k])) {
                     Reference one{known.values[0], references[i].sigma, references[i].bound};
-                    settle(slots[k], &step, region ? nullptr : &call, i, std::move(one));
+                    settle(slots[k], &step, region ? nullptr : &call, i, one);
                 } else if (std::holds_alternative<Tensor>(known.values[0])) {
                     ++result_.absent;
                 }
@@ -363,7 +363,8 @@ class Locator {
     }
 
     /// Judges the candidate's tensor and goes on with it.
-    void settle(std::uint32_t slot, const Step* step, const OpCall* call, std::size_t index, Reference reference) {
+    void settle(std::uint32_t slot, const Step* step, const OpCall* call, std::size_t index,
+                const Reference& reference) {
         const Tensor expected = value_tensor(reference.value);
         if (!expected.defined()) return;
         const bool region = step && !call;

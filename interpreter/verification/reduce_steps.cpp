@@ -216,10 +216,10 @@ std::vector<std::pair<std::string, CaseFiles>> plainer_values(const CaseFiles& f
     for_each_tensor(copy, [&](Value& value, Tensor& tensor) {
         const std::size_t target = index++;
         if (value.kind != ValueKind::Tensor || is_complex(tensor.dtype()) || tensor.dtype() == DType::Bool) return;
-        for (std::size_t w = 0; w < std::size(ways); ++w) {
-            const Tensor changed = mapped(tensor, ways[w].f);
+        for (const auto& way : ways) {
+            const Tensor changed = mapped(tensor, way.f);
             if (same_bits(changed, tensor)) break;  // it is that plain already
-            proposals.emplace_back("'" + value.name + "' became " + ways[w].what, files);
+            proposals.emplace_back("'" + value.name + "' became " + way.what, files);
             std::size_t position = 0;
             for_each_tensor(proposals.back().second, [&](Value&, Tensor& other) {
                 if (position++ == target) other = changed;

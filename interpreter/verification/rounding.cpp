@@ -199,6 +199,17 @@ detail::Spread perturbed(const OpCall& call, std::size_t index, const Tensor& y,
                 wide, [](double s) { return 100 * s; }, sigma)};
 }
 
+/// The operand `other` when it is a number that float32 does not hold exactly, else 0.
+double inexact_number(const OpCall& call) {
+    const IValue* other = call.find("other");
+    if (!other) return 0;
+    const auto* tensor = std::get_if<Tensor>(other);
+    if (tensor && (!tensor->defined() || !tensor->is_wrapped_number() || is_complex(tensor->dtype()))) return 0;
+    if (!tensor && !std::holds_alternative<double>(*other)) return 0;
+    const double number = to_scalar(*other).to<double>();
+    return static_cast<double>(static_cast<float>(number)) == number ? 0 : number;
+}
+
 /// The classes whose error is a formula of operand and result.
 bool formula_spread(const OpCall& call, const Tensor& y, double u, detail::Spread& spread) {
     const std::string op = call.base_name();
@@ -214,6 +225,14 @@ bool formula_spread(const OpCall& call, const Tensor& y, double u, detail::Sprea
         if (alpha != 1 && other.defined())
             spread.sigma = spread.bound = elementwise<double>(
                 wide, [=](double, double v) { return u * std::fabs(alpha * v); }, y, other.expand(y.shape()));
+        // A number may be rounded to the tensor's dtype first.
+        const double number = inexact_number(call);
+        if (number != 0) {
+            const bool product = op == "mul";
+            spread.sigma = spread.bound = elementwise<double>(
+                wide, [=](double s, double v) { return s + u * std::fabs(product ? v : alpha * number); }, spread.sigma,
+                y);
+        }
         return true;
     }
     if (quotients.contains(op)) {
