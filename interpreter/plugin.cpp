@@ -3,6 +3,8 @@
 
 #include <dlfcn.h>
 
+#include <list>
+
 #include "kernels/kernels.hpp"
 
 namespace torch_ir {
@@ -24,11 +26,12 @@ void load(const std::string& path, Registry& registry) {
 
 const Registry& registry_with(const std::vector<std::string>& plugins) {
     if (plugins.empty()) return builtin_registry();
-    // Lives as long as the process: the functions in it are in the libraries.
-    auto* registry = new Registry;
-    register_kernels(*registry);
-    for (const std::string& plugin : plugins) load(plugin, *registry);
-    return *registry;
+    // They live as long as the process: the functions in them are in the libraries.
+    static auto& registries = *new std::list<Registry>;
+    Registry& registry = registries.emplace_back();
+    register_kernels(registry);
+    for (const std::string& plugin : plugins) load(plugin, registry);
+    return registry;
 }
 
 }  // namespace torch_ir
