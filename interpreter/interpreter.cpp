@@ -361,20 +361,12 @@ RunResult Interpreter::run(std::vector<IValue> user_inputs, State& state, const 
     for (std::size_t i = 0; i < values.size(); ++i) {
         const OutputSpec& spec = model_->outputs[i];
         const auto* ref = model_->graph.outputs[i].get_if<ValueRef>();
-        switch (spec.kind) {
-            case OutputKind::BufferMutation:
-            case OutputKind::ParameterMutation:
-            case OutputKind::UserInputMutation:
-                if (auto* tensor = std::get_if<Tensor>(&values[i]))
-                    result.mutations.insert_or_assign(spec.target, *tensor);
-                break;
-            case OutputKind::Token:
-                break;
-            default:
-                result.outputs.push_back(
-                    {ref ? model_->graph.value(*ref).name : "output_" + std::to_string(result.outputs.size()),
-                     std::move(values[i])});
-        }
+        if (is_user_output(spec.kind))
+            result.outputs.push_back(
+                {ref ? model_->graph.value(*ref).name : "output_" + std::to_string(result.outputs.size()),
+                 std::move(values[i])});
+        else if (auto* tensor = std::get_if<Tensor>(&values[i]); tensor && spec.kind != OutputKind::Token)
+            result.mutations.insert_or_assign(spec.target, *tensor);
     }
     for (const auto& [key, tensor] : result.mutations) state.insert_or_assign(key, tensor);
     return result;

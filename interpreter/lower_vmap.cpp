@@ -58,9 +58,10 @@ class Loop {
         return std::any_of(inputs.begin(), inputs.end(), [&](ValueRef ref) { return inner_.contains(ref.id); });
     }
 
+    ValueRef add_to_values(ValueRef outer) { return add_value(*body_, graph_.value(outer).name, graph_.value(outer)); }
+
     ValueRef inner_value(ValueRef outer) {
-        body_->values.push_back(graph_.value(outer));
-        const ValueRef inner{static_cast<std::uint32_t>(body_->values.size() - 1)};
+        const ValueRef inner = add_to_values(outer);
         inner_.emplace(outer.id, inner);
         return inner;
     }
@@ -86,8 +87,7 @@ class Loop {
         if (const auto found = inner_.find(outer.id); found != inner_.end()) return found->second;
         if (const auto found = captured_inner_.find(outer.id); found != captured_inner_.end()) return found->second;
         captured_.emplace_back(outer);
-        body_->values.push_back(graph_.value(outer));
-        const ValueRef inner{static_cast<std::uint32_t>(body_->values.size() - 1)};
+        const ValueRef inner = add_to_values(outer);
         captured_inner_.emplace(outer.id, inner);
         captured_inputs_.emplace_back(inner);
         return inner;

@@ -90,21 +90,22 @@ IValue make_list(const std::vector<IValue>& elements, const SchemaType* type) {
     return list;
 }
 
+/// A list argument with the values of its slots from `value_of(slot)`.
+template <class F>
+IValue bind_list(const BoundArgument& bound, F&& value_of) {
+    std::vector<IValue> elements;
+    for (const BoundArgument& element : bound.elements)
+        elements.push_back(element.slot == BoundArgument::no_slot ? element.constant : value_of(element.slot));
+    return make_list(elements, bound.type);
+}
+
 }  // namespace
 
 IValue bind_argument(const Step& step, std::size_t position,
                      const std::function<const IValue&(std::uint32_t)>& value_of) {
     const BoundArgument& bound = step.args[position];
     if (bound.slot == BoundArgument::no_slot && !bound.is_list) return bound.constant;
-    IValue value;
-    if (bound.is_list) {
-        std::vector<IValue> elements;
-        for (const BoundArgument& element : bound.elements)
-            elements.push_back(element.slot == BoundArgument::no_slot ? element.constant : value_of(element.slot));
-        value = make_list(elements, bound.type);
-    } else {
-        value = value_of(bound.slot);
-    }
+    IValue value = bound.is_list ? bind_list(bound, value_of) : value_of(bound.slot);
     return bound.type && !has_form(value, *bound.type) ? coerce(value, *bound.type) : value;
 }
 
@@ -333,10 +334,7 @@ class Frame {
         if (bound.slot == BoundArgument::no_slot && !bound.is_list) return &bound.constant;
         const IValue* value = nullptr;
         if (bound.is_list) {
-            std::vector<IValue> elements;
-            for (const BoundArgument& element : bound.elements)
-                elements.push_back(element.slot == BoundArgument::no_slot ? element.constant : slots_[element.slot]);
-            temporaries_[i] = make_list(elements, bound.type);
+            temporaries_[i] = bind_list(bound, [&](std::uint32_t slot) -> const IValue& { return slots_[slot]; });
             value = &temporaries_[i];
         } else {
             value = &slots_[bound.slot];

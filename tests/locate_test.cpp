@@ -260,17 +260,18 @@ TEST_CASE("a whole model's outputs are judged without a tolerance") {
     const auto model = test::model_of(network());
     const Interpreter interpreter(model);
     const auto bound = interpreter.bind_inputs(inputs());
+    const RunResult run = interpreter.run(bound);
     const Tensor right = dump(network(), inputs()).at("softmax");
-    auto verdicts = judge_derived(interpreter, bound, {{"output_0", right}}, {});
+    auto verdicts = judge_derived(interpreter, bound, run, {{"output_0", right}}, {});
     REQUIRE(verdicts.size() == 1);
     CHECK(verdicts[0].expected.verdict == Verdict::Explained);
     CHECK(verdicts[0].ours.verdict == Verdict::Explained);
     const Tensor wrong = dump(network({.gelu = "tanh"}), inputs()).at("softmax");
-    verdicts = judge_derived(interpreter, bound, {{"output_0", wrong}}, {});
+    verdicts = judge_derived(interpreter, bound, run, {{"output_0", wrong}}, {});
     CHECK(verdicts[0].expected.verdict == Verdict::Wrong);
     CHECK(verdicts[0].ours.verdict == Verdict::Explained);
     CHECK(verdicts[0].nearer == "ours");
-    CHECK(judge_derived(interpreter, bound, {}, {})[0].expected.reason == "nothing is expected for this output");
+    CHECK(judge_derived(interpreter, bound, run, {}, {})[0].expected.reason == "nothing is expected for this output");
 }
 
 TEST_CASE("profiles are data") {

@@ -126,6 +126,12 @@ enum class OutputKind : std::uint8_t {
     Token,
 };
 
+/// What the caller of the model gets; the other outputs are new values of its state, and tokens.
+inline bool is_user_output(OutputKind kind) {
+    return kind != OutputKind::BufferMutation && kind != OutputKind::ParameterMutation &&
+           kind != OutputKind::UserInputMutation && kind != OutputKind::Token;
+}
+
 /// Says what Graph::outputs[i] is.
 struct OutputSpec {
     OutputKind kind = OutputKind::UserOutput;

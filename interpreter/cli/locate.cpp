@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "verification/locate.hpp"
 
-#include <cmath>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,6 +10,7 @@
 #include "plugin.hpp"
 #include "torch_ir/file.hpp"
 #include "verification/profile.hpp"
+#include "verification/report.hpp"
 
 namespace torch_ir::cli {
 namespace {
@@ -49,8 +49,6 @@ NamedTensors renamed(NamedTensors tensors, const std::string& file) {
     return tensors;
 }
 
-ordered_json json_number(double value) { return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr); }
-
 ordered_json to_json(const Finding& finding) {
     ordered_json json{{"node", finding.node ? finding.node->name : finding.value},
                       {"op_type", finding.node ? finding.node->op_type : "placeholder"},
@@ -59,19 +57,18 @@ ordered_json to_json(const Finding& finding) {
                       {"reason", finding.rounding.reason},
                       {"module_path", finding.node ? finding.node->provenance.module_path : ""},
                       {"source", finding.node ? finding.node->provenance.source : ""},
-                      {"max_q", json_number(finding.rounding.max_q)},
-                      {"rms_q", json_number(finding.rounding.rms_q)},
-                      {"bias", json_number(finding.rounding.bias)},
-                      {"max_abs", json_number(finding.rounding.max_abs)},
+                      {"max_q", finding.rounding.max_q},
+                      {"rms_q", finding.rounding.rms_q},
+                      {"bias", finding.rounding.bias},
+                      {"max_abs", finding.rounding.max_abs},
                       {"worst_index", finding.rounding.worst_index},
                       {"layout", finding.layout},
                       {"absent", ordered_json::array()},
                       {"hypotheses", ordered_json::array()}};
     for (const Node* node : finding.absent) json["absent"].push_back(node->name);
     for (const Hypothesis& hypothesis : finding.hypotheses)
-        json["hypotheses"].push_back({{"name", hypothesis.name},
-                                      {"verdict", name(hypothesis.verdict)},
-                                      {"rms_q", json_number(hypothesis.rms_q)}});
+        json["hypotheses"].push_back(
+            {{"name", hypothesis.name}, {"verdict", name(hypothesis.verdict)}, {"rms_q", hypothesis.rms_q}});
     return json;
 }
 
@@ -123,7 +120,7 @@ int run(const Options& options, const Globals& globals) {
         json["absent"] = result.absent;
         json["unknown"] = result.unknown;
         json["profile"] = locate_options.profile.name;
-        std::cout << json.dump(2, ' ', false, ordered_json::error_handler_t::replace) << '\n';
+        std::cout << dump(json) << '\n';
         return verdict == Verdict::Explained ? ok : check_failed;
     }
     for (const Finding* origin : origins) print(*origin, globals);

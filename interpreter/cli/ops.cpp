@@ -11,6 +11,7 @@
 #include "plugin.hpp"
 #include "torch_ir/schema.hpp"
 #include "verification/caps.hpp"
+#include "verification/report.hpp"
 
 namespace torch_ir::cli {
 namespace {
@@ -182,7 +183,7 @@ int list_caps(const Options& options) {
     for (const Unblock& step : steps)
         json["unblock"].push_back({{"ops", step.ops}, {"models", step.models}, {"total", step.total}});
     if (options.json)
-        std::cout << json.dump(2, ' ', false, ordered_json::error_handler_t::replace) << '\n';
+        std::cout << dump(json) << '\n';
     else
         print_caps(options, models, lacking, steps);
     return lacking.empty() ? ok : check_failed;

@@ -11,6 +11,7 @@
 #include "torch_ir/file.hpp"
 #include "verification/case_files.hpp"
 #include "verification/random_inputs.hpp"
+#include "verification/report.hpp"
 
 namespace torch_ir::cli {
 namespace {
@@ -89,8 +90,7 @@ int record(const Options& options, const Globals& globals) {
     save_tensors(directory.path() / "expected.safetensors", output_tensors(result));
     nlohmann::ordered_json meta{{"name", loaded.model->name}, {"categories", nlohmann::ordered_json::array()}};
     if (options.random) meta["description"] = "random inputs, seed " + std::to_string(options.seed);
-    write_file(directory.path() / "meta.json",
-               meta.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    write_file(directory.path() / "meta.json", dump(meta) + "\n");
     directory.commit();
     if (!globals.quiet)
         std::cerr << options.output << ": " << inputs.size() << " inputs, " << output_tensors(result).size()

@@ -9,6 +9,7 @@
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "torch_ir/error.hpp"
+#include "verification/report.hpp"
 
 namespace torch_ir::cli {
 namespace {
@@ -66,8 +67,8 @@ int reduce_model(const Options& options, const Globals& globals) {
     for (const std::string& file : options.inputs) input_sets.push_back(load_inputs(loaded, file));
     if (input_sets.empty()) {
         input_sets.push_back(load_inputs(loaded, ""));
-        for (int i = 2; fs::exists(loaded.directory / ("inputs" + std::to_string(i) + ".safetensors")); ++i)
-            input_sets.push_back(load_tensors(loaded.directory / ("inputs" + std::to_string(i) + ".safetensors")));
+        for (int i = 2; fs::exists(pair_file(loaded.directory, "inputs", i)); ++i)
+            input_sets.push_back(load_tensors(pair_file(loaded.directory, "inputs", i)));
     }
     prepare(options.output);
     Progress progress(globals);
@@ -88,7 +89,7 @@ int reduce_model(const Options& options, const Globals& globals) {
                                 {"tests", result.tests},
                                 {"complete", result.complete},
                                 {"steps", result.steps}};
-        std::cout << json.dump(2, ' ', false, ordered_json::error_handler_t::replace) << '\n';
+        std::cout << dump(json) << '\n';
     } else if (failed) {
         for (const std::string& step : result.steps) std::cout << "  " << step << '\n';
         for (const Node& node : result.smallest.model.graph.nodes)

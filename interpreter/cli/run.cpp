@@ -8,7 +8,7 @@
 #include "load.hpp"
 #include "plugin.hpp"
 #include "torch_ir/text.hpp"
-#include "verification/compare.hpp"
+#include "verification/recorder.hpp"
 
 namespace torch_ir::cli {
 namespace {
@@ -25,26 +25,16 @@ struct Options {
     int steps = 0;
 };
 
-/// Keeps a copy of every value a node produces.
-class Recorder : public Observer {
+/// Keeps a copy of every value a node produces, in the order of the run.
+class Dump : public Observer {
   public:
-    explicit Recorder(const Graph& graph, Progress& progress) : graph_(graph), progress_(progress) {}
+    explicit Dump(const Graph& graph, Progress& progress) : graph_(graph), progress_(progress) {}
 
     void node_ran(const Node& node, std::span<const IValue* const>, std::span<const IValue> results) override {
         progress_.show(++done_, graph_.nodes.size(), node.name);
-        const std::vector<ValueRef> refs = node.output_values();
-        std::size_t next = 0;
-        const auto keep = [&](const Tensor& tensor) {
-            if (next >= refs.size()) return;
-            if (tensor.defined()) values_.emplace_back(graph_.value(refs[next]).name, tensor.clone());
-            ++next;
-        };
-        for (const IValue& result : results) {
-            if (const auto* list = std::get_if<TensorList>(&result))
-                for (const Tensor& tensor : *list) keep(tensor);
-            else if (!std::holds_alternative<None>(result))
-                keep(value_tensor(result));
-        }
+        for_each_result(graph_, node, results, [&](ValueRef ref, const Tensor& tensor) {
+            values_.emplace_back(graph_.value(ref).name, tensor.clone());
+        });
     }
 
     const std::vector<std::pair<std::string, Tensor>>& values() const { return values_; }
@@ -98,7 +88,7 @@ int run(const Options& options, const Globals& globals) {
     interpreter.load_weights(load_weights(loaded, options.weights));
     State state = load_state(*loaded.model, options.state);
     Progress progress(globals);
-    Recorder recorder(loaded.model->graph, progress);
+    Dump recorder(loaded.model->graph, progress);
     const std::size_t steps = step_count(options);
     std::vector<std::pair<std::string, Tensor>> outputs;
     NamedTensors given = load_inputs(loaded, options.inputs.empty() ? "" : options.inputs[0]);

@@ -108,12 +108,12 @@ ordered_json to_json(const DerivedVerdict& derived) {
 
 /// With --tolerance derived: the verdicts by what rounding may do, which take the place of those by tolerance.
 std::vector<DerivedVerdict> derive(const Options& options, const Interpreter& interpreter,
-                                   const std::vector<IValue>& inputs, const NamedTensors& expected,
-                                   std::vector<OutputVerdict>& verdicts) {
+                                   const std::vector<IValue>& inputs, const RunResult& run,
+                                   const NamedTensors& expected, std::vector<OutputVerdict>& verdicts) {
     if (options.tolerance != "derived") return {};
     LocateOptions locate_options;
     locate_options.profile = load_profile(options.profile);
-    std::vector<DerivedVerdict> derived = judge_derived(interpreter, inputs, expected, locate_options);
+    std::vector<DerivedVerdict> derived = judge_derived(interpreter, inputs, run, expected, locate_options);
     for (OutputVerdict& verdict : verdicts)
         for (const DerivedVerdict& d : derived)
             if (d.name == verdict.name) {
@@ -137,9 +137,9 @@ int verify_model(const Options& options, const Globals& globals) {
         judge_values.emplace(loaded.model->graph, load_tensors(options.intermediates), options);
         run_options.observer = &*judge_values;
     }
-    std::vector<OutputVerdict> verdicts =
-        judge(interpreter.run(inputs, run_options), expected, given(options.rtol), given(options.atol));
-    const std::vector<DerivedVerdict> derived = derive(options, interpreter, inputs, expected, verdicts);
+    const RunResult run = interpreter.run(inputs, run_options);
+    std::vector<OutputVerdict> verdicts = judge(run, expected, given(options.rtol), given(options.atol));
+    const std::vector<DerivedVerdict> derived = derive(options, interpreter, inputs, run, expected, verdicts);
     if (judge_values) values = judge_values->verdicts();
     const auto agrees = [](const OutputVerdict& v) { return v.comparison.passed; };
     const bool passed = std::ranges::all_of(verdicts, agrees) && std::ranges::all_of(values, agrees);

@@ -167,15 +167,11 @@ BackendRun run_backend(const Backend& backend, const fs::path& case_directory) {
 RunResult backend_result(const Model& model, const NamedTensors& outputs, std::vector<std::string>& missing) {
     RunResult result;
     for (std::size_t i = 0; i < model.outputs.size(); ++i) {
-        const OutputKind kind = model.outputs[i].kind;
-        if (kind == OutputKind::BufferMutation || kind == OutputKind::ParameterMutation ||
-            kind == OutputKind::UserInputMutation || kind == OutputKind::Token)
-            continue;
+        if (!is_user_output(model.outputs[i].kind)) continue;
         const std::string key = "output_" + std::to_string(result.outputs.size());
         const auto* ref = model.graph.outputs[i].get_if<ValueRef>();
         NamedValue value{ref ? model.graph.value(*ref).name : key, None{}};
-        auto found = outputs.find(key);
-        if (found == outputs.end()) found = outputs.find(value.name);
+        const auto found = find_output(outputs, result.outputs.size(), value.name);
         if (found != outputs.end())
             value.value = found->second;
         else if (ref)
@@ -190,12 +186,11 @@ void run_backend_case(const Backend& backend, const fs::path& directory, std::op
     const LoadedModel loaded = load_model(directory);
     result.status = Status::Passed;
     for (int pair = 1;; ++pair) {
-        const std::string number = pair == 1 ? "" : std::to_string(pair);
-        const fs::path expected = directory / ("expected" + number + ".safetensors");
+        const fs::path expected = pair_file(directory, "expected", pair);
         if (pair > 1 && !fs::exists(expected)) return;
         const TemporaryDirectory linked;
-        if (pair > 1) link_pair(directory, directory / ("inputs" + number + ".safetensors"), linked.path());
-        const std::string place = pair == 1 ? "" : "inputs" + number + ": ";
+        if (pair > 1) link_pair(directory, pair_file(directory, "inputs", pair), linked.path());
+        const std::string place = pair == 1 ? "" : "inputs" + std::to_string(pair) + ": ";
         const BackendRun run = run_backend(backend, pair == 1 ? directory : linked.path());
         if (run.status != BackendStatus::Ok) {
             add_message(result, run.status == BackendStatus::Unsupported ? Status::Unsupported : Status::Error,

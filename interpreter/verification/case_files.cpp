@@ -13,6 +13,7 @@
 #include "torch_ir/error.hpp"
 #include "torch_ir/file.hpp"
 #include "torch_ir/json.hpp"
+#include "verification/report.hpp"
 
 namespace torch_ir {
 
@@ -65,6 +66,10 @@ void OutputDirectory::commit() {
     temporary_.clear();
 }
 
+std::filesystem::path pair_file(const std::filesystem::path& directory, const std::string& what, int pair) {
+    return directory / (what + (pair == 1 ? "" : std::to_string(pair)) + ".safetensors");
+}
+
 void write_case_files(const fs::path& directory, const CaseFiles& files, const ordered_json& more) {
     write_json(directory / "ir.json", files.model);
     if (!files.weights.empty()) save_tensors(directory / "weights.safetensors", files.weights);
@@ -73,7 +78,7 @@ void write_case_files(const fs::path& directory, const CaseFiles& files, const o
     ordered_json meta{{"name", files.name}, {"categories", files.categories}};
     if (!files.description.empty()) meta["description"] = files.description;
     meta.update(more);
-    write_file(directory / "meta.json", meta.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    write_file(directory / "meta.json", dump(meta) + "\n");
 }
 
 void write_case_files(const fs::path& directory, const CaseFiles& files) {

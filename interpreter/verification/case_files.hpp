@@ -44,6 +44,10 @@ class OutputDirectory {
     std::filesystem::path temporary_;
 };
 
+/// The n-th file of inputs or expected outputs (`what`) of a case directory: `inputs.safetensors`,
+/// `inputs2.safetensors`, ….
+std::filesystem::path pair_file(const std::filesystem::path& directory, const std::string& what, int pair);
+
 using TensorPairs = std::vector<std::pair<std::string, Tensor>>;
 
 /// What makes a case directory.

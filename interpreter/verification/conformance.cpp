@@ -2,14 +2,9 @@
 #include "verification/conformance.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <mutex>
 #include <regex>
 #include <set>
-#include <thread>
 
-#include "parallel.hpp"
 #include "registry.hpp"
 #include "torch_ir/safetensors.hpp"
 #include "verification/backend.hpp"
@@ -288,37 +283,15 @@ std::vector<ConformanceCase> run_conformance(const fs::path& directory, const Co
             if (std::regex_search(op_case.op_type, pattern)) cases.push_back(std::move(op_case));
     if (cases.empty()) throw IoError(directory.string() + ": no op case below this directory fits");
 
-    std::vector<ConformanceCase> results(cases.size());
-    std::atomic<std::size_t> next = 0;
-    std::size_t done = 0;
-    std::mutex progress_mutex;
-    const auto work = [&] {
-        for (std::size_t i = next++; i < cases.size(); i = next++) {
-            ConformanceCase& item = results[i];
-            item.op_type = cases[i].op_type;
-            item.dtype = first_dtype(cases[i]);
-            item.result.name = cases[i].name;
-            const auto start = std::chrono::steady_clock::now();
-            try {
-                run_backend_op_case(options.backend, cases[i], item.result);
-            } catch (const UnsupportedError& error) {
-                item.result.status = Status::Unsupported;
-                item.result.message = error.what();
-            } catch (const std::exception& error) {
-                item.result.status = Status::Error;
-                item.result.message = error.what();
-            }
-            item.result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-            const std::scoped_lock lock(progress_mutex);
-            ++done;
-            if (options.progress) options.progress(item.result, done, cases.size());
-        }
-    };
-    std::vector<std::jthread> workers;
-    for (int i = 1; i < std::max(1, options.jobs); ++i) workers.emplace_back(work);
-    work();
-    workers.clear();
-    return results;
+    std::vector<Case> runs;
+    for (const OpCase& op_case : cases)
+        runs.push_back(
+            {op_case.name, [&](CaseResult& result) { run_backend_op_case(options.backend, op_case, result); }});
+    std::vector<CaseResult> results = run_cases(runs, options.jobs, options.progress);
+    std::vector<ConformanceCase> table;
+    for (std::size_t i = 0; i < cases.size(); ++i)
+        table.push_back({cases[i].op_type, first_dtype(cases[i]), std::move(results[i])});
+    return table;
 }
 
 }  // namespace torch_ir

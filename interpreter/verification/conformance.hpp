@@ -3,7 +3,6 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,7 +35,7 @@ struct ConformanceOptions {
     Backend backend;
     std::string ops;  // regular expression that some part of the op's name matches; empty: all
     int jobs = 1;
-    std::function<void(const CaseResult&, std::size_t done, std::size_t total)> progress;
+    CaseProgress progress;
 };
 
 /// All op cases below the directory through a backend, in order of their directories. Throws IoError when there is

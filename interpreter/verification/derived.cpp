@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "verification/derived.hpp"
 
-#include "verification/compare.hpp"
+#include "verification/suite.hpp"
 
 namespace torch_ir {
 namespace {
@@ -16,9 +16,9 @@ RoundingVerdict wrong(std::string reason) {
 }  // namespace
 
 std::vector<DerivedVerdict> judge_derived(const Interpreter& model, const std::vector<IValue>& user_inputs,
-                                          const NamedTensors& expected, const LocateOptions& options) {
+                                          const RunResult& run, const NamedTensors& expected,
+                                          const LocateOptions& options) {
     const std::vector<OutputReference> references = output_references(model, user_inputs, options);
-    const RunResult run = model.run(user_inputs);
     std::vector<DerivedVerdict> verdicts;
     std::size_t used = 0;
     for (std::size_t i = 0; i < run.outputs.size(); ++i) {
@@ -26,10 +26,8 @@ std::vector<DerivedVerdict> judge_derived(const Interpreter& model, const std::v
         if (!ours.defined()) continue;
         DerivedVerdict verdict;
         verdict.name = "output_" + std::to_string(i);
-        auto found = expected.find(verdict.name);
-        if (found == expected.end()) found = expected.find(run.outputs[i].name);
+        const auto found = find_output(expected, i, run.outputs[i].name);
         const Tensor reference = value_tensor(references[i].reference.value);
-        verdict.is_float = ours.defined() && is_floating_point(ours.dtype());
         if (found == expected.end()) {
             verdict.expected = wrong("nothing is expected for this output");
         } else if (!reference.defined()) {

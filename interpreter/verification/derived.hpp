@@ -16,11 +16,12 @@ struct DerivedVerdict {
     RoundingVerdict ours;
     /// Which of the two is nearer the float64 result (by rms of q): "expected", "ours" or "equal".
     std::string nearer;
-    bool is_float = false;
 };
 
-/// One per expected output, in order. A missing or superfluous expected tensor is `wrong`.
+/// One per expected output, in order; `run` is what the model gives for these inputs. A missing or superfluous expected
+/// tensor is `wrong`.
 std::vector<DerivedVerdict> judge_derived(const Interpreter& model, const std::vector<IValue>& user_inputs,
-                                          const NamedTensors& expected, const LocateOptions& options);
+                                          const RunResult& run, const NamedTensors& expected,
+                                          const LocateOptions& options);
 
 }  // namespace torch_ir

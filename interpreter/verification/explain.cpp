@@ -47,16 +47,21 @@ class Catalogue {
         bool coarse;  // by a coarser arithmetic than float32
     };
 
-    /// Keeps a hypothesis that explains the candidate, or comes fifty times nearer. A coarser arithmetic has a profile
-    /// without a name.
+    static bool is_coarse(const RoundingProfile& profile) {
+        const RoundingProfile plain;
+        return profile.accumulator > plain.accumulator || profile.storage > plain.storage ||
+               profile.convolution > plain.convolution;
+    }
+
+    /// Keeps a hypothesis that explains the candidate, or comes fifty times nearer.
     void keep(const std::string& name, const Reference& reference, const RoundingProfile& profile) {
         const auto* value = std::get_if<Tensor>(&reference.value);
         if (!value || value->shape() != candidate_.shape()) return;
         const RoundingVerdict verdict = judge_rounding(candidate_, reference, false, profile);
         const bool nearer = verdict.rms_q * 50 < verdict_.rms_q;
-        if (profile.name.empty() && verdict.rms_q < 0.05) return;  // so coarse that it would explain anything
+        if (is_coarse(profile) && verdict.rms_q < 0.05) return;  // so coarse that it would explain anything
         if (verdict.verdict == Verdict::Explained || (verdict.verdict == Verdict::Suspicious && nearer))
-            found_.push_back({{name, verdict.verdict, verdict.rms_q}, profile.name.empty()});
+            found_.push_back({{name, verdict.verdict, verdict.rms_q}, is_coarse(profile)});
     }
 
     void try_call(const std::string& name, const OpCall& call, const RoundingProfile& profile = {}) {
@@ -88,7 +93,6 @@ class Catalogue {
                 if (const auto* dim = std::get_if<std::int64_t>(&value))
                     for (std::int64_t d = 0; d < candidate_.dim(); ++d)
                         if (d != *dim) try_call("dim=" + std::to_string(d), call_.with(name, d));
-            if (name == "padding" || name == "stride" || name == "dilation") continue;
             const auto* tensor = std::get_if<Tensor>(&value);
             if (!tensor || !tensor->defined()) continue;
             if (parameter.type.optional) try_call(name + " missing", call_.with(name, None{}));
@@ -122,15 +126,15 @@ class Catalogue {
                     tensor.to(wide));
             });
             try_call(std::string(format.name) + " inputs", rounded);
-            RoundingProfile stored{.name = ""};
+            RoundingProfile stored;
             stored.storage = format.u;
             try_call(std::string("rounded to ") + format.name, call_, stored);
-            RoundingProfile accumulated{.name = ""};
+            RoundingProfile accumulated;
             accumulated.accumulator = format.u;
             if (format.dtype != DType::Float32)
                 try_call(std::string("accumulated in ") + format.name, call_, accumulated);
         }
-        RoundingProfile winograd{.name = ""};
+        RoundingProfile winograd;
         winograd.convolution = 20;
         if (call_.base_name().starts_with("conv")) try_call("Winograd", call_, winograd);
     }

@@ -5,6 +5,7 @@
 
 #include "verification/compare.hpp"
 #include "verification/locate.hpp"
+#include "verification/report.hpp"
 
 namespace torch_ir {
 namespace {
@@ -20,7 +21,6 @@ double half_ulp(double value, double u) {
 
 RoundingVerdict judge_exact(const Tensor& candidate, const IValue& value) {
     RoundingVerdict result;
-    result.digits = std::numeric_limits<double>::infinity();
     const Tensor expected = value_tensor(value);
     const Comparison comparison = compare(candidate.to(expected.dtype()), expected, {0, floor_value});
     result.max_abs = comparison.max_abs;
@@ -43,15 +43,8 @@ struct Statistics {
     double signed_sum = 0;
     double max_q = 0;
     double max_abs = 0;
-    double relative_squares = 0;
     std::int64_t worst = 0;
 };
-
-std::string number(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.3g", value);
-    return text;
-}
 
 }  // namespace
 
@@ -94,7 +87,6 @@ RoundingVerdict judge_rounding(const Tensor& candidate, const Reference& referen
         const double q = difference / sigma;
         all.squares += q * q;
         all.signed_sum += value < 0 ? -q : q;
-        if (value != 0) all.relative_squares += (sigma / value) * (sigma / value);
         if (std::fabs(difference) > 1.05 * (bound + floor_value)) ++all.beyond_bound;
         if (std::fabs(q) > all.max_q) {
             all.max_q = std::fabs(q);
@@ -109,7 +101,6 @@ RoundingVerdict judge_rounding(const Tensor& candidate, const Reference& referen
     result.bias = std::fabs(all.signed_sum / n);
     result.max_abs = all.max_abs;
     result.worst_index = all.worst;
-    result.digits = all.relative_squares > 0 ? -std::log10(std::sqrt(all.relative_squares / n)) : 16;
 
     const double max_allowed = coarse ? 4 : region ? 8 : 10;
     const double rms_allowed =
@@ -120,17 +111,17 @@ RoundingVerdict judge_rounding(const Tensor& candidate, const Reference& referen
     } else if (all.beyond_bound > 0) {
         result.verdict = Verdict::Wrong;
         result.reason = std::to_string(all.beyond_bound) + " of " + std::to_string(all.count) +
-                        " elements are further off than rounding can bring them; the worst by " + number(all.max_q) +
-                        " sigma";
+                        " elements are further off than rounding can bring them; the worst by " +
+                        short_number(all.max_q) + " sigma";
     } else if (all.max_q > max_allowed) {
         result.verdict = Verdict::Suspicious;
-        result.reason = "one element is off by " + number(all.max_q) + " sigma";
+        result.reason = "one element is off by " + short_number(all.max_q) + " sigma";
     } else if (result.rms_q > rms_allowed) {
         result.verdict = Verdict::Suspicious;
-        result.reason = "the elements are off by " + number(result.rms_q) + " sigma (rms)";
+        result.reason = "the elements are off by " + short_number(result.rms_q) + " sigma (rms)";
     } else if (all.count >= 64 && result.bias > 0.75) {
         result.verdict = Verdict::Suspicious;
-        result.reason = "the elements are off in one direction, by " + number(result.bias) + " sigma on average";
+        result.reason = "the elements are off in one direction, by " + short_number(result.bias) + " sigma on average";
     }
     // Without a hard bound, what no probe comes near to is wrong all the same.
     if (region && result.verdict == Verdict::Suspicious && (all.max_q > 1000 || result.rms_q > 100))

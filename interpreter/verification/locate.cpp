@@ -46,14 +46,6 @@ struct Known {
     const IValue& variant(std::size_t i) const { return values[std::min(i, values.size() - 1)]; }
 };
 
-IValue to_double(IValue value) {
-    auto* tensor = std::get_if<Tensor>(&value);
-    if (!tensor || !tensor->defined()) return value;
-    if (is_floating_point(tensor->dtype())) *tensor = tensor->to(wide);
-    if (is_complex(tensor->dtype())) *tensor = tensor->to(DType::Complex128);
-    return value;
-}
-
 /// The candidate's tensor in the shape of the graph, and what had to be done; undefined when it has another size.
 std::pair<Tensor, std::string> match_layout(const Tensor& candidate, const Tensor& expected) {
     const Ints& shape = expected.shape();
@@ -115,7 +107,7 @@ class Locator {
         walk(std::move(user_inputs));
         std::vector<OutputReference> references;
         for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
-            if (!is_user_output(i)) continue;
+            if (!is_user_output(model_.model().outputs[i].kind)) continue;
             OutputReference reference;
             if (const auto* ref = graph_.outputs[i].get_if<ValueRef>()) {
                 const Known& known = known_[plan_.slot(*ref)];
@@ -129,12 +121,6 @@ class Locator {
     }
 
   private:
-    bool is_user_output(std::size_t i) const {
-        const OutputKind kind = model_.model().outputs[i].kind;
-        return kind != OutputKind::BufferMutation && kind != OutputKind::ParameterMutation &&
-               kind != OutputKind::UserInputMutation && kind != OutputKind::Token;
-    }
-
     void walk(std::vector<IValue> user_inputs) {
         check_writes();
         take_inputs(model_.graph_inputs(std::move(user_inputs)));
@@ -152,7 +138,7 @@ class Locator {
         for (std::uint32_t i = 0; i < graph_.values.size(); ++i) slots.emplace(graph_.values[i].name, i);
         std::size_t position = 0;
         for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
-            if (!is_user_output(i)) continue;
+            if (!is_user_output(model_.model().outputs[i].kind)) continue;
             const std::string name = "output_" + std::to_string(position++);
             if (const auto* ref = graph_.outputs[i].get_if<ValueRef>()) slots.emplace(name, ref->id);
         }
@@ -250,7 +236,10 @@ class Locator {
 
     static std::vector<Reference> exact_in_double(const OpCall& call) {
         std::vector<Reference> references;
-        for (IValue& value : call.in_double().run()) references.push_back({to_double(std::move(value)), {}, {}});
+        for (IValue& value : call.in_double().run()) {
+            if (auto* tensor = std::get_if<Tensor>(&value)) *tensor = to_double(*tensor);
+            references.push_back({std::move(value), {}, {}});
+        }
         return references;
     }
 
@@ -306,30 +295,17 @@ class Locator {
         return false;
     }
 
-    /// Sigma from the spread of the probes, drawn towards the mean spread of the tensor.
+    /// Sigma from the spread of the probes.
     void widen(std::vector<Reference>& references, const std::vector<std::vector<IValue>>& probes) const {
-        const auto k = static_cast<double>(probes.size());
         for (std::size_t i = 0; i < references.size(); ++i) {
             const auto* base = std::get_if<Tensor>(&references[i].value);
             if (!base || (base->dtype() != wide && !is_complex(base->dtype()))) continue;
-            const Tensor y = real_view(*base);
-            Tensor squares = Tensor::zeros(y.shape(), wide);
+            detail::Scatter scatter(real_view(*base));
             for (const auto& values : probes) {
                 const auto* other = i < values.size() ? std::get_if<Tensor>(&values[i]) : nullptr;
-                if (!other || other->shape() != base->shape()) continue;
-                squares = elementwise<double>(
-                    wide,
-                    [](double s, double a, double b) {
-                        const double d = a - b;
-                        return std::isfinite(d) ? s + d * d : s;
-                    },
-                    squares, y, real_view(*other));
+                if (other && other->shape() == base->shape()) scatter.add(*other);
             }
-            const Tensor dense = squares.contiguous();
-            double mean = std::accumulate(dense.data<double>(), dense.data<double>() + dense.numel(), 0.0);
-            mean /= std::max<double>(1, static_cast<double>(dense.numel())) * k;
-            references[i].sigma = elementwise<double>(
-                wide, [=](double s) { return std::sqrt((s + 4 * mean) / (k + 4)); }, squares);
+            references[i].sigma = scatter.sigma(probes.size());
             references[i].bound = references[i].sigma;
         }
     }

@@ -25,7 +25,6 @@ struct RoundingVerdict {
     double rms_q = 0;
     double bias = 0;     // |mean(sign(reference) q)|
     double max_abs = 0;  // largest |candidate - reference|
-    double digits = 0;   // decimal digits that rounding leaves, -log10 of the rms of sigma / |reference|
     std::int64_t worst_index = 0;
 };
 

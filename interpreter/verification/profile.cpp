@@ -51,7 +51,7 @@ RoundingProfile load_profile(const std::string& name_or_file) {
         if (name_or_file == profile.name) return parse(profile.json, profile.name);
     if (name_or_file.find('.') == std::string::npos && name_or_file.find('/') == std::string::npos) {
         std::string names;
-        for (const BuiltIn& profile : built_in) names += (names.empty() ? "" : ", ") + std::string(profile.name);
+        for (const std::string& name : profile_names()) names += (names.empty() ? "" : ", ") + name;
         throw ArgumentError("there is no profile '" + name_or_file + "'; expected one of " + names +
                             ", or a JSON file");
     }

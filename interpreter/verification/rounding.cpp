@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 #include "elementwise.hpp"
@@ -15,15 +16,13 @@ using Names = std::set<std::string, std::less<>>;
 
 constexpr DType wide = DType::Float64;
 
-Tensor to_double(const Tensor& tensor) {
-    if (!tensor.defined()) return tensor;
-    if (is_floating_point(tensor.dtype())) return tensor.to(wide);
-    return is_complex(tensor.dtype()) ? tensor.to(DType::Complex128) : tensor;
+bool is_float(const Tensor& tensor) {
+    return tensor.defined() && (is_floating_point(tensor.dtype()) || is_complex(tensor.dtype()));
 }
 
 bool is_float_tensor(const IValue& value) {
     const auto* tensor = std::get_if<Tensor>(&value);
-    return tensor && tensor->defined() && (is_floating_point(tensor->dtype()) || is_complex(tensor->dtype()));
+    return tensor && is_float(*tensor);
 }
 
 /// Ops that move, select or compare, besides those that return views or no floats.
@@ -144,7 +143,8 @@ bool is_exact_name(const std::string& op) {
     return names.contains(op);
 }
 
-/// Running statistics are written in training although the schemas do not say so.
+/// Running statistics are written in training although the schemas do not say so. (A hypothesis may train where the
+/// node does not.)
 bool is_written(const SchemaParameter& parameter) {
     return parameter.is_write || parameter.name == "running_mean" || parameter.name == "running_var";
 }
@@ -169,10 +169,10 @@ detail::Spread relative(const Tensor& y, double u, double k) {
 
 /// For ops without a model of their own: what relative errors of one rounding in the operands do to the result.
 detail::Spread perturbed(const OpCall& call, std::size_t index, const Tensor& y, double u) {
-    constexpr int probes = 4;
+    constexpr std::size_t probes = 4;
     Generator generator(index + 1);
-    Tensor squares = Tensor::zeros(y.shape(), wide);
-    for (int probe = 0; probe < probes; ++probe) {
+    detail::Scatter scatter(y);
+    for (std::size_t probe = 0; probe < probes; ++probe) {
         const OpCall shaken = call.map_tensors([&](const Tensor& tensor) {
             const Tensor noisy = to_double(tensor).contiguous().clone();
             const Tensor parts = real_view(noisy);
@@ -183,17 +183,10 @@ detail::Spread perturbed(const OpCall& call, std::size_t index, const Tensor& y,
         const IValue result = shaken.run()[index];
         const auto* tensor = std::get_if<Tensor>(&result);
         if (!tensor || real_view(*tensor).shape() != y.shape()) break;
-        squares = elementwise<double>(
-            wide, [](double s, double v, double w) { return s + (v - w) * (v - w); }, squares,
-            to_double(real_view(*tensor)), y);
+        scatter.add(*tensor);
     }
-    double mean = 0;
-    const Tensor dense = squares.contiguous();
-    for (std::int64_t i = 0; i < dense.numel(); ++i) mean += dense.data<double>()[i];
-    mean /= std::max<double>(1, static_cast<double>(dense.numel())) * probes;
     const Tensor sigma = elementwise<double>(
-        wide, [=](double s, double v) { return std::sqrt((s + probes * mean) / (2 * probes)) + 4 * u * std::fabs(v); },
-        squares, y);
+        wide, [=](double s, double v) { return s + 4 * u * std::fabs(v); }, scatter.sigma(probes), y);
     return {y, sigma,
             elementwise<double>(
                 wide, [](double s) { return 100 * s; }, sigma)};
@@ -323,7 +316,7 @@ OpCall OpCall::map_tensors(const std::function<Tensor(const Tensor&)>& f) const 
             if (!std::get<Tensor>(value).is_wrapped_number()) value = f(std::get<Tensor>(value));
         } else if (auto* list = std::get_if<TensorList>(&value)) {
             for (Tensor& tensor : *list)
-                if (is_float_tensor(tensor)) tensor = f(tensor);
+                if (is_float(tensor)) tensor = f(tensor);
         }
     }
     return copy;
@@ -351,6 +344,38 @@ std::vector<IValue> OpCall::run() const {
     return results;
 }
 
+Tensor to_double(const Tensor& tensor) {
+    if (!tensor.defined()) return tensor;
+    if (is_floating_point(tensor.dtype())) return tensor.to(wide);
+    return is_complex(tensor.dtype()) ? tensor.to(DType::Complex128) : tensor;
+}
+
+namespace detail {
+
+Scatter::Scatter(Tensor reference)
+    : reference_(std::move(reference)), squares_(Tensor::zeros(reference_.shape(), wide)) {}
+
+void Scatter::add(const Tensor& result) {
+    squares_ = elementwise<double>(
+        wide,
+        [](double s, double a, double b) {
+            const double d = a - b;
+            return std::isfinite(d) ? s + d * d : s;
+        },
+        squares_, reference_, real_view(result));
+}
+
+Tensor Scatter::sigma(std::size_t runs) const {
+    const auto k = static_cast<double>(runs);
+    const Tensor dense = squares_.contiguous();
+    double mean = std::accumulate(dense.data<double>(), dense.data<double>() + dense.numel(), 0.0);
+    mean /= std::max<double>(1, static_cast<double>(dense.numel())) * k;
+    return elementwise<double>(
+        wide, [=](double s) { return std::sqrt((s + 4 * mean) / (k + 4)); }, squares_);
+}
+
+}  // namespace detail
+
 Tensor real_view(const Tensor& tensor) {
     if (!tensor.defined() || !is_complex(tensor.dtype())) return tensor;
     const Tensor whole = tensor.to(DType::Complex128);
@@ -376,10 +401,7 @@ bool is_exact(const OpCall& call, std::span<const DType> output_dtypes) {
     });
     return view || std::none_of(call.args().begin(), call.args().end(), [](const IValue& value) {
                const auto* list = std::get_if<TensorList>(&value);
-               return is_float_tensor(value) ||
-                      (list && std::any_of(list->begin(), list->end(), [](const Tensor& t) {
-                           return t.defined() && (is_floating_point(t.dtype()) || is_complex(t.dtype()));
-                       }));
+               return is_float_tensor(value) || (list && std::any_of(list->begin(), list->end(), is_float));
            });
 }
 

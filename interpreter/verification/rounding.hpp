@@ -4,6 +4,7 @@
 // sources.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <span>
 #include <string>
@@ -71,6 +72,9 @@ bool is_exact(const OpCall& call, std::span<const DType> output_dtypes);
 std::vector<Reference> reference(const OpCall& call, std::span<const DType> output_dtypes,
                                  const RoundingProfile& profile);
 
+/// A floating point tensor as float64, a complex one as complex128, any other as it is.
+Tensor to_double(const Tensor& tensor);
+
 /// A complex tensor as a real one with a last dimension of two; any other as it is.
 Tensor real_view(const Tensor& tensor);
 
@@ -85,6 +89,28 @@ struct Spread {
     Tensor sigma;
     Tensor bound;
 };
+
+/// The spread of repeated runs around a float64 result.
+class Scatter {
+  public:
+    explicit Scatter(Tensor reference);
+    /// One more result of the reference's shape. Differences that are not finite do not count.
+    void add(const Tensor& result);
+    /// sqrt((s + 4 m) / (runs + 4)): s is the sum of the squared differences of an element, m the mean over the tensor
+    /// of s / runs.
+    Tensor sigma(std::size_t runs) const;
+
+  private:
+    Tensor reference_;
+    Tensor squares_;
+};
+
+/// The variance of a float sum of `n` terms with the given sum, sum of squared terms and result, in units of u²: of a
+/// random order of the terms, plus `order`, the sum of the squares of the partial sums in the natural order.
+inline double sum_variance(double n, double sum, double squares, double result, double order = 0) {
+    const double centred = std::max(0.0, squares - sum * sum / n);
+    return (n * sum * sum / 3 + n * centred / 6 + order + squares + 2 * result * result) / 3;
+}
 
 // The classes of ops whose error is more than a formula of input and output; each returns false for other ops.
 bool dot_spread(const OpCall& call, const RoundingProfile& profile, double u, Spread& result);

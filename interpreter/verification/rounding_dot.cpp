@@ -141,18 +141,15 @@ bool dot_spread(const OpCall& call, const RoundingProfile& profile, double u, Sp
     const double ui = profile.operand;
     const double factor = convolution ? profile.convolution : 1;
     const double stored = adds ? profile.storage : 0;  // the sum may be rounded before the addend joins it
-    Tensor variance = each(
-        [=](double sum, double squares, double value) {
+    // What the pieces show of the natural order; 0 where they show nothing.
+    const Tensor order = sums.squares.defined() ? sums.squares : Tensor::zeros({}, wide).expand(s.shape());
+    const Tensor variance = each(
+        [=](double sum, double squares, double value, double natural) {
             const double terms_squared = std::fabs(alpha) * std::fabs(squares);
-            const double centred = std::max(0.0, terms_squared - sum * sum / n);
-            return factor * factor * u * u / 3 *
-                       (n * sum * sum / 3 + n * centred / 6 + terms_squared + 2 * value * value) +
+            return factor * factor * u * u * sum_variance(n, sum, terms_squared, value, natural) +
                    2 * ui * ui / 3 * terms_squared + stored * stored / 3 * sum * sum;
         },
-        s, q, y);
-    if (sums.squares.defined())
-        variance = each([=](double v, double squares) { return v + factor * factor * u * u / 3 * squares; }, variance,
-                        sums.squares);
+        s, q, y, order);
     result.value = y;
     result.sigma = each([](double v) { return std::sqrt(v); }, variance);
     // The sum of the magnitudes is at most sqrt(n q).
@@ -194,13 +191,7 @@ bool sum_spread(const OpCall& call, double u, Spread& result) {
         first(plain.map_tensors([](const Tensor& t) { return each([](double x) { return std::fabs(x); }, t); }));
     result.value = y;
     result.sigma = each(
-        [=](double sum, double squares) {
-            const double terms = squares / scale;
-            return u *
-                   std::sqrt(
-                       (n * sum * sum / 3 + n * std::max(0.0, terms - sum * sum / n) / 6 + terms + 2 * sum * sum) / 3);
-        },
-        y, q);
+        [=](double sum, double squares) { return u * std::sqrt(sum_variance(n, sum, squares / scale, sum)); }, y, q);
     result.bound = each([=](double total) { return n * u * total; }, size);
     return true;
 }

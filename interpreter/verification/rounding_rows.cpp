@@ -15,15 +15,11 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 double square(double x) { return x * x; }
 
-Tensor empty_like(const Tensor& tensor) { return Tensor::empty(tensor.shape(), wide); }
-
-/// Three row-major results of one shape.
-struct Rows {
-    Rows(const Tensor& like) : value(empty_like(like)), sigma(empty_like(like)), bound(empty_like(like)) {}
-    Tensor value;
-    Tensor sigma;
-    Tensor bound;
-};
+/// Room for three row-major results of the shape of `like`.
+Spread room_for(const Tensor& like) {
+    const auto empty = [&] { return Tensor::empty(like.shape(), wide); };
+    return {empty(), empty(), empty()};
+}
 
 /// The normalised result of one row `x` of `n` elements whose element `i` has the weight `w(i)` and bias `b(i)`.
 /// `centred`: a layer norm; else a root mean square norm.
@@ -44,10 +40,7 @@ void normalise(const double* x, std::int64_t n, double eps, bool centred, double
     for (std::int64_t i = 0; i < n; ++i) variance += square(x[i] - mean);
     variance /= count;
     const double r = 1 / std::sqrt(variance + eps);
-    const double centred_squares = std::max(0.0, squares - sum * sum / count);
-    const double sigma_sum =
-        centred ? u * std::sqrt((count * sum * sum / 3 + count * centred_squares / 6 + squares + 2 * sum * sum) / 3)
-                : 0;
+    const double sigma_sum = centred ? u * std::sqrt(sum_variance(count, sum, squares, sum)) : 0;
     const double ratio = (variance + 2 * mean * mean) / (variance + eps);
     for (std::int64_t i = 0; i < n; ++i) {
         const double weight = w(i);
@@ -69,7 +62,7 @@ bool layer_norm_spread(const OpCall& call, std::int64_t n, bool centred, double 
     const Tensor bias = call.tensor("bias").defined() ? call.tensor("bias").to(wide).contiguous() : Tensor{};
     if (n == 0) return false;
     const double eps = call.number("eps", centred ? 1e-5 : std::numeric_limits<float>::epsilon());
-    const Rows rows(x);
+    const Spread rows = room_for(x);
     for (std::int64_t row = 0; row < x.numel() / n; ++row)
         normalise(
             x.data<double>() + row * n, n, eps, centred, u,
@@ -77,7 +70,7 @@ bool layer_norm_spread(const OpCall& call, std::int64_t n, bool centred, double 
             [&](std::int64_t i) { return bias.defined() ? bias.data<double>()[i] : 0.0; },
             rows.value.data<double>() + row * n, rows.sigma.data<double>() + row * n,
             rows.bound.data<double>() + row * n);
-    result = {rows.value, rows.sigma, rows.bound};
+    result = rows;
     return true;
 }
 
@@ -89,7 +82,7 @@ bool group_norm_spread(const OpCall& call, std::int64_t groups, double u, Spread
     const std::int64_t pixels = x.numel() / (x.size(0) * x.size(1));
     const std::int64_t channels = x.size(1) / groups;
     const std::int64_t n = channels * pixels;
-    const Rows rows(x);
+    const Spread rows = room_for(x);
     for (std::int64_t row = 0; row < x.size(0) * groups; ++row) {
         const auto channel = [&](std::int64_t i) { return row % groups * channels + i / pixels; };
         normalise(
@@ -99,7 +92,7 @@ bool group_norm_spread(const OpCall& call, std::int64_t groups, double u, Spread
             rows.value.data<double>() + row * n, rows.sigma.data<double>() + row * n,
             rows.bound.data<double>() + row * n);
     }
-    result = {rows.value, rows.sigma, rows.bound};
+    result = rows;
     return true;
 }
 
@@ -123,7 +116,7 @@ bool batch_norm_spread(const OpCall& call, double u, Spread& result) {
     const auto w = channel_values(call.tensor("weight"), 1);
     const auto b = channel_values(call.tensor("bias"), 0);
     const std::int64_t pixels = x.numel() / std::max<std::int64_t>(1, x.size(0) * x.size(1));
-    const Rows rows(x);
+    const Spread rows = room_for(x);
     for (std::int64_t i = 0; i < x.numel(); ++i) {
         const auto c = static_cast<std::size_t>(i / pixels % x.size(1));
         const double alpha = w[c] / std::sqrt(v[c] + eps);
@@ -134,7 +127,7 @@ bool batch_norm_spread(const OpCall& call, double u, Spread& result) {
         rows.bound.data<double>()[i] =
             u * (3 * std::fabs(input * alpha) + 3 * std::fabs(m[c] * alpha) + std::fabs(b[c]));
     }
-    result = {rows.value, rows.sigma, rows.bound};
+    result = rows;
     return true;
 }
 
@@ -149,7 +142,7 @@ bool softmax_spread(const OpCall& call, double u, Spread& result) {
     const std::int64_t dim = x.wrap_dim(static_cast<std::int64_t>(call.number("dim", -1)));
     const Tensor rows_of_x = x.transpose(dim, -1).contiguous();
     const std::int64_t n = rows_of_x.size(-1);
-    const Rows rows(rows_of_x);
+    const Spread rows = room_for(rows_of_x);
     const double count = static_cast<double>(n);
     parallel_for(rows_of_x.numel() / n, std::max<std::int64_t>(1, 8192 / n), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
@@ -285,10 +278,7 @@ bool attention_spread(const OpCall& call, const RoundingProfile& profile, double
                     s[at] = sum * scale + extra;
                     if (causal && j > i) s[at] = -infinity;
                     const double dot =
-                        u * u / 3 *
-                            (terms * sum * sum / 3 + terms * std::max(0.0, terms_squared - sum * sum / terms) / 6 +
-                             natural + terms_squared + 2 * sum * sum) +
-                        2 * ui * ui / 3 * terms_squared;
+                        u * u * sum_variance(terms, sum, terms_squared, sum, natural) + 2 * ui * ui / 3 * terms_squared;
                     r[at] = dot * scale * scale;
                     hard[at] = (terms * u + 2 * ui) * size * std::fabs(scale);
                     top = std::max(top, s[at]);
@@ -324,11 +314,8 @@ bool attention_spread(const OpCall& call, const RoundingProfile& profile, double
                 }
                 for (std::size_t d = 0; d < partial.size(); ++d) {
                     const double out = partial[d];
-                    const double centred = std::max(0.0, squares[d] - out * out / count);
                     const double dot =
-                        u * u / 3 *
-                            (count * out * out / 3 + count * centred / 6 + order[d] + squares[d] + 2 * out * out) +
-                        2 * ui * ui / 3 * squares[d];
+                        u * u * sum_variance(count, out, squares[d], out, order[d]) + 2 * ui * ui / 3 * squares[d];
                     const std::int64_t at = row * width + static_cast<std::int64_t>(d);
                     const bool empty = top == -infinity;  // PyTorch gives zeros for a row that may look at nothing
                     y.data<double>()[at] = empty ? 0 : out;

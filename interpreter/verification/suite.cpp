@@ -52,6 +52,11 @@ OutputVerdict judge_tensor(std::string name, const Tensor& actual, const Tensor&
     return verdict;
 }
 
+NamedTensors::const_iterator find_output(const NamedTensors& tensors, std::size_t position, const std::string& name) {
+    const auto found = tensors.find("output_" + std::to_string(position));
+    return found == tensors.end() ? tensors.find(name) : found;
+}
+
 std::vector<OutputVerdict> judge(const RunResult& result, const NamedTensors& expected, std::optional<double> rtol,
                                  std::optional<double> atol) {
     std::vector<OutputVerdict> verdicts;
@@ -60,8 +65,7 @@ std::vector<OutputVerdict> judge(const RunResult& result, const NamedTensors& ex
         const Tensor actual = value_tensor(result.outputs[i].value);
         OutputVerdict verdict;
         verdict.name = "output_" + std::to_string(i);
-        auto found = expected.find(verdict.name);
-        if (found == expected.end()) found = expected.find(result.outputs[i].name);
+        const auto found = find_output(expected, i, result.outputs[i].name);
         if (found != expected.end()) used.insert(found->first);
         if (!actual.defined() && found == expected.end()) continue;
         if (!actual.defined()) {
@@ -119,9 +123,8 @@ void run_model_case(const fs::path& directory, const Registry& registry, CaseRes
     Interpreter interpreter(loaded.model, registry);
     interpreter.load_weights(load_weights(loaded, {}));
     for (int pair = 1;; ++pair) {
-        const std::string suffix = (pair == 1 ? "" : std::to_string(pair)) + ".safetensors";
-        const fs::path inputs = directory / ("inputs" + suffix);
-        const fs::path expected = directory / ("expected" + suffix);
+        const fs::path inputs = pair_file(directory, "inputs", pair);
+        const fs::path expected = pair_file(directory, "expected", pair);
         if (pair > 1 && !fs::exists(expected)) return;
         const auto bound = interpreter.bind_inputs(load_inputs(loaded, fs::exists(inputs) ? inputs.string() : ""));
         for (OutputVerdict& verdict :
@@ -136,12 +139,6 @@ void run_model_case(const fs::path& directory, const Registry& registry, CaseRes
         }
     }
 }
-
-/// A case to run: a model directory, or one call of an op-case file.
-struct Case {
-    std::string name;
-    std::function<void(CaseResult&)> run;
-};
 
 bool matches(const std::string& name, const SuiteOptions& options) {
     return options.filter.empty() || name.find(options.filter) != std::string::npos;
@@ -196,6 +193,27 @@ CaseResult run_case(const Case& item) {
 
 }  // namespace
 
+std::vector<CaseResult> run_cases(const std::vector<Case>& cases, int jobs, const CaseProgress& progress) {
+    std::vector<CaseResult> results(cases.size());
+    std::atomic<std::size_t> next = 0;
+    std::size_t done = 0;
+    std::mutex progress_mutex;
+    const auto work = [&] {
+        if (jobs > 1) set_threads(1);  // this thread's own setting: cases run side by side instead
+        for (std::size_t i = next++; i < cases.size(); i = next++) {
+            results[i] = run_case(cases[i]);
+            const std::scoped_lock lock(progress_mutex);
+            ++done;
+            if (progress) progress(results[i], done, cases.size());
+        }
+    };
+    std::vector<std::jthread> workers;
+    for (int i = 1; i < jobs; ++i) workers.emplace_back(work);
+    work();
+    workers.clear();
+    return results;
+}
+
 std::vector<CaseResult> run_suite(const fs::path& directory, const SuiteOptions& options) {
     if (!fs::is_directory(directory)) throw IoError(directory.string() + ": expected a directory of cases");
     std::vector<Case> cases;
@@ -210,25 +228,7 @@ std::vector<CaseResult> run_suite(const fs::path& directory, const SuiteOptions&
     }
     if (cases.empty()) throw IoError(directory.string() + ": no case below this directory fits");
 
-    std::vector<CaseResult> results(cases.size());
-    std::atomic<std::size_t> next = 0;
-    std::size_t done = 0;
-    std::mutex progress_mutex;
-    const int jobs = std::max(1, options.jobs);
-    const auto work = [&] {
-        if (jobs > 1) set_threads(1);  // this thread's own setting: cases run side by side instead
-        for (std::size_t i = next++; i < cases.size(); i = next++) {
-            results[i] = run_case(cases[i]);
-            const std::scoped_lock lock(progress_mutex);
-            ++done;
-            if (options.progress) options.progress(results[i], done, cases.size());
-        }
-    };
-    std::vector<std::jthread> workers;
-    for (int i = 1; i < jobs; ++i) workers.emplace_back(work);
-    work();
-    workers.clear();
-    return results;
+    return run_cases(cases, options.jobs, options.progress);
 }
 
 }  // namespace torch_ir

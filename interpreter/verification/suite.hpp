@@ -30,6 +30,9 @@ struct OutputVerdict {
 /// The verdict on one tensor.
 OutputVerdict judge_tensor(std::string name, const Tensor& actual, const Tensor& expected, const Tolerance& tolerance);
 
+/// The tensor for an output, keyed `output_N` or by its name in the graph; the end when there is none.
+NamedTensors::const_iterator find_output(const NamedTensors& tensors, std::size_t position, const std::string& name);
+
 /// Compares the outputs of a run with tensors keyed `output_N` or by graph output name. `rtol` and `atol`, where given,
 /// replace the defaults of model_tolerance. A missing or superfluous expected tensor is a failed verdict.
 std::vector<OutputVerdict> judge(const RunResult& result, const NamedTensors& expected, std::optional<double> rtol,
@@ -52,14 +55,25 @@ struct Backend {
     double timeout = 300;  // seconds; 0: none
 };
 
+/// Called after each case, from any thread but one at a time.
+using CaseProgress = std::function<void(const CaseResult&, std::size_t done, std::size_t total)>;
+
+/// A case to run: a model directory, or one call of an op-case file. `run` is given a result that has passed.
+struct Case {
+    std::string name;
+    std::function<void(CaseResult&)> run;
+};
+
+/// Runs cases, `jobs` at a time; what they throw becomes their result.
+std::vector<CaseResult> run_cases(const std::vector<Case>& cases, int jobs, const CaseProgress& progress);
+
 struct SuiteOptions {
     std::string filter;                              // only cases whose name contains this
     std::string category;                            // only cases of this category (meta.json)
     int jobs = 1;                                    // cases at a time
     const Registry* registry = &builtin_registry();  // for model cases
     Backend backend;
-    /// Called after each case, from any thread but one at a time.
-    std::function<void(const CaseResult&, std::size_t done, std::size_t total)> progress;
+    CaseProgress progress;
 };
 
 /// Every case below `directory`, model cases and op cases, in order of their names. Throws IoError when there is none.
