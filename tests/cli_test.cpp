@@ -18,8 +18,8 @@ using nlohmann::json;
 
 namespace {
 
-const std::string cnn = "tests/data/seed/DeepResNet";
-const std::string attention = "tests/data/seed/SelfAttention";
+const std::string cnn = "tests/data/zoo/pytorch_ir/DeepResNet";
+const std::string attention = "tests/data/zoo/pytorch_ir/SelfAttention";
 const std::string mlp = "tests/data/versions/2.13.0/mlp/model.pt2";
 
 }  // namespace
@@ -85,7 +85,7 @@ TEST_CASE("run carries state over steps and files") {
 }
 
 TEST_CASE("a suite finds model cases and op cases and reports them as JSON") {
-    const Outcome outcome = run("verify --suite tests/data/seed --json -j 2");
+    const Outcome outcome = run("verify --suite tests/data/zoo/pytorch_ir --json -j 2");
     CHECK(outcome.status == 0);
     const json report = json::parse(outcome.out);
     CHECK(report["passed"] == 9);
@@ -95,7 +95,7 @@ TEST_CASE("a suite finds model cases and op cases and reports them as JSON") {
     CHECK(report["cases"][0]["name"] == "CrossAttention");
     CHECK(report["cases"][0]["status"] == "passed");
     CHECK(report["cases"][0]["seconds"] >= 0);
-    CHECK(json::parse(run("verify --suite tests/data/seed --json --filter Deep").out)["cases"].size() == 1);
+    CHECK(json::parse(run("verify --suite tests/data/zoo/pytorch_ir --json --filter Deep").out)["cases"].size() == 1);
 
     const Folder folder;
     write_text(folder / "cases.json", R"([
@@ -270,6 +270,7 @@ TEST_CASE("run carries state over steps, and writes it") {
             "/inputs2.safetensors --inputs " + cache + "/inputs3.safetensors -o " + (folder / "all.safetensors"));
     CHECK(all.status == 0);
     CHECK(all.err.find("step_2.output_0: float32[1, 1, 4]") != std::string::npos);
-    check_refused("run " + cache + " --inputs " + cache + "/inputs.safetensors --state " + cache + "/inputs.safetensors",
-                  cache + "/inputs.safetensors: 'input_0' is neither a weight nor an input of the model");
+    check_refused(
+        "run " + cache + " --inputs " + cache + "/inputs.safetensors --state " + cache + "/inputs.safetensors",
+        cache + "/inputs.safetensors: 'input_0' is neither a weight nor an input of the model");
 }

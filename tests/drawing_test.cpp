@@ -37,14 +37,14 @@ Model model_with_subgraph() {
 }  // namespace
 
 TEST_CASE("pytorch-ir's flowcharts come out to the byte") {
-    for (const auto& entry : std::filesystem::directory_iterator("tests/data/seed")) {
+    for (const auto& entry : std::filesystem::directory_iterator("tests/data/zoo/pytorch_ir")) {
         const Model model = read_json(entry.path() / "ir.json");
         CHECK_MESSAGE(to_mermaid(model) == read_text(entry.path() / "graph.mmd"), entry.path());
     }
 }
 
 TEST_CASE("a flowchart is cut off and can leave out weights") {
-    const Model model = read_json("tests/data/seed/RecurrentUnroll/ir.json");
+    const Model model = read_json("tests/data/zoo/pytorch_ir/RecurrentUnroll/ir.json");
     const std::string text = to_mermaid(model, {.max_nodes = 1, .weights = false});
     CHECK(text ==
           "flowchart TD\n"
@@ -73,7 +73,7 @@ TEST_CASE("a subgraph is a block") {
 }
 
 TEST_CASE("the pie shows the most frequent ops") {
-    const Model model = read_json("tests/data/seed/RecurrentUnroll/ir.json");
+    const Model model = read_json("tests/data/zoo/pytorch_ir/RecurrentUnroll/ir.json");
     CHECK(to_mermaid_pie(model) ==
           "pie showData\n    title \"Operator Distribution\"\n    \"linear\" : 5\n    \"tanh\" : 5");
     CHECK(to_mermaid_pie(model, 1) ==

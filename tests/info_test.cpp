@@ -20,13 +20,13 @@ std::string read_text(const std::filesystem::path& path) {
 }
 
 std::optional<std::int64_t> flops_of(const std::string& model) {
-    return collect_info(read_json("tests/data/seed/" + model + "/ir.json")).flops;
+    return collect_info(read_json("tests/data/zoo/pytorch_ir/" + model + "/ir.json")).flops;
 }
 
 }  // namespace
 
 TEST_CASE("the figures of pytorch-ir's info --json come out as they are there, followed by ours") {
-    for (const auto& entry : std::filesystem::directory_iterator("tests/data/seed")) {
+    for (const auto& entry : std::filesystem::directory_iterator("tests/data/zoo/pytorch_ir")) {
         std::string theirs = read_text(entry.path() / "info.json");
         theirs.resize(theirs.size() - 2);  // the closing brace
         const std::string ours = to_json(collect_info(read_json(entry.path() / "ir.json")));

@@ -15,7 +15,7 @@ using test::values;
 
 namespace {
 
-const std::filesystem::path seed = "tests/data/seed";
+const std::filesystem::path zoo = "tests/data/zoo/pytorch_ir";
 
 GraphBuilder linear_model() {
     GraphBuilder b("Linear");
@@ -45,7 +45,7 @@ GraphBuilder dynamic_model() {
 }  // namespace
 
 TEST_CASE("the models of pytorch-ir run from their JSON and from their .pt2, within tolerance") {
-    for (const auto& entry : std::filesystem::directory_iterator(seed)) {
+    for (const auto& entry : std::filesystem::directory_iterator(zoo)) {
         const LoadedModel json = load_model(entry.path());
         CHECK_FALSE(json.is_pt2);
         for (const LoadedModel& loaded : {json, load_model(entry.path() / "model_meta.pt2")}) {
@@ -145,7 +145,7 @@ TEST_CASE("state is carried from run to run, declared by the signature or writte
 }
 
 TEST_CASE("one interpreter runs from several threads at once") {
-    const LoadedModel loaded = load_model(seed / "DeepResNet");
+    const LoadedModel loaded = load_model(zoo / "DeepResNet");
     Interpreter interpreter(loaded.model);
     interpreter.load_weights(load_weights(loaded, {}));
     const auto inputs = interpreter.bind_inputs(load_inputs(loaded, ""));

@@ -34,13 +34,13 @@ def main():
     jsonschema.Draft202012Validator.check_schema(caps_schema)
     caps = json.loads(Path("examples/backends/caps_example.json").read_text())
     jsonschema.Draft202012Validator(caps_schema).validate(caps)
-    seed = sorted(Path("tests/data/seed").glob("*/ir.json"))
+    zoo = sorted(Path("tests/data/zoo/pytorch_ir").glob("*/ir.json"))
     pt2 = sorted(Path("tests/data/pt2").glob("*.pt2")) + sorted(Path("tests/data/versions").glob("*/*/model.pt2"))
-    assert len(seed) == 9 and pt2, "test data is missing"
+    assert len(zoo) == 9 and pt2, "test data is missing"
 
-    documents = [(str(path), json.loads(path.read_text())) for path in seed]
+    documents = [(str(path), json.loads(path.read_text())) for path in zoo]
     with tempfile.TemporaryDirectory() as folder:
-        documents += [(f"extract {path}", extract(tool, path, folder)) for path in seed + pt2]
+        documents += [(f"extract {path}", extract(tool, path, folder)) for path in zoo + pt2]
     failures = 0
     for name, document in documents:
         for error in validator.iter_errors(document):
@@ -48,7 +48,7 @@ def main():
             failures += 1
 
     # A schema that accepts everything would pass so far.
-    broken = json.loads(seed[0].read_text())
+    broken = json.loads(zoo[0].read_text())
     broken["nodes"][0]["inputs"][0]["dtype"] = "float31"
     assert not validator.is_valid(broken), "an unknown dtype must be refused"
     del broken["nodes"]

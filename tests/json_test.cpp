@@ -113,7 +113,7 @@ void check_round_trip(const Model& model) {
 
 TEST_CASE("pytorch-ir's files are read and written again without loss") {
     std::size_t files = 0;
-    for (const auto& entry : std::filesystem::directory_iterator("tests/data/seed")) {
+    for (const auto& entry : std::filesystem::directory_iterator("tests/data/zoo/pytorch_ir")) {
         const Model model = read_json(entry.path() / "ir.json");
         CHECK(model.name == entry.path().filename());
         check_round_trip(model);

@@ -53,7 +53,7 @@ TensorView view(const Shape& shape, DType dtype = DType::Float32) {
 }  // namespace
 
 TEST_CASE("nothing is wrong with pytorch-ir's files") {
-    for (const auto& entry : std::filesystem::directory_iterator("tests/data/seed"))
+    for (const auto& entry : std::filesystem::directory_iterator("tests/data/zoo/pytorch_ir"))
         CHECK_MESSAGE(issues_of(read_json(entry.path() / "ir.json")) == "", entry.path());
     CHECK(issues_of(small_model()) == "");
     CHECK(issues_of(Model{}) == "");

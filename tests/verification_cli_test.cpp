@@ -13,7 +13,7 @@ using nlohmann::json;
 
 namespace {
 
-const std::string cnn = "tests/data/seed/DeepResNet";
+const std::string cnn = "tests/data/zoo/pytorch_ir/DeepResNet";
 
 struct Floats {
     std::string name;
@@ -84,8 +84,9 @@ TEST_CASE("compare and verify judge intermediates in the order of the graph") {
 TEST_CASE("a backend is judged like the interpreter") {
     const Folder folder;
     const auto suite = [&](const std::string& command, const std::string& more = "") {
-        const Outcome outcome = run("verify --json -j 1 --suite tests/data/seed --filter SelfAttention --backend '" +
-                                    command + "' " + more);
+        const Outcome outcome =
+            run("verify --json -j 1 --suite tests/data/zoo/pytorch_ir --filter SelfAttention --backend '" + command +
+                "' " + more);
         const json report = json::parse(outcome.out);
         REQUIRE(report["cases"].size() == 1);
         CHECK(outcome.status == (report["cases"][0]["status"] == "passed" ? 0 : 1));
@@ -101,14 +102,14 @@ TEST_CASE("a backend is judged like the interpreter") {
     CHECK(suite("true {case} {out}")["message"] == "no output: the command ended well but wrote nothing to {out}");
     CHECK(suite("sleep 20 # {case} {out}", "--timeout 0.2")["message"] == "time-out: no result within 0.2 s");
     CHECK(run("verify " + cnn + " --backend 'x {case} {out}'").status == 2);
-    check_refused("verify --suite tests/data/seed --backend 'x {case}'",
+    check_refused("verify --suite tests/data/zoo/pytorch_ir --backend 'x {case}'",
                   "--backend lacks {out}: expected a shell command with {case} (the case directory) and {out} (the "
                   "safetensors file to write)");
 }
 
 TEST_CASE("record writes a case that verify takes, the same for the same seed") {
     const Folder folder;
-    const std::string model = "tests/data/seed/SiameseEncoder";
+    const std::string model = "tests/data/zoo/pytorch_ir/SiameseEncoder";
     const auto record = [&](const std::string& name, const std::string& more) {
         return run("record " + model + " --quiet --random " + more + " -o " + (folder / name)).status;
     };
@@ -133,7 +134,7 @@ TEST_CASE("the bits do not depend on the number of threads") {
                              "SelfAttention", "SiameseEncoder", "TransformerBlock", "WeightTying"}) {
         CAPTURE(name);
         const std::string command =
-            "run tests/data/seed/" + std::string(name) + " --quiet --deterministic --intermediates ";
+            "run tests/data/zoo/pytorch_ir/" + std::string(name) + " --quiet --deterministic --intermediates ";
         REQUIRE(run(command + (folder / "1") + " --threads 1").status == 0);
         REQUIRE(run(command + (folder / "4") + " --threads 4").status == 0);
         CHECK(read_text(folder / "1") == read_text(folder / "4"));
@@ -168,7 +169,7 @@ TEST_CASE("with --deterministic, convolutions of few channels have the same bits
 TEST_CASE("split makes a suite of the distinct nodes and of groups") {
     const Folder folder;
     const std::string suite = folder / "suite";
-    const Outcome outcome = run("split tests/data/seed/TransformerBlock --group -o " + suite);
+    const Outcome outcome = run("split tests/data/zoo/pytorch_ir/TransformerBlock --group -o " + suite);
     CHECK(outcome.status == 0);
     CHECK(outcome.err.find("left out") == std::string::npos);
     const json meta = json::parse(read_text(suite + "/aten.linear.default/0/meta.json"));
@@ -190,7 +191,7 @@ TEST_CASE("split makes a suite of the distinct nodes and of groups") {
 
 TEST_CASE("slice cuts by values, nodes or module and repeats what the model computed") {
     const Folder folder;
-    const std::string model = "tests/data/seed/TransformerBlock";
+    const std::string model = "tests/data/zoo/pytorch_ir/TransformerBlock";
     const auto cut = [&](const std::string& name, const std::string& how) {
         const Outcome outcome = run("slice " + model + " -o " + (folder / name) + " " + how);
         CAPTURE(outcome.err);
@@ -227,8 +228,8 @@ std::string faulty_backend(const Folder& folder, const std::string& change) {
 TEST_CASE("reduce finds the node, its smallest shape and plain values") {
     const Folder folder;
     const std::string backend = faulty_backend(folder, "s/aten.gelu.default/aten.relu.default/");
-    const std::string command =
-        "reduce tests/data/seed/TransformerBlock --json --backend '" + backend + "' -o " + (folder / "smallest");
+    const std::string command = "reduce tests/data/zoo/pytorch_ir/TransformerBlock --json --backend '" + backend +
+                                "' -o " + (folder / "smallest");
     const Outcome first = run(command + " --max-tests 4");
     CHECK(first.status == 0);
     CHECK(json::parse(first.out)["complete"] == false);
@@ -243,9 +244,11 @@ TEST_CASE("reduce finds the node, its smallest shape and plain values") {
     CHECK(smallest["graph_inputs"][0]["shape"] == json{1, 1, 1});
     CHECK(run("verify " + (folder / "smallest")).status == 0);
     CHECK(run("verify --suite " + (folder / "smallest") + " --backend '" + backend + "'").status == 1);
-    CHECK(run("reduce tests/data/seed/DenseBlock --backend '" + backend + "' -o " + (folder / "none")).status == 1);
+    CHECK(
+        run("reduce tests/data/zoo/pytorch_ir/DenseBlock --backend '" + backend + "' -o " + (folder / "none")).status ==
+        1);
     check_refused(
-        "reduce tests/data/seed/DenseBlock --backend '" + backend + "' -o " + (folder / "smallest"),
+        "reduce tests/data/zoo/pytorch_ir/DenseBlock --backend '" + backend + "' -o " + (folder / "smallest"),
         (folder / "smallest/reduce.jsonl") + ": belongs to the reduction of another model or with another command");
 }
 
@@ -253,9 +256,9 @@ TEST_CASE("reduce keeps the kind of failure") {
     const Folder folder;
     const std::string tool = std::getenv("TORCH_IR_TOOL");
     const auto reduce = [&](const std::string& name, const std::string& fault) {
-        return json::parse(run("reduce tests/data/seed/SelfAttention --json --timeout 1 -o " + (folder / name) +
-                               " --backend 'if grep -q aten.softmax {case}/ir.json; then " + fault + "; fi; " + tool +
-                               " run {case} --quiet -o {out}'")
+        return json::parse(run("reduce tests/data/zoo/pytorch_ir/SelfAttention --json --timeout 1 -o " +
+                               (folder / name) + " --backend 'if grep -q aten.softmax {case}/ir.json; then " + fault +
+                               "; fi; " + tool + " run {case} --quiet -o {out}'")
                                .out);
     };
     const json crash = reduce("crash", "kill -SEGV $$");
@@ -289,7 +292,7 @@ TEST_CASE("conformance runs op cases through a backend and counts them by op and
 }
 
 TEST_CASE("diff says what changed") {
-    const std::string model = "tests/data/seed/SelfAttention";
+    const std::string model = "tests/data/zoo/pytorch_ir/SelfAttention";
     CHECK(run("diff " + model + " " + model).status == 0);
     const Folder folder;
     std::string text = read_text(model + "/ir.json");
@@ -310,16 +313,17 @@ TEST_CASE("ops --backend-caps says what a backend lacks and what to add first") 
         write_text(folder / "caps.json", text);
         return "ops --json --backend-caps " + (folder / "caps.json") + " ";
     };
-    const std::string model = "tests/data/seed/SelfAttention";
+    const std::string model = "tests/data/zoo/pytorch_ir/SelfAttention";
     const std::string all = R"({"ops": ["aten.*"]})";
     const Outcome complete = run(caps(all) + model);
     CHECK(complete.status == 0);
     CHECK(json::parse(complete.out)["models"][0]["partitions"].size() == 1);
 
-    const Outcome lacking = run(caps(R"({"name": "mine", "ops": ["aten.linear.default", "aten.view.default",
+    const Outcome lacking =
+        run(caps(R"({"name": "mine", "ops": ["aten.linear.default", "aten.view.default",
         "aten.transpose.int", "aten.div.Tensor", {"op": "aten.softmax.int", "arguments": {"dim": {"values": [1]}}},
         "aten.contiguous.default"]})") +
-                                model + " tests/data/seed/CrossAttention tests/data/seed/DeepResNet");
+            model + " tests/data/zoo/pytorch_ir/CrossAttention tests/data/zoo/pytorch_ir/DeepResNet");
     CHECK(lacking.status == 1);
     const json report = json::parse(lacking.out);
     CHECK(report["backend"] == "mine");
