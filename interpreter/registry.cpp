@@ -23,6 +23,10 @@ void Registry::add_kernel(std::string_view schema_line, const std::vector<detail
                               schema.parameters[i].name + "' as " + type.text);
         if (parameters[i].is_tensor) type.kind = SchemaKind::Tensor;
     }
+    add_boxed(std::move(schema), std::move(kernel));
+}
+
+void Registry::add_boxed(Schema schema, KernelFn kernel) {
     std::string op_type = schema.op_type();
     if (!ops_.emplace(op_type, Op{std::move(schema), std::move(kernel)}).second)
         throw SchemaError("op '" + op_type + "' is registered twice");
@@ -57,7 +61,17 @@ std::vector<std::string> Registry::names() const {
 namespace {
 
 /// In-place ops whose functional twin has another overload name.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 8> renamed_twins{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 18> renamed_twins{{
+    {"aten.__iand__.Scalar", "aten.__and__.Scalar"},
+    {"aten.__iand__.Tensor", "aten.__and__.Tensor"},
+    {"aten.__ior__.Scalar", "aten.__or__.Scalar"},
+    {"aten.__ior__.Tensor", "aten.__or__.Tensor"},
+    {"aten.__ixor__.Scalar", "aten.__xor__.Scalar"},
+    {"aten.__ixor__.Tensor", "aten.__xor__.Tensor"},
+    {"aten.__ilshift__.Scalar", "aten.__lshift__.Scalar"},
+    {"aten.__ilshift__.Tensor", "aten.__lshift__.Tensor"},
+    {"aten.__irshift__.Scalar", "aten.__rshift__.Scalar"},
+    {"aten.__irshift__.Tensor", "aten.__rshift__.Tensor"},
     {"aten.pow_.Tensor", "aten.pow.Tensor_Tensor"},
     {"aten.pow_.Scalar", "aten.pow.Tensor_Scalar"},
     {"aten.float_power_.Tensor", "aten.float_power.Tensor_Tensor"},

@@ -119,6 +119,10 @@ class Registry {
         add_kernel(schema_line, parameters, detail::make_kernel(std::move(function)));
     }
 
+    /// Registers a kernel that takes its arguments as IValues, for ops that share one mechanism whatever their
+    /// parameters are. Throws SchemaError when the op is there already.
+    void add_boxed(Schema schema, KernelFn kernel);
+
     /// Registers a function for a target without a schema.
     void add_function(std::string name, FunctionFn f);
 

@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 
 KINDS = {
     "Tensor": "tensor", "List[Tensor]": "tensors", "List[Optional[Tensor]]": "optional_tensors", "int": "int", "List[int]": "ints",
-    "float": "float", "List[float]": "floats", "bool": "bool", "List[bool]": "bools", "str": "string", "number": "scalar",
+    "float": "float", "List[float]": "floats", "bool": "bool", "List[bool]": "bools", "str": "string", "number": "scalar", "List[number]": "scalars",
     "ScalarType": "dtype", "Device": "device", "MemoryFormat": "memory_format", "Layout": "layout",
 }  # fmt: skip
-RANDOM = set("bernoulli cauchy exponential geometric log_normal normal normal_functional poisson rand randint randn random randperm uniform".split())
+RANDOM = set("bernoulli cauchy empty empty_permuted empty_strided exponential geometric log_normal normal normal_functional poisson rand randint randn random randperm uniform".split())
 
 
 def name_of(dtype):
@@ -49,6 +49,8 @@ def described(kind, value, key, tensors):
         return {kind: [None if t is None else stored(t, f"{key}.{i}", tensors)["tensor"] for i, t in enumerate(value)]}
     if kind == "scalar":
         return {kind: number(value)}
+    if kind == "scalars":
+        return {kind: [number(x) for x in value]}
     return {kind: name_of(value) if kind in ("dtype", "device", "memory_format", "layout") else written(value)}
 
 
@@ -81,15 +83,16 @@ def make_case(op, args, kwargs, index, tensors, seed=0):
     outputs = [] if not op._schema.returns else [outputs] if len(op._schema.returns) == 1 else list(outputs)
     first = next((v for v in given.values() if isinstance(v, torch.Tensor)), None)
     flat = [t for v in outputs for t in (v if isinstance(v, (list, tuple)) else [v]) if isinstance(t, torch.Tensor)]
-    exact = not any(t.is_floating_point() or t.is_complex() for t in flat)
+    after = [t for name in written for t in (given[name] if isinstance(given[name], list) else [given[name]])]
+    exact = not any(t.is_floating_point() or t.is_complex() for t in flat + after)
     case = {
         "id": f"{op}/{index}", "op_type": str(op), "dtype": "none" if first is None else name_of(first.dtype), "source": "extra",
         "args": args_json, "outputs": [result(v, f"{index}.out{i}", tensors) for i, v in enumerate(outputs)],
     }  # fmt: skip
     if written:
-        case["mutated"] = {name: stored(given[name], f"{index}.{name}_after", tensors) for name in written}
+        case["mutated"] = {name: result(given[name], f"{index}.{name}_after", tensors) for name in written}
     case |= {"rtol": 0.0 if exact else 2e-5, "atol": 0.0 if exact else 1e-5}
-    case["check"] = "meta" if op._schema.name.removeprefix("aten::").rstrip("_") in RANDOM else "values"
+    case["check"] = "meta" if op._schema.name.partition("::")[2].rstrip("_") in RANDOM else "values"
     return case
 
 

@@ -28,6 +28,7 @@ void register_kernels(Registry& registry) {
     register_embedding(registry);
     register_extreme(registry);
     register_fft(registry);
+    register_fused(registry);
     register_grid(registry);
     register_grouped_matmul(registry);
     register_index(registry);
@@ -43,10 +44,13 @@ void register_kernels(Registry& registry) {
     register_nll_loss(registry);
     register_norm(registry);
     register_norm_backward(registry);
+    register_observer(registry);
+    register_packed_sequence(registry);
     register_pad(registry);
     register_pool(registry);
     register_pool_backward(registry);
     register_power(registry);
+    register_prims(registry);
     register_quantize(registry);
     register_random(registry);
     register_rearrange(registry);
@@ -70,6 +74,7 @@ void register_kernels(Registry& registry) {
     register_view_copy(registry);
     register_weight_norm(registry);
     register_weight_only(registry);
+    register_foreach(registry);  // looks up the ops of elements
 }
 
 }  // namespace torch_ir

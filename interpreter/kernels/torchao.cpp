@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "kernels/arithmetic.hpp"
+#include "kernels/call.hpp"
 #include "kernels/families.hpp"
 
 namespace torch_ir::kernels {
@@ -15,20 +16,6 @@ using Two = std::tuple<Tensor, Tensor>;
 using OptTensor = std::optional<Tensor>;
 using OptScalar = std::optional<Scalar>;
 using OptDType = std::optional<DType>;
-
-/// Calls an op that has one result.
-Tensor call(const char* op_type, std::vector<IValue> args) {
-    const Op& op = *builtin_registry().find(op_type);
-    std::vector<const IValue*> pointers;
-    for (std::size_t i = 0; i < args.size(); ++i) {
-        args[i] = coerce(args[i], op.schema.parameters[i].type);
-        pointers.push_back(&args[i]);
-    }
-    std::vector<IValue> results;
-    Context context;
-    op.kernel(context, pointers, results);
-    return std::get<Tensor>(results.at(0));
-}
 
 Tensor round(In x) { return call("aten.round.default", {x}); }
 Tensor number(double value) { return Tensor::wrapped_number(Scalar(value)); }
