@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,7 @@
 #include "torch_ir/file.hpp"
 #include "verification/backend.hpp"
 #include "verification/derived.hpp"
+#include "verification/model_report.hpp"
 #include "verification/profile.hpp"
 #include "verification/recorder.hpp"
 #include "verification/report.hpp"
@@ -41,6 +43,9 @@ struct Options {
     double timeout = 300;
     std::string filter;
     std::string category;
+    std::string only_model;
+    bool list_models = false;
+    bool list_categories = false;
     int jobs = 0;
 };
 
@@ -168,11 +173,42 @@ int verify_model(const Options& options, const Globals& globals) {
     return passed ? ok : check_failed;
 }
 
+/// The model cases of a suite by name, or its categories with their models.
+int list_suite(const Options& options, const SuiteOptions& suite) {
+    ordered_json models = ordered_json::array();
+    std::map<std::string, std::vector<std::string>> categories;
+    for (const Case& item : find_cases(options.suite, suite)) {
+        if (item.directory.empty()) continue;
+        models.push_back({{"name", item.name}, {"categories", item.categories}, {"description", item.description}});
+        for (const std::string& category : item.categories) categories[category].push_back(item.name);
+    }
+    if (options.json) {
+        std::cout << dump(options.list_models ? ordered_json{{"models", models}}
+                                              : ordered_json{{"categories", ordered_json(categories)}})
+                  << '\n';
+    } else if (options.list_models) {
+        for (const auto& model : models) {
+            std::cout << model["name"].get<std::string>() << "  [";
+            for (std::size_t i = 0; i < model["categories"].size(); ++i)
+                std::cout << (i ? ", " : "") << model["categories"][i].get<std::string>();
+            std::cout << "]  " << model["description"].get<std::string>() << '\n';
+        }
+    } else {
+        for (const auto& [category, names] : categories) {
+            std::cout << category << " (" << names.size() << ")\n";
+            for (const std::string& name : names) std::cout << "  " << name << '\n';
+        }
+    }
+    return ok;
+}
+
 int verify_suite(const Options& options, const Globals& globals) {
     Progress progress(globals);
     SuiteOptions suite;
     suite.filter = options.filter;
     suite.category = options.category;
+    suite.model = options.only_model;
+    if (options.list_models || options.list_categories) return list_suite(options, suite);
     suite.registry = &registry_with(options.plugins);
     suite.backend = {options.backend, options.timeout};
     if (!options.backend.empty()) check_backend(suite.backend);
@@ -200,9 +236,8 @@ int verify_suite(const Options& options, const Globals& globals) {
             write_report(options.report, report);
         } else if (!options.report.empty()) {
             const std::filesystem::path directory = options.report;
-            std::filesystem::create_directories(directory);
+            write_model_reports(directory, report);
             write_file(directory / "report.json", json_text + "\n");
-            write_file(directory / "report.md", to_markdown(report));
             write_file(directory / "report.html", to_html(report));
         }
         if (!options.junit.empty()) write_file(options.junit, to_junit(report));
@@ -231,6 +266,7 @@ Command make_verify() {
         "Examples: torch-ir verify examples/digits_cnn\n"
         "          torch-ir verify model.pt2 --inputs x.safetensors --expected y.safetensors --rtol 1e-3\n"
         "          torch-ir verify --suite cases/ --filter conv --report out/\n"
+        "          torch-ir verify --suite cases/ --list-categories\n"
         "          torch-ir verify --suite cases/ --backend 'mine {case} {out}'\n"
         "A backend reads the case directory and writes the outputs to {out} as safetensors, keyed output_0, output_1, "
         "…\n"
@@ -251,7 +287,9 @@ Command make_verify() {
          {"--json", "print one JSON value", &options->json},
          {"--intermediates", "expected values of nodes by name; all in the file are compared too",
           &options->intermediates, "FILE"},
-         {"--report", "write a report: F.md or F.html; with --suite also a directory for report.md, .html and .json",
+         {"--report",
+          "write a report: F.md or F.html; with --suite also a directory for SUMMARY.md, a page for each model, "
+          "report.html and report.json",
           &options->report, "PATH"},
          {"--junit", "write JUnit XML", &options->junit, "F.xml"},
          {"--backend", "with --suite: a shell command that runs a case instead of the interpreter", &options->backend,
@@ -259,10 +297,18 @@ Command make_verify() {
          {"--timeout", "with --backend: seconds for one case (default 300; 0: no limit)", &options->timeout, "S"},
          {"--filter", "with --suite: only cases whose name contains this", &options->filter, "NAME"},
          {"--category", "with --suite: only cases of this category", &options->category, "C"},
+         {"--model", "with --suite: only the model of this name", &options->only_model, "NAME"},
+         {"--list-models", "with --suite: print its models, with --category those of one", &options->list_models},
+         {"--list-categories", "with --suite: print the categories of its models", &options->list_categories},
          {"-j,--jobs", "with --suite: cases at a time (default: the number of threads)", &options->jobs, "N"}},
         [options](const Globals& globals) {
             if (options->model.empty() == options->suite.empty()) {
                 std::cerr << "torch-ir: verify needs either MODEL or --suite DIR\n";
+                return static_cast<int>(usage);
+            }
+            if (options->suite.empty() &&
+                (!options->only_model.empty() || options->list_models || options->list_categories)) {
+                std::cerr << "torch-ir: --model, --list-models and --list-categories need --suite DIR\n";
                 return static_cast<int>(usage);
             }
             if (options->suite.empty() && !options->backend.empty()) {

@@ -4,10 +4,12 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "torch_ir/error.hpp"
 #include "torch_ir/impl/argument_text.hpp"
+#include "torch_ir/slice.hpp"
 #include "verification/reduce.hpp"
 
 namespace torch_ir {
@@ -86,6 +88,24 @@ Tensor mapped(const Tensor& tensor, const std::function<double(double)>& f) {
     Tensor result = tensor.to(DType::Float64).contiguous().clone();
     for (std::int64_t i = 0; i < result.numel(); ++i) result.data<double>()[i] = f(result.data<double>()[i]);
     return result.to(tensor.dtype());
+}
+
+/// Takes inputs and weights out of the case that no node reads any more.
+void drop_unread_inputs(CaseFiles& files) {
+    const Graph& graph = files.model.graph;
+    std::vector<std::uint32_t> nodes(graph.nodes.size());
+    std::iota(nodes.begin(), nodes.end(), 0U);
+    std::vector<ValueRef> outputs;
+    for (const Argument& output : graph.outputs) outputs.push_back(output.get<ValueRef>());
+    files.model = slice(files.model, nodes, outputs);
+    std::set<std::string, std::less<>> read;
+    for (std::size_t i = 0; i < files.model.inputs.size(); ++i)
+        read.insert(is_weight(files.model.inputs[i].kind)
+                        ? files.model.inputs[i].target
+                        : files.model.graph.value(files.model.graph.inputs[i].get<ValueRef>()).name);
+    const auto unread = [&](const auto& tensor) { return !read.contains(tensor.first); };
+    std::erase_if(files.weights, unread);
+    std::erase_if(files.inputs, unread);
 }
 
 bool same_bits(const Tensor& a, const Tensor& b) {
@@ -194,6 +214,7 @@ std::vector<std::pair<std::string, CaseFiles>> plainer_arguments(const CaseFiles
                                    files);
             std::vector<NamedArgument>& args = proposals.back().second.model.graph.nodes[n].args;
             args.erase(args.begin() + static_cast<std::ptrdiff_t>(i));
+            drop_unread_inputs(proposals.back().second);
         }
     }
     return proposals;

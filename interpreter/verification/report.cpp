@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "torch_ir/file.hpp"
+#include "verification/markdown.hpp"
 
 namespace torch_ir {
 namespace {
@@ -53,13 +54,6 @@ std::string census_text(const Comparison& c) {
            std::to_string(c.expected_census.inf) + " infinite";
 }
 
-/// Header and rows; a cell is plain text.
-using Row = std::vector<std::string>;
-struct Table {
-    Row header;
-    std::vector<Row> rows;
-};
-
 Table tensor_table(const Report& report) {
     Table table{{"tensor", "verdict", "type", "max abs", "max rel", "mean abs", "max ulp", "cosine", "SQNR dB",
                  "PSNR dB", "mismatches", "remark"},
@@ -105,29 +99,6 @@ std::vector<std::pair<std::string, std::string>> details(const OutputVerdict& v)
             bins += (bins.empty() ? "" : ", ") + bin_name(bin) + ": " + std::to_string(c.histogram[bin]);
     lines.emplace_back("elements by error", bins);
     return lines;
-}
-
-std::string markdown_cell(const std::string& text) {
-    std::string cell;
-    for (const char c : text) {
-        if (c == '|') cell += '\\';
-        cell += c == '\n' ? ' ' : c;
-    }
-    return cell;
-}
-
-std::string markdown_table(const Table& table) {
-    std::string text = "|";
-    for (const std::string& cell : table.header) text += " " + cell + " |";
-    text += "\n|";
-    for (std::size_t i = 0; i < table.header.size(); ++i) text += "---|";
-    text += "\n";
-    for (const Row& row : table.rows) {
-        text += "|";
-        for (const std::string& cell : row) text += " " + markdown_cell(cell) + " |";
-        text += "\n";
-    }
-    return text;
 }
 
 /// For text and attributes of HTML and XML; control characters, which XML forbids, become spaces.
@@ -225,13 +196,13 @@ std::string to_markdown(const Report& report) {
     std::string text = "# " + report.title + "\n\n**" + report.summary + "**\n";
     for (const std::string& remark : report.remarks) text += "\n- " + markdown_cell(remark);
     if (!report.remarks.empty()) text += "\n";
-    if (!report.tensors.empty()) text += "\n" + markdown_table(tensor_table(report));
+    if (!report.tensors.empty()) text += "\n" + to_markdown(tensor_table(report));
     for (const OutputVerdict& v : report.tensors) {
         if (!differs(v)) continue;
         text += "\n## " + v.name + "\n\n";
         for (const auto& [key, value] : details(v)) text += "- " + key + ": " + value + "\n";
     }
-    if (!report.cases.empty()) text += "\n" + markdown_table(case_table(report));
+    if (!report.cases.empty()) text += "\n" + to_markdown(case_table(report));
     return text;
 }
 

@@ -11,6 +11,7 @@
 
 #include "parallel.hpp"
 #include "torch_ir/file.hpp"
+#include "torch_ir/text.hpp"
 #include "verification/backend.hpp"
 #include "verification/conformance.hpp"
 #include "verification/op_case.hpp"
@@ -96,6 +97,7 @@ namespace {
 /// What meta.json of a case directory may say.
 struct CaseMeta {
     std::vector<std::string> categories;
+    std::string description;
     std::optional<double> rtol;
     std::optional<double> atol;
 };
@@ -111,14 +113,15 @@ CaseMeta read_meta(const fs::path& directory) {
     if (json.contains("categories") && json["categories"].is_array())
         for (const auto& category : json["categories"])
             if (category.is_string()) meta.categories.push_back(category.get<std::string>());
+    if (json.contains("description") && json["description"].is_string())
+        meta.description = json["description"].get<std::string>();
     for (const auto& [key, target] : {std::pair{"rtol", &meta.rtol}, std::pair{"atol", &meta.atol}})
         if (json.contains(key) && json[key].is_number()) *target = json[key].get<double>();
     return meta;
 }
 
 /// Runs a model case: every inputs/expected pair with one interpreter.
-void run_model_case(const fs::path& directory, const Registry& registry, CaseResult& result) {
-    const CaseMeta meta = read_meta(directory);
+void run_model_case(const fs::path& directory, const CaseMeta& meta, const Registry& registry, CaseResult& result) {
     const LoadedModel loaded = load_model(directory);
     Interpreter interpreter(loaded.model, registry);
     interpreter.load_weights(load_weights(loaded, {}));
@@ -140,42 +143,60 @@ void run_model_case(const fs::path& directory, const Registry& registry, CaseRes
     }
 }
 
-bool matches(const std::string& name, const SuiteOptions& options) {
-    return options.filter.empty() || name.find(options.filter) != std::string::npos;
+Case model_case(const fs::path& root, const fs::path& directory, const SuiteOptions& options) {
+    std::string name = fs::relative(directory, root).generic_string();
+    if (name == ".") name = fs::canonical(directory).filename().string();
+    CaseMeta meta;
+    try {
+        meta = read_meta(directory);
+    } catch (const ParseError& error) {  // an error of this case, not of the suite
+        return {std::move(name), [error](CaseResult&) { throw error; }, directory};
+    }
+    return {std::move(name),
+            [directory, meta, registry = options.registry, backend = options.backend](CaseResult& result) {
+                if (backend.command.empty())
+                    run_model_case(directory, meta, *registry, result);
+                else
+                    run_backend_case(backend, directory, meta.rtol, meta.atol, result);
+            },
+            directory, meta.categories, meta.description};
 }
 
-void add_model_case(const fs::path& root, const fs::path& directory, const SuiteOptions& options,
-                    std::vector<Case>& cases) {
-    std::string name = fs::relative(directory, root).generic_string();
-    if (name == ".") name = directory.filename().string();
-    if (!matches(name, options)) return;
-    if (!options.category.empty()) {
-        const std::vector<std::string> categories = read_meta(directory).categories;
-        if (std::find(categories.begin(), categories.end(), options.category) == categories.end()) return;
-    }
-    cases.push_back(
-        {std::move(name), [directory, registry = options.registry, backend = options.backend](CaseResult& result) {
-             if (backend.command.empty()) return run_model_case(directory, *registry, result);
-             const CaseMeta meta = read_meta(directory);
-             run_backend_case(backend, directory, meta.rtol, meta.atol, result);
-         }});
+std::string last_part(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+
+bool fits(const Case& item, const SuiteOptions& options) {
+    return item.name.find(options.filter) != std::string::npos &&
+           (options.category.empty() ||
+            std::ranges::find(item.categories, options.category) != item.categories.end()) &&
+           (options.model.empty() ||
+            (!item.directory.empty() && (item.name == options.model || last_part(item.name) == options.model)));
+}
+
+/// Says that a suite has no such model or category, and which name is close.
+[[noreturn]] void refuse_name(const fs::path& directory, const char* what, const std::string& name,
+                              const std::set<std::string>& names) {
+    const std::string similar = closest(name, names);
+    throw ArgumentError(directory.string() + ": no " + what + " '" + name + "' in this suite" +
+                        (similar.empty() ? "" : "; the closest name is '" + similar + "'") + " (--list-" +
+                        (std::string_view(what) == "model" ? "models" : "categories") + " shows all)");
 }
 
 void add_op_cases(const fs::path& directory, const SuiteOptions& options, std::vector<Case>& cases) {
-    if (!options.category.empty()) return;
     const auto read = std::make_shared<const std::vector<OpCase>>(read_op_cases(directory));
     for (const OpCase& op_case : *read)
-        if (matches(op_case.name, options))
-            cases.push_back({op_case.name, [read, &op_case, backend = options.backend](CaseResult& result) {
-                                 if (!backend.command.empty()) return run_backend_op_case(backend, op_case, result);
-                                 result.message = run_op_case(op_case);
-                                 if (!result.message.empty()) result.status = Status::Failed;
-                             }});
+        cases.push_back({op_case.name, [read, &op_case, backend = options.backend](CaseResult& result) {
+                             if (!backend.command.empty()) return run_backend_op_case(backend, op_case, result);
+                             result.message = run_op_case(op_case);
+                             if (!result.message.empty()) result.status = Status::Failed;
+                         }});
 }
 
 CaseResult run_case(const Case& item) {
     CaseResult result;
     result.name = item.name;
+    result.directory = item.directory;
+    result.categories = item.categories;
+    result.description = item.description;
     const auto start = std::chrono::steady_clock::now();
     try {
         result.status = Status::Passed;
@@ -214,7 +235,7 @@ std::vector<CaseResult> run_cases(const std::vector<Case>& cases, int jobs, cons
     return results;
 }
 
-std::vector<CaseResult> run_suite(const fs::path& directory, const SuiteOptions& options) {
+std::vector<Case> find_cases(const fs::path& directory, const SuiteOptions& options) {
     if (!fs::is_directory(directory)) throw IoError(directory.string() + ": expected a directory of cases");
     std::vector<Case> cases;
     std::vector<fs::path> directories{directory};
@@ -223,12 +244,25 @@ std::vector<CaseResult> run_suite(const fs::path& directory, const SuiteOptions&
     std::sort(directories.begin(), directories.end());
     for (const fs::path& path : directories) {
         if (fs::exists(path / "model.pt2") || fs::exists(path / "ir.json"))
-            add_model_case(directory, path, options, cases);
+            cases.push_back(model_case(directory, path, options));
         if (fs::exists(path / "cases.json")) add_op_cases(path, options, cases);
     }
+    std::set<std::string> models, categories;
+    for (const Case& item : cases) {
+        if (!item.directory.empty()) models.insert(last_part(item.name));
+        categories.insert(item.categories.begin(), item.categories.end());
+    }
+    std::erase_if(cases, [&](const Case& item) { return !fits(item, options); });
+    if (cases.empty() && !options.model.empty() && !models.contains(last_part(options.model)))
+        refuse_name(directory, "model", options.model, models);
+    if (cases.empty() && !options.category.empty() && !categories.contains(options.category))
+        refuse_name(directory, "category", options.category, categories);
     if (cases.empty()) throw IoError(directory.string() + ": no case below this directory fits");
+    return cases;
+}
 
-    return run_cases(cases, options.jobs, options.progress);
+std::vector<CaseResult> run_suite(const fs::path& directory, const SuiteOptions& options) {
+    return run_cases(find_cases(directory, options), options.jobs, options.progress);
 }
 
 }  // namespace torch_ir

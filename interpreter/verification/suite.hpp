@@ -47,6 +47,9 @@ struct CaseResult {
     std::string message;  // why it did not pass
     double seconds = 0;
     std::vector<OutputVerdict> outputs;  // of the first inputs of a model case
+    std::filesystem::path directory;     // of a model case; empty for an op case
+    std::vector<std::string> categories;
+    std::string description;
 };
 
 /// A command that runs cases (see backend.hpp).
@@ -62,6 +65,9 @@ using CaseProgress = std::function<void(const CaseResult&, std::size_t done, std
 struct Case {
     std::string name;
     std::function<void(CaseResult&)> run;
+    std::filesystem::path directory = {};  // as in CaseResult
+    std::vector<std::string> categories = {};
+    std::string description = {};
 };
 
 /// Runs cases, `jobs` at a time; what they throw becomes their result.
@@ -70,13 +76,18 @@ std::vector<CaseResult> run_cases(const std::vector<Case>& cases, int jobs, cons
 struct SuiteOptions {
     std::string filter;                              // only cases whose name contains this
     std::string category;                            // only cases of this category (meta.json)
+    std::string model;                               // only the model case called so, with or without its folders
     int jobs = 1;                                    // cases at a time
     const Registry* registry = &builtin_registry();  // for model cases
     Backend backend;
     CaseProgress progress;
 };
 
-/// Every case below `directory`, model cases and op cases, in order of their names. Throws IoError when there is none.
+/// Every case below `directory` that fits, model cases and op cases, in order of their names. Throws IoError when there
+/// is none, and ArgumentError naming the closest model or category when there is none of the one asked for.
+std::vector<Case> find_cases(const std::filesystem::path& directory, const SuiteOptions& options);
+
+/// Runs what find_cases finds.
 std::vector<CaseResult> run_suite(const std::filesystem::path& directory, const SuiteOptions& options);
 
 }  // namespace torch_ir
