@@ -7,7 +7,7 @@ A walk over the FX graph that gives the same as saving the program and reading t
 import inspect
 import operator
 import warnings
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 import torch
 from torch.export import ExportedProgram
@@ -17,6 +17,10 @@ from .ir import IR, SHOWN_OUTPUTS, WEIGHT_KINDS, OpNode, TensorMeta
 from .ops.aten_ops import get_op_type
 from .ops.registry import get_conversion_fn
 from .values import ValueReader
+
+
+#: Modules of the functions on symbolic numbers.
+_NUMBER_MODULES = ("_operator", "math", "torch")
 
 
 class ConversionError(Exception):
@@ -141,8 +145,10 @@ class _GraphConverter:
 
     _parameters: Dict[Any, Tuple[str, List[_Parameter]]] = {}  # by target
 
-    def __init__(self, module: torch.fx.GraphModule, values: ValueReader):
+    def __init__(self, module: torch.fx.GraphModule, values: ValueReader, weights: FrozenSet[str] = frozenset()):
+        """`weights`: placeholders whose uses name no producer."""
         self._module = module
+        self._weights = weights
         self._values = values
         self._metas: Dict[str, Optional[TensorMeta]] = {}  # of every value by its FX node's name; None: no value
         self.nodes: List[OpNode] = []
@@ -166,7 +172,7 @@ class _GraphConverter:
         if meta is None:
             self.placeholders.append(node.meta.get("val"))
             return
-        meta.producer_node = node.name
+        meta.producer_node = None if node.name in self._weights else node.name
         self._metas[node.name] = meta
         self.placeholders.append(meta)
 
@@ -216,7 +222,7 @@ class _GraphConverter:
         )
 
     def _parameters_of(self, target: Any) -> Tuple[str, List[_Parameter]]:
-        """op_type and parameters; no parameters for higher-order ops, whose operands have no names."""
+        """op_type and parameters; none for higher-order ops and others whose operands have no names."""
         known = self._parameters.get(target)
         if known is None:
             parameters: List[_Parameter] = []
@@ -224,7 +230,7 @@ class _GraphConverter:
                 for argument in target._schema.arguments:
                     is_tensor = "Tensor" in str(argument.type)
                     parameters.append(_Parameter(argument.name, is_tensor, argument.kwarg_only))
-            elif not isinstance(target, torch._ops.HigherOrderOperator):
+            elif target.__module__ in _NUMBER_MODULES:
                 for name in inspect.signature(target).parameters:
                     parameters.append(_Parameter(name, False, False))
             known = self._parameters[target] = (get_op_type(target), parameters)
@@ -333,7 +339,7 @@ class _GraphConverter:
         elif isinstance(value, dict):
             return [self._selected(node, node.name, value.items())]
         elif not isinstance(value, (list, tuple)):
-            return [] if value is None else [(node.name, value)]
+            return [(node.name, value)]
         results: List[Any] = []
         for position, element in enumerate(value):
             user = self._selector(node, position)
@@ -381,13 +387,14 @@ class _ModelConverter(_GraphConverter):
     """Converts the graph of a whole program."""
 
     def __init__(self, exported: ExportedProgram):
-        super().__init__(exported.graph_module, ValueReader())
+        specs = exported.graph_signature
+        weights = [spec.arg.name for spec in specs.input_specs if _INPUT_KINDS[spec.kind.name] in WEIGHT_KINDS]
+        super().__init__(exported.graph_module, ValueReader(), frozenset(weights))
         self._ranges = exported.range_constraints
         self.inputs: List[TensorMeta] = []
         self.outputs: List[TensorMeta] = []
         self.weights: List[TensorMeta] = []
         self.weight_name_mapping: Dict[str, str] = {}
-        specs = exported.graph_signature
         entries = [self._input(*pair) for pair in zip(specs.input_specs, self.placeholders)]
         results = [self._output(*pair) for pair in zip(specs.output_specs, self.results)]
         self.signature = None if _is_implied(entries, results) else {"inputs": entries, "outputs": results}

@@ -22,6 +22,7 @@ class ValueReader:
         """A tensor, symbolic number or custom object; None for a constant. A number that a node returns is symbolic."""
         if isinstance(value, torch.Tensor):
             shape = self._sizes(value.shape)
+            self._note_hints(value.shape)
             strides = self._sizes(value.stride())
             return TensorMeta(
                 name, shape, str(value.dtype)[6:], strides=None if _is_row_major(shape, strides, value) else strides
@@ -46,9 +47,12 @@ class ValueReader:
         if known is None:
             known = int(expression) if expression.is_number else self._text(expression)
             self._expressions[expression] = known
-            if expression.is_Symbol and size.node.hint is not None:
-                self._hints[str(expression)] = int(size.node.hint)
         return known
+
+    def _note_hints(self, sizes: Any) -> None:
+        for size in sizes:
+            if type(size) is not int and size.node.expr.is_Symbol and size.node.hint is not None:
+                self._hints.setdefault(str(size.node.expr), int(size.node.hint))
 
     @staticmethod
     def _text(expression: Any) -> str:
@@ -76,7 +80,7 @@ class ValueReader:
     def symbols(self, ranges: Dict[Any, Any]) -> List[Dict[str, Any]]:
         """Name, range and value at export time of each symbol."""
         symbols = []
-        for symbol, bounds in ranges.items():
+        for symbol, bounds in sorted(ranges.items(), key=lambda item: str(item[0])):
             entry: Dict[str, Any] = {"name": str(symbol)}
             for key, bound in (("min", bounds.lower), ("max", bounds.upper)):
                 if getattr(bound, "is_Integer", False):
@@ -149,7 +153,8 @@ def _is_symbolically_row_major(value: torch.Tensor) -> bool:
     for size, stride in zip(reversed(value.shape), reversed(value.stride())):
         size = size.node.expr if isinstance(size, torch.SymInt) else size
         stride = stride.node.expr if isinstance(stride, torch.SymInt) else stride
-        if size != 1 and stride != step and (stride - step).expand() != 0:
+        difference = stride - step
+        if size != 1 and difference != 0 and (isinstance(difference, int) or difference.expand() != 0):
             return False
         step = step * size if size != 0 else step
     return True
