@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// The torch-ir-extract tool: a TorchScript file or a library with a C++ module becomes a JSON IR.
+#include <ATen/ATen.h>
+#include <dlfcn.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+
+#include "example_inputs.hpp"
+#include "extract.hpp"
+#include "torch_ir/json.hpp"
+#include "torch_ir/version.hpp"
+#include "torchscript.hpp"
+
+namespace torch_ir {
+namespace {
+
+enum Exit : int { ok = 0, usage = 2, bad_input = 3 };
+
+struct Options {
+    std::string model, library, inputs, output, weights_out;
+    std::vector<std::string> shapes;
+    int warmup = 0;
+    bool specialise = false;
+    bool quiet = false;
+};
+
+Extraction extract_library(const Options& options, const std::vector<NamedInput>& inputs,
+                           const ExtractOptions& extract_options) {
+    // A name without a slash would be looked for in the system's folders.
+    const std::string file = options.library.find('/') == std::string::npos ? "./" + options.library : options.library;
+    void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL);
+    if (!library) throw IoError("library " + std::string(dlerror()));
+    void* symbol = dlsym(library, "torch_ir_module");
+    if (!symbol)
+        throw IoError(options.library +
+                      ": expected a function torch_ir_module(torch_ir::ExtractSource&) with extern \"C\", found none");
+    ExtractSource source;
+    const auto make = [&] { reinterpret_cast<decltype(&torch_ir_module)>(symbol)(source); };
+    if (options.weights_out.empty() && !options.specialise) {
+        const MetaDevice guard;
+        make();
+    } else {
+        make();
+    }
+    std::vector<c10::IValue> values;
+    for (const NamedInput& input : inputs) values.push_back(input.second);
+    ExtractOptions all = extract_options;
+    for (const NamedInput& input : inputs) all.input_names.push_back(input.first);
+    return with_context(options.library, [&] { return extract(source, values, all); });
+}
+
+int run(const Options& options) {
+    std::vector<NamedInput> inputs;
+    if (!options.inputs.empty()) inputs = read_inputs(options.inputs);
+    for (const std::string& text : options.shapes) inputs.push_back(parse_input(text));
+    ExtractOptions extract_options;
+    extract_options.specialise = options.specialise;
+    const Extraction extraction = options.library.empty()
+                                      ? extract_torchscript(options.model, inputs, extract_options, options.warmup)
+                                      : extract_library(options, inputs, extract_options);
+    if (!options.weights_out.empty()) save_weights(options.weights_out, extraction);
+    write_json(options.output, extraction.model);
+    if (!options.quiet) {
+        for (const std::string& note : extraction.notes) std::cerr << "note: " << note << '\n';
+        std::cerr << options.output << ": " << extraction.model.graph.nodes.size() << " nodes of "
+                  << extraction.model.name << '\n';
+    }
+    return ok;
+}
+
+int parse_and_run(int argc, char** argv) {
+    Options options;
+    CLI::App app{"Turns a TorchScript file, or a C++ module in a shared library, into JSON IR."};
+    app.name("torch-ir-extract");
+    app.set_version_flag("--version", std::string("torch-ir-extract ") + version);
+    CLI::Option* model = app.add_option("MODEL", options.model, "a TorchScript file: traced, scripted, frozen or not");
+    CLI::Option* library =
+        app.add_option("--module", options.library, "a library that defines torch_ir_module()")->type_name("LIB");
+    model->excludes(library);
+    CLI::Option* inputs =
+        app.add_option("--inputs", options.inputs, "example inputs by name or as input_0, …; numbers are 0-d")
+            ->type_name("FILE.safetensors");
+    app.add_option("--shapes", options.shapes,
+                   "example inputs instead: x=1,3,224,224  ids=1,16:int64  sr:16000  (names may be left out)")
+        ->excludes(inputs);
+    app.add_option("-o,--output", options.output, "the JSON file to write")->type_name("IR.json")->required();
+    app.add_option("--weights-out", options.weights_out, "write parameters, buffers and constants")
+        ->type_name("FILE.safetensors");
+    app.add_option("--warmup", options.warmup,
+                   "runs before the recorded one, for modules that make their state in the first")
+        ->type_name("N")
+        ->check(CLI::Range(0, 1000));
+    app.add_flag("--specialise", options.specialise,
+                 "burn in what the program asks of the values of these inputs and weights");
+    app.add_flag("--quiet", options.quiet, "no remarks on stderr");
+    app.footer(
+        "Example: torch-ir-extract model.pt --shapes x=1,3,224,224 -o ir.json --weights-out weights.safetensors");
+    try {
+        app.parse(argc, argv);
+        if (options.model.empty() && options.library.empty()) throw CLI::RequiredError("MODEL or --module");
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? ok : usage;
+    }
+    return run(options);
+}
+
+}  // namespace
+}  // namespace torch_ir
+
+int main(int argc, char** argv) {
+    try {
+        return torch_ir::parse_and_run(argc, argv);
+    } catch (const torch_ir::Error& error) {
+        std::cerr << "torch-ir-extract: error: " << error.what() << '\n';
+    } catch (const c10::Error& error) {
+        std::cerr << "torch-ir-extract: error: " << error.what_without_backtrace() << '\n';
+    } catch (const std::bad_alloc&) {
+        std::cerr << "torch-ir-extract: error: not enough memory\n";
+    } catch (const std::exception& error) {
+        std::cerr << "torch-ir-extract: error: " << error.what() << '\n';
+    }
+    return torch_ir::bad_input;
+}
