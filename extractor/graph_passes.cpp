@@ -223,6 +223,11 @@ Node normalised(Node node) {
         if (node.op_type == scalar) node.op_type = tensor;
     if (node.op_type == "aten._convolution.default" || node.op_type == "aten._convolution.deprecated")
         return as_convolution(std::move(node));
+    if (node.op_type == "aten.split.sizes") {
+        node.op_type = "aten.split_with_sizes.default";
+        for (NamedArgument& argument : node.args)
+            if (argument.name == "split_size") argument.name = "split_sizes";
+    }
     const std::string_view op = node.op_type;
     if ((op.starts_with("aten.upsample_") || op.starts_with("aten._upsample_")) && op.ends_with(".default"))
         return as_upsample(std::move(node));

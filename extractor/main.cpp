@@ -79,12 +79,11 @@ int parse_and_run(int argc, char** argv) {
     CLI::Option* library =
         app.add_option("--module", options.library, "a library that defines torch_ir_module()")->type_name("LIB");
     model->excludes(library);
-    CLI::Option* inputs =
-        app.add_option("--inputs", options.inputs, "example inputs by name or as input_0, …; numbers are 0-d")
-            ->type_name("FILE.safetensors");
+
+    app.add_option("--inputs", options.inputs, "example inputs by name or as input_0, …; numbers are 0-d")
+        ->type_name("FILE.safetensors");
     app.add_option("--shapes", options.shapes,
-                   "example inputs instead: x=1,3,224,224  ids=1,16:int64  sr:16000  (names may be left out)")
-        ->excludes(inputs);
+                   "example inputs, more or instead: x=1,3,224,224  ids=1,16:int64  sr:16000  (names may be left out)");
     app.add_option("-o,--output", options.output, "the JSON file to write")->type_name("IR.json")->required();
     app.add_option("--weights-out", options.weights_out, "write parameters, buffers and constants")
         ->type_name("FILE.safetensors");

@@ -52,23 +52,66 @@ std::pair<std::string, std::string> instance_of(const std::string& entry) {
     return {name, entry.substr(open + 1, close - open - 1)};
 }
 
-Provenance script_provenance() {
-    Provenance provenance;
-    for (const std::string& entry : torch::jit::currentModuleHierarchy()) {
-        const auto [name, type] = instance_of(entry);
-        if (name.empty()) continue;
-        provenance.module_path += (provenance.module_path.empty() ? "" : ".") + name;
-        provenance.module_type = type;
+/// Names calls by TorchScript's own stack. It leaves out lists of modules: `0` for `layers.0`.
+class ScriptPaths {
+  public:
+    explicit ScriptPaths(torch::jit::Module root) : root_(std::move(root)) {}
+
+    Provenance operator()(const std::vector<std::string>& keys) {
+        Provenance provenance;
+        std::vector<std::string> names;
+        for (const std::string& entry : torch::jit::currentModuleHierarchy()) {
+            const auto [name, type] = instance_of(entry);
+            if (name.empty()) continue;
+            names.push_back(name);
+            provenance.module_type = type;
+        }
+        if (!keys.empty()) last_ = keys.front();
+        provenance.module_path = path_of(names);
+        for (const torch::jit::StackEntry& entry : torch::jit::currentCallstack()) {
+            const auto place = entry.range.findSourceRangeThatGenerated().value_or(entry.range).file_line_col();
+            if (!place) continue;
+            const std::string& file = std::get<0>(*place);
+            provenance.source = file.substr(file.find_last_of("/\\") + 1) + ":" + std::to_string(std::get<1>(*place));
+            break;
+        }
+        return provenance;
     }
-    for (const torch::jit::StackEntry& entry : torch::jit::currentCallstack()) {
-        const auto place = entry.range.file_line_col();
-        if (!place) continue;
-        const std::string& file = std::get<0>(*place);
-        provenance.source = file.substr(file.find_last_of("/\\") + 1) + ":" + std::to_string(std::get<1>(*place));
-        break;
+
+  private:
+    /// Of the modules that the names may mean, the nearest to the weight that was read last.
+    std::string path_of(const std::vector<std::string>& names) {
+        std::string joined;
+        for (const std::string& name : names) joined += name + "/";
+        const auto [entry, is_new] = paths_.try_emplace(joined);
+        if (is_new) find_paths(root_, "", names, 0, entry->second);
+        std::string best;
+        std::size_t best_common = 0;
+        for (const std::string& path : entry->second) {
+            const auto common = static_cast<std::size_t>(std::ranges::mismatch(path, last_).in1 - path.begin()) + 1;
+            if (common <= best_common) continue;
+            best = path;
+            best_common = common;
+        }
+        return best;
     }
-    return provenance;
-}
+
+    static void find_paths(const torch::jit::Module& module, const std::string& path,
+                           const std::vector<std::string>& names, std::size_t i, std::vector<std::string>& found) {
+        if (i == names.size()) return found.push_back(path);
+        for (const auto& child : module.named_children()) {
+            const std::string child_path = path.empty() ? child.name : path + "." + child.name;
+            if (child.name == names[i]) find_paths(child.value, child_path, names, i + 1, found);
+            const auto type = child.value.type()->name();
+            if (type && (type->name() == "ModuleList" || type->name() == "ModuleDict"))
+                find_paths(child.value, child_path, names, i, found);
+        }
+    }
+
+    torch::jit::Module root_;
+    std::string last_;
+    std::map<std::string, std::vector<std::string>> paths_;
+};
 
 /// A 0-d tensor as the number that the argument wants.
 c10::IValue fitting(const c10::IValue& value, const c10::Argument& argument) {
@@ -91,34 +134,37 @@ c10::IValue fitting(const c10::IValue& value, const c10::Argument& argument) {
     }
 }
 
-/// One value for each argument of the method, self left out.
-std::vector<c10::IValue> bind_inputs(const c10::FunctionSchema& schema, const std::vector<NamedInput>& inputs) {
-    std::vector<c10::IValue> values;
+/// An argument of the method, and whether the caller gave it.
+struct Bound {
+    std::string name;
+    c10::IValue value;
+    bool given = false;
+};
+
+/// One for each argument of the method, self left out.
+std::vector<Bound> bind_inputs(const c10::FunctionSchema& schema, const std::vector<NamedInput>& inputs) {
+    std::vector<Bound> bound;
     std::set<std::size_t> used;
+    std::string names;
     for (std::size_t i = 1; i < schema.arguments().size(); ++i) {
         const c10::Argument& argument = schema.arguments()[i];
-        std::optional<c10::IValue> value = argument.default_value();
+        names += (names.empty() ? "'" : ", '") + argument.name() + "'";
+        Bound& entry =
+            bound.emplace_back(Bound{argument.name(), argument.default_value().value_or(c10::IValue()), false});
         for (std::size_t k = 0; k < inputs.size(); ++k) {
             const std::string& name = inputs[k].first;
             const bool by_position = name.empty() ? k == i - 1 : name == "input_" + std::to_string(i - 1);
             if (name != argument.name() && !by_position) continue;
-            value = fitting(inputs[k].second, argument);
+            entry.value = fitting(inputs[k].second, argument);
+            entry.given = true;
             used.insert(k);
         }
-        if (!value) {
-            if (argument.type()->kind() == c10::TypeKind::OptionalType)
-                value = c10::IValue();
-            else
-                throw ArgumentError("input '" + argument.name() + "' (" + argument.type()->str() + ") is missing");
-        }
-        values.push_back(*value);
+        if (!entry.given && !argument.default_value() && argument.type()->kind() != c10::TypeKind::OptionalType)
+            throw ArgumentError("input '" + argument.name() + "' (" + argument.type()->str() + ") is missing");
     }
-    std::string names;
-    for (std::size_t i = 1; i < schema.arguments().size(); ++i)
-        names += (names.empty() ? "'" : ", '") + schema.arguments()[i].name() + "'";
     for (std::size_t k = 0; k < inputs.size(); ++k)
         if (!used.contains(k)) throw ArgumentError("input '" + inputs[k].first + "' is none of the module's: " + names);
-    return values;
+    return bound;
 }
 
 torch::jit::Module load(const std::filesystem::path& path) {
@@ -162,14 +208,16 @@ Extraction extract_torchscript(const std::filesystem::path& path, const std::vec
     const auto method = module.find_method("forward");
     if (!method) throw ArgumentError(path.string() + ": the module has no forward");
     const c10::FunctionSchema& schema = method->function().getSchema();
-    const std::vector<c10::IValue> values = with_context(path.string(), [&] { return bind_inputs(schema, inputs); });
+    const std::vector<Bound> bound = with_context(path.string(), [&] { return bind_inputs(schema, inputs); });
     {
         const at::NoGradGuard no_grad;
+        std::vector<c10::IValue> values;
+        for (const Bound& input : bound) values.push_back(input.value);
         for (int i = 0; i < warmup; ++i) (*method)(values);
     }
 
     extractor::Recorder recorder(options.specialise);
-    recorder.provenance = [](const std::vector<std::string>&) { return script_provenance(); };
+    recorder.provenance = ScriptPaths(module);
     Extraction result;
     for (const auto& parameter : module.named_parameters()) {
         recorder.add_weight(parameter.value, InputKind::Parameter, parameter.name);
@@ -185,10 +233,14 @@ Extraction extract_torchscript(const std::filesystem::path& path, const std::vec
     }
     const AttributeGuard restore(module);
     torch::jit::Stack arguments{module._ivalue()};
+    // As for torch.export, arguments that are left to their defaults are no inputs.
     std::vector<std::string> names;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        names.push_back(schema.arguments()[i + 1].name());
-        arguments.push_back(extractor::add_inputs(recorder, values[i], names.back()));
+    std::vector<c10::IValue> values;
+    for (const Bound& input : bound) {
+        arguments.push_back(input.given ? extractor::add_inputs(recorder, input.value, input.name) : input.value);
+        if (!input.given) continue;
+        names.push_back(input.name);
+        values.push_back(input.value);
     }
     // The graph as it is in the file: what optimisation would move stays in its place.
     auto graph = torch::jit::toGraphFunction(method->function()).graph()->copy();

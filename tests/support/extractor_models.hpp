@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Modules as LibTorch's users write them. tools/make_extractor_graphs.py has their Python twins.
+// Modules as LibTorch's users write them. tools/extractor_models.py has their Python twins.
 #pragma once
 
 #include <torch/torch.h>

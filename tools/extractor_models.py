@@ -1,20 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Writes tests/data/extractor: what torch.export gives for the Python twins of tests/support/extractor_models.hpp.
+"""The Python twins of tests/support/extractor_models.hpp, and modules for TorchScript."""
 
-usage: make_extractor_graphs.py TORCH_IR_TOOL
-"""
-
-import json
-import pathlib
-import subprocess
-import sys
-import tempfile
+from typing import Dict, List, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-target = pathlib.Path(__file__).resolve().parents[1] / "tests/data/extractor"
 
 
 class Mlp(nn.Module):
@@ -185,53 +176,51 @@ class LlmBlock(nn.Module):
         return y + self.down(g * self.up(n))
 
 
-def functional(ir):
-    """torch.export keeps in-place calls: those on a whole buffer become functional ones, and the buffer is a mutated one."""
-    keys = ir["weight_name_mapping"]
-    now = {}
-    for node in ir["nodes"]:
-        buffer = node["inputs"][0]["name"] if node["inputs"] else None
-        node["inputs"] = [now.get(tensor["name"], tensor) for tensor in node["inputs"]]
-        name, overload = node["op_type"].rsplit(".", 1)
-        if name.endswith("_"):
-            node["op_type"] = name[:-1] + "." + overload
-            now[buffer] = {**node["outputs"][0], "producer_node": node["name"], "producer_output_idx": 0}
-    kinds = {"p_": "parameter", "b_": "buffer"}
-    ir["signature"] = {
-        "inputs": [{"kind": kinds[name[:2]], "name": name, "target": key} for name, key in keys.items()]
-        + [{"kind": "user_input", "name": tensor["name"]} for tensor in ir["graph_inputs"]],
-        "outputs": [{"kind": "buffer_mutation", "name": now[b]["name"], "target": keys[b]} for b in keys if b in now]
-        + [{"kind": "user_output", "name": tensor["name"]} for tensor in ir["graph_outputs"]],
-    }
-    return ir
+class Loops(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(6, 6) for _ in range(3)])
+        self.register_buffer("scale", torch.full((6,), 1.5))
+        self.table = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
+
+    def forward(self, x, n: int, bias: Optional[torch.Tensor] = None, sizes: Tuple[int, int] = (2, 3)) -> Tuple[torch.Tensor, Dict[str, torch.Tensor], List[torch.Tensor]]:
+        parts: List[torch.Tensor] = []
+        for i, layer in enumerate(self.layers):
+            x = torch.tanh(layer(x))
+            if i < n:
+                parts.append(x)
+        if bias is not None:
+            x = x + bias
+        y = torch.zeros(x.size(0), 6)
+        for i in range(x.size(0)):
+            y[i] = x[i] * i
+        return x + self.table, {"scaled": x * self.scale, "rows": y.view(-1, sizes[0], sizes[1])}, parts
 
 
-def write(name, module, args, tool, decompose=False, in_place=False):
-    program = torch.export.export(module, args)
-    if decompose:
-        program = program.run_decompositions({})
-    path = target / f"{name}.json"
-    with tempfile.TemporaryDirectory() as folder:
-        torch.export.save(program, f"{folder}/model.pt2")
-        subprocess.run([tool, "extract", f"{folder}/model.pt2", "-o", str(path), "--quiet"], check=True)
-    if in_place:
-        path.write_text(json.dumps(functional(json.loads(path.read_text())), indent=2) + "\n")
+class Counter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("total", torch.zeros(3))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.last = torch.zeros(0)
+
+    def forward(self, x):
+        if self.last.numel() == 0:
+            self.last = torch.zeros_like(x)
+        self.total += x
+        self.steps.add_(1)
+        y = x - self.last
+        self.last = x
+        return y + self.total
 
 
-def main():
-    tool = sys.argv[1]
-    target.mkdir(parents=True, exist_ok=True)
-    ids, offsets = torch.tensor([1, 2, 4, 5, 4, 3, 2, 9]), torch.tensor([0, 3])
-    write("mlp", Mlp().eval(), (torch.zeros(2, 8),), tool)
-    write("resnet_block", ResNetBlock().eval(), (torch.zeros(2, 4, 8, 8),), tool)
-    write("resnet_block_train", ResNetBlock().train(), (torch.zeros(2, 4, 8, 8),), tool, decompose=True)
-    write("recurrent", Recurrent().eval(), (torch.zeros(2, 4, 6),), tool)
-    write("encoder_layer", EncoderLayer().eval(), (torch.zeros(2, 5, 16), torch.zeros(5, 5)), tool)
-    write("decoder_layer", DecoderLayer().eval(), (torch.zeros(2, 5, 16), torch.zeros(2, 7, 16)), tool)
-    write("bag", Bag().eval(), (ids, offsets), tool)
-    write("unet", UNet().eval(), (torch.zeros(1, 3, 16, 16),), tool)
-    step = (torch.zeros(1, 2, 32), torch.tensor([3, 4]), torch.zeros(2, 4), torch.zeros(2, 4), torch.zeros(2, 12, dtype=torch.bool))
-    write("llm_block", LlmBlock().eval(), step, tool, in_place=True)
+class Branch(nn.Module):
+    def forward(self, x):
+        if x.sum() > 0:
+            x = x * 2
+        return x
 
 
-main()
+class Nonzero(nn.Module):
+    def forward(self, x):
+        return x[x > 0]
