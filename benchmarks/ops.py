@@ -79,8 +79,8 @@ def ops():
         "argmax": (lambda x: x.argmax(-1), t(128, 50257)),
         "var_mean": (lambda x: torch.var_mean(x, -1), hidden),
         "cumsum": (lambda x: x.cumsum(-1), t(8, 64, 384)),
-        "topk": (lambda x: x.topk(5), t(128, 50257)),
-        "sort": (lambda x: x.sort(-1), t(64, 1000)),
+        "topk": (lambda x: tuple(x.topk(5)), t(128, 50257)),
+        "sort": (lambda x: tuple(x.sort(-1)), t(64, 1000)),
         "embedding": (F.embedding, ids, t(30522, 384)),
         "gather": (lambda x, i: x.gather(1, i), t(512, 1000), torch.randint(0, 1000, (512, 64))),
         "index_select": (lambda x, i: x.index_select(0, i), t(1000, 768), torch.randint(0, 1000, (128,))),
@@ -142,7 +142,7 @@ def main():
     parser.add_argument("names", nargs="*")
     parser.add_argument("-o", "--output")
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
     rows = []

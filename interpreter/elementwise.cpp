@@ -115,25 +115,44 @@ class BlockRunner {
         : loops_(loops), outputs_(outputs), inputs_(inputs), scratch_(outputs.size() + inputs.size()) {}
 
     void run(std::int64_t begin, std::int64_t end, detail::BlockFn block, const void* f) {
-        const bool short_rows = loops_.sizes.back() < short_row && loops_.sizes.size() > 1;
+        if (loops_.sizes.back() < short_row && loops_.sizes.size() > 1)
+            run_gathered(begin, end, block, f);
+        else
+            run_rows(begin, end, block, f);
+    }
+
+  private:
+    /// Blocks within a row.
+    void run_rows(std::int64_t begin, std::int64_t end, detail::BlockFn block, const void* f) {
+        const std::int64_t most = in_place() ? end - begin : block_size;
         Cursor cursor(loops_, begin);
         std::array<std::byte*, max_operands> out{};
         std::array<const std::byte*, max_operands> in{};
         for (std::int64_t position = begin; position < end;) {
-            std::int64_t n = std::min(block_size, end - position);
-            if (!short_rows) n = std::min(n, cursor.row_left());
-            const Cursor start = cursor;
+            const std::int64_t n = std::min({most, end - position, cursor.row_left()});
             for (std::size_t k = 0; k < inputs_.size(); ++k)
-                in[k] = short_rows ? gather(k, start, n) : row_input(k, start.offset(outputs_.size() + k), n);
-            for (std::size_t k = 0; k < outputs_.size(); ++k)
-                out[k] = short_rows ? scratch(k) : row_output(k, start.offset(k));
+                in[k] = row_input(k, cursor.offset(outputs_.size() + k), n);
+            for (std::size_t k = 0; k < outputs_.size(); ++k) out[k] = row_output(k, cursor.offset(k));
             block(f, out.data(), in.data(), n);
-            for (std::size_t k = 0; k < outputs_.size(); ++k) {
-                if (short_rows)
-                    scatter(k, start, n);
-                else if (out[k] == scratch(k))
-                    store_output(k, start.offset(k), loops_.strides[k].back(), out[k], n);
-            }
+            for (std::size_t k = 0; k < outputs_.size(); ++k)
+                if (out[k] == scratch_[k].aligned)
+                    store_output(k, cursor.offset(k), loops_.strides[k].back(), out[k], n);
+            position += n;
+            cursor.advance(n);
+        }
+    }
+
+    /// Blocks of several short rows.
+    void run_gathered(std::int64_t begin, std::int64_t end, detail::BlockFn block, const void* f) {
+        Cursor cursor(loops_, begin);
+        std::array<std::byte*, max_operands> out{};
+        std::array<const std::byte*, max_operands> in{};
+        for (std::int64_t position = begin; position < end;) {
+            const std::int64_t n = std::min(block_size, end - position);
+            for (std::size_t k = 0; k < inputs_.size(); ++k) in[k] = gather(k, cursor, n);
+            for (std::size_t k = 0; k < outputs_.size(); ++k) out[k] = scratch(k);
+            block(f, out.data(), in.data(), n);
+            for (std::size_t k = 0; k < outputs_.size(); ++k) scatter(k, cursor, n);
             position += n;
             for (std::int64_t left = n; left > 0;) {
                 const std::int64_t step = std::min(left, cursor.row_left());
@@ -143,7 +162,6 @@ class BlockRunner {
         }
     }
 
-  private:
     struct Scratch {
         std::unique_ptr<std::byte[]> memory;
         std::byte* aligned = nullptr;
@@ -164,13 +182,29 @@ class BlockRunner {
         return tensor.raw() + offset * static_cast<std::int64_t>(item_size(tensor.dtype()));
     }
 
+    bool is_block(const Tensor& tensor, std::size_t slot, DType block_dtype) const {
+        return loops_.strides[slot].back() == 1 && tensor.dtype() == block_dtype;
+    }
+    static DType output_dtype(const detail::Operand& operand) {
+        return operand.as_bool ? DType::Bool : dtype_of(operand.compute);
+    }
+
+    /// Does every row of every operand lie in memory as a block has it?
+    bool in_place() const {
+        for (std::size_t k = 0; k < outputs_.size(); ++k)
+            if (!is_block(*outputs_[k].tensor, k, output_dtype(outputs_[k]))) return false;
+        for (std::size_t k = 0; k < inputs_.size(); ++k)
+            if (!is_block(*inputs_[k].tensor, outputs_.size() + k, dtype_of(inputs_[k].compute))) return false;
+        return true;
+    }
+
     /// A whole row: the tensor's own memory when it is already a contiguous array of the compute type.
     const std::byte* row_input(std::size_t k, std::int64_t offset, std::int64_t n) {
         const detail::Operand& operand = inputs_[k];
         const Tensor& tensor = *operand.tensor;
         const std::int64_t stride = loops_.strides[outputs_.size() + k].back();
         const std::byte* source = element(tensor, offset);
-        if (stride == 1 && tensor.dtype() == dtype_of(operand.compute)) return source;
+        if (is_block(tensor, outputs_.size() + k, dtype_of(operand.compute))) return source;
         Scratch& s = scratch_[outputs_.size() + k];
         std::byte* memory = scratch(outputs_.size() + k);
         if (stride == 0) {
@@ -186,9 +220,7 @@ class BlockRunner {
 
     std::byte* row_output(std::size_t k, std::int64_t offset) {
         const detail::Operand& operand = outputs_[k];
-        const DType block_dtype = operand.as_bool ? DType::Bool : dtype_of(operand.compute);
-        if (loops_.strides[k].back() == 1 && operand.tensor->dtype() == block_dtype)
-            return element(*operand.tensor, offset);
+        if (is_block(*operand.tensor, k, output_dtype(operand))) return element(*operand.tensor, offset);
         return scratch(k);
     }
 
@@ -240,25 +272,43 @@ class BlockRunner {
     std::vector<Scratch> scratch_;
 };
 
-/// Calls `f(destination, source, n)` with pointers and strides of every row, rows in parallel.
+/// Calls `f(cursor, n)` for every row, rows in parallel; an element takes the time of `cost` plain ones.
 template <class F>
-void for_each_row(const Loops& loops, F&& f) {
+void for_each_row(const Loops& loops, F&& f, std::int64_t cost = 1) {
     const std::int64_t row = loops.sizes.back();
+    const std::int64_t grain = std::max<std::int64_t>(1, parallel_grain / cost);
     if (loops.sizes.size() == 1) {
-        parallel_for(row, parallel_grain, [&](std::int64_t begin, std::int64_t end) {
+        parallel_for(row, grain, [&](std::int64_t begin, std::int64_t end) {
             Cursor cursor(loops, begin);
             f(cursor, end - begin);
         });
         return;
     }
     const std::int64_t rows = loops.count() / row;
-    parallel_for(rows, std::max<std::int64_t>(1, parallel_grain / row), [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(rows, std::max<std::int64_t>(1, grain / row), [&](std::int64_t begin, std::int64_t end) {
         Cursor cursor(loops, begin * row);
         for (std::int64_t i = begin; i < end; ++i) {
             f(cursor, row);
             if (i + 1 < end) cursor.advance(row);
         }
     });
+}
+
+/// Rows that lie in memory as they are: copied whole, by an inner loop over neighbouring rows.
+void copy_rows(Loops loops, std::byte* to, const std::byte* from, std::int64_t item) {
+    const std::int64_t row = loops.sizes.back() * item;
+    loops.sizes.pop_back();
+    for (Ints& strides : loops.strides) strides.pop_back();
+    for_each_row(
+        loops,
+        [&](const Cursor& cursor, std::int64_t rows) {
+            std::byte* target = to + cursor.offset(0) * item;
+            const std::byte* source = from + cursor.offset(1) * item;
+            for (std::int64_t i = 0; i < rows; ++i)
+                std::memcpy(target + i * loops.strides[0].back() * item, source + i * loops.strides[1].back() * item,
+                            static_cast<std::size_t>(row));
+        },
+        row);
 }
 
 /// Weights lie in read-only memory; a graph that writes to them gets copies (alias.hpp), so this is a fault of that
@@ -419,6 +469,9 @@ void copy_elements(const Tensor& destination, const Tensor& source) {
     if (try_copy_transposed(loops, destination, source)) return;
     const auto d_size = static_cast<std::int64_t>(item_size(destination.dtype()));
     const auto s_size = static_cast<std::int64_t>(item_size(source.dtype()));
+    if (loops.sizes.size() > 1 && destination.dtype() == source.dtype() && loops.strides[0].back() == 1 &&
+        loops.strides[1].back() == 1)
+        return copy_rows(loops, destination.raw(), source.raw(), d_size);
     for_each_row(loops, [&](const Cursor& cursor, std::int64_t n) {
         convert(destination.dtype(), destination.raw() + cursor.offset(0) * d_size, loops.strides[0].back(),
                 source.dtype(), source.raw() + cursor.offset(1) * s_size, loops.strides[1].back(), n);

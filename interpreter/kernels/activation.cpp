@@ -105,7 +105,7 @@ Tensor gelu(const Tensor& self, const std::string& approximate) {
         });
     return activate("gelu", self, [](auto x) {
         using C = decltype(x);
-        return C(.5) * x * (C(1) + vmath::erf(x * sqrt_half<C>));
+        return C(.5) * x * (C(1) + vmath::fast_erf(x * sqrt_half<C>));
     });
 }
 

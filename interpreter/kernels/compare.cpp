@@ -46,12 +46,24 @@ constexpr BinaryEntry logical[] = {
     {"logical_xor", comparison<InAny>([](auto x, auto y) { return (x != decltype(x)(0)) != (y != decltype(y)(0)); })},
 };
 
-/// NaN when either is.
-constexpr auto larger = []<class C>(C x, C y) { return x > y || x != x ? x : y; };
-constexpr auto smaller = []<class C>(C x, C y) { return x < y || x != x ? x : y; };
+/// NaN when either is. In two steps, as loops over a choice by two conditions do not vectorise.
+constexpr auto larger = []<class C>(C x, C y) {
+    const C number = x > y ? x : y;
+    return x != x ? x : number;
+};
+constexpr auto smaller = []<class C>(C x, C y) {
+    const C number = x < y ? x : y;
+    return x != x ? x : number;
+};
 /// The other one when either is NaN.
-constexpr auto larger_number = []<class C>(C x, C y) { return x > y || y != y ? x : y; };
-constexpr auto smaller_number = []<class C>(C x, C y) { return x < y || y != y ? x : y; };
+constexpr auto larger_number = []<class C>(C x, C y) {
+    const C number = x > y ? x : y;
+    return y != y ? x : number;
+};
+constexpr auto smaller_number = []<class C>(C x, C y) {
+    const C number = x < y ? x : y;
+    return y != y ? x : number;
+};
 
 /// `f` picks one of two; uint64 values compare as such.
 template <class F>

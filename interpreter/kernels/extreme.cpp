@@ -17,7 +17,8 @@ struct ExtremeOf {
     static C map(const ExtremeOf&, C x) { return x; }
     template <class T>
     static T join(T a, T b) {
-        return (Max ? b > a : b < a) || b != b ? b : a;
+        const T number = (Max ? b > a : b < a) ? b : a;  // two steps: one with two conditions does not vectorise
+        return b != b ? b : number;
     }
     template <class T>
     static T init() {

@@ -34,6 +34,11 @@ void BlockCopier::copy(std::size_t dimension, std::byte* dst, const std::byte* s
         copy(dimension + 1, dst + i * dst_strides_[dimension] * item, src + i * src_strides_[dimension] * item);
 }
 
+void refuse_index(std::int64_t value, std::int64_t size, std::int64_t dim) {
+    throw ArgumentError("index " + std::to_string(value) + " is out of bounds for dimension " + std::to_string(dim) +
+                        " with size " + std::to_string(size));
+}
+
 Tensor to_indices(const char* op, const Tensor& index) {
     if (!is_integral(index.dtype()))
         throw ArgumentError(std::string(op) + ": expected index to be an integer tensor, found " + describe(index));

@@ -53,11 +53,12 @@ Tensor masked_fill(const Tensor& self, const Tensor& mask, const Tensor& value);
 /// `index` as int64, contiguous; throws ArgumentError naming `op` unless it is an integer tensor.
 Tensor to_indices(const char* op, const Tensor& index);
 
+/// Throws ArgumentError.
+[[noreturn]] void refuse_index(std::int64_t value, std::int64_t size, std::int64_t dim);
+
 /// `value` (negative ones counted from the end when `wrap`) checked against [0, size).
 inline std::int64_t checked_index(std::int64_t value, std::int64_t size, bool wrap, std::int64_t dim) {
-    if (value < (wrap ? -size : 0) || value >= size)
-        throw ArgumentError("index " + std::to_string(value) + " is out of bounds for dimension " +
-                            std::to_string(dim) + " with size " + std::to_string(size));
+    if (value < (wrap ? -size : 0) || value >= size) refuse_index(value, size, dim);
     return value < 0 ? value + size : value;
 }
 

@@ -51,6 +51,16 @@ Tensor scan(const Tensor& self, std::int64_t dim, A init, Op op) {
     const Tensor x = self.to(dtype_of<C>()).contiguous();
     Tensor y = Tensor::empty(self.shape(), dtype_of<C>());
     for_each_group(lines, [&](std::int64_t first, std::int64_t n) {
+        if (n == 1) {  // the running value stays in a register
+            A acc = init;
+            const C* from = x.data<C>() + first;
+            C* to = y.data<C>() + first;
+            for (std::int64_t i = 0; i < lines.length * lines.inner; i += lines.inner) {
+                acc = op(acc, static_cast<A>(from[i]));
+                to[i] = static_cast<C>(acc);
+            }
+            return;
+        }
         A acc[64];
         std::fill(acc, acc + n, init);
         for (std::int64_t i = 0; i < lines.length; ++i) {

@@ -14,10 +14,56 @@ namespace {
 
 using Values = std::tuple<Tensor, Tensor>;
 
-/// Calls `f(row, out)` for all rows along `dim` in parallel: `row` holds (value, index) pairs to be reordered, whose
-/// first `k` become the results.
-template <class F>
-Values along(const char* op, const Tensor& self, std::int64_t dim, std::int64_t k, F f) {
+/// All values of a row with their indices.
+struct CollectAll {
+    template <class C>
+    void operator()(std::span<const C> values, std::vector<Ranked<C>>& row) const {
+        row.clear();
+        for (std::size_t j = 0; j < values.size(); ++j) row.push_back({values[j], static_cast<std::int64_t>(j)});
+    }
+};
+
+/// Those among which the `k` first of an order are: most of a long row is passed over.
+template <bool Largest>
+struct CollectBest {
+    std::size_t k;
+
+    template <class C>
+    void operator()(std::span<const C> values, std::vector<Ranked<C>>& row) const {
+        const std::size_t most = 2 * k + 64;
+        row.clear();
+        std::size_t j = 0;
+        for (; j < values.size() && row.size() < most; ++j) row.push_back({values[j], static_cast<std::int64_t>(j)});
+        if (j == values.size() || k == 0) return;
+        C worst = keep_best(row);
+        for (; j < values.size(); ++j) {
+            const C v = values[j];
+            if (Largest ? v <= worst : v >= worst) continue;  // NaN is looked at closely
+            row.push_back({v, static_cast<std::int64_t>(j)});
+            if (row.size() == most) worst = keep_best(row);
+        }
+    }
+
+    template <class C>
+    static bool before(const Ranked<C>& a, const Ranked<C>& b) {
+        return Largest ? ranks_above(a, b) : ranks_below(a, b);
+    }
+
+  private:
+    /// Leaves the best `k`; returns the value of the last of them.
+    template <class C>
+    C keep_best(std::vector<Ranked<C>>& row) const {
+        const auto last = row.begin() + static_cast<std::ptrdiff_t>(k) - 1;
+        std::nth_element(row.begin(), last, row.end(), before<C>);
+        row.resize(k);
+        return row.back().value;
+    }
+};
+
+/// Calls `f(row)` for all rows along `dim` in parallel: `row` holds the collected (value, index) pairs to be reordered,
+/// whose first `k` become the results.
+template <class F, class Collect = CollectAll>
+Values along(const char* op, const Tensor& self, std::int64_t dim, std::int64_t k, F f, Collect collect = {}) {
     static_cast<void>(self.wrap_dim(dim));
     return visit_real(self.dtype(), op, [&]<class C>(C) {
         const Rows<C> in = rows<C>(self, dim);
@@ -28,10 +74,9 @@ Values along(const char* op, const Tensor& self, std::int64_t dim, std::int64_t 
         if (values.numel() > 0)
             parallel_for(in.count, std::max<std::int64_t>(1, 2048 / std::max<std::int64_t>(1, in.length)),
                          [&](std::int64_t begin, std::int64_t end) {
-                             std::vector<Ranked<C>> row(static_cast<std::size_t>(in.length));
+                             std::vector<Ranked<C>> row;
                              for (std::int64_t i = begin; i < end; ++i) {
-                                 for (std::size_t j = 0; j < row.size(); ++j)
-                                     row[j] = {in[i][j], static_cast<std::int64_t>(j)};
+                                 collect(in[i], row);
                                  f(row);
                                  for (std::int64_t j = 0; j < k; ++j) {
                                      values.data<C>()[i * k + j] = row[static_cast<std::size_t>(j)].value;
@@ -71,14 +116,17 @@ Values topk(const Tensor& self, std::int64_t k, std::int64_t dim, bool largest, 
     if (k < 0 || k > n)
         throw ArgumentError("topk: expected 'k' between 0 and " + std::to_string(n) + " (the size of dimension " +
                             std::to_string(dim) + "), found " + std::to_string(k));
-    return along("topk", self, dim, k, [k, largest](auto& row) {
-        if (largest)
-            std::partial_sort(row.begin(), row.begin() + k, row.end(),
-                              [](const auto& a, const auto& b) { return ranks_above(a, b); });
-        else
-            std::partial_sort(row.begin(), row.begin() + k, row.end(),
-                              [](const auto& a, const auto& b) { return ranks_below(a, b); });
-    });
+    const auto best = [&](auto collect) {
+        return along(
+            "topk", self, dim, k,
+            [k, collect](auto& row) {
+                std::partial_sort(row.begin(), row.begin() + k, row.end(),
+                                  [&](const auto& a, const auto& b) { return collect.before(a, b); });
+            },
+            collect);
+    };
+    const auto count = static_cast<std::size_t>(k);
+    return largest ? best(CollectBest<true>{count}) : best(CollectBest<false>{count});
 }
 
 /// One value and index of every row along `dim`: `pick(row)` leaves it first.

@@ -7,6 +7,7 @@
 
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
+#include "kernels/reduce.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -28,6 +29,10 @@ struct Functions {
         return std::fabs(x.real()) > 300 ? Complex128(std::copysign(1.0, x.real()), 0) : std::tanh(x);
     }
 
+    static float log(float x) { return vmath::log(x); }
+    static double log(double x) { return std::log(x); }
+    static Complex128 log(Complex128 x) { return std::log(x); }
+
     static double expm1(double x) { return std::expm1(x); }
     /// e^(a+ib) - 1 without cancellation near 0.
     static Complex128 expm1(Complex128 x) {
@@ -43,6 +48,14 @@ struct Functions {
         return std::log(1.0 + z);
     }
 };
+
+/// Are all values such that vmath's sine of float holds?
+bool in_trigonometric_range(const Tensor& self) {
+    if (compute_for(to_float(self.dtype())) != Compute::Float) return false;
+    const Tensor size = elementwise<float>(
+        DType::Float32, [](float x) { return std::fabs(x); }, self);
+    return size.numel() == 0 || amax(size, {}, false).item().to<float>() <= vmath::trigonometric_range;
+}
 
 template <class C>
 C sinc(C x) {
@@ -60,7 +73,7 @@ constexpr UnaryEntry elementary[] = {
              return std::exp2(x);
      })},
     {"expm1 special_expm1", unary<InDoubleOrComplex>([](auto x) { return Functions::expm1(x); })},
-    {"log", unary<InFloatOrComplex>([](auto x) { return std::log(x); })},
+    {"log", unary<InFloatOrComplex>([](auto x) { return Functions::log(x); })},
     {"log2", unary<InDoubleOrComplex>([](auto x) {
          if constexpr (is_complex_compute<decltype(x)>)
              return scaled(std::log(x), std::numbers::log2e);
@@ -77,8 +90,16 @@ constexpr UnaryEntry elementary[] = {
     {"sqrt", unary<InFloatOrComplex>([](auto x) { return std::sqrt(x); })},
     {"rsqrt", unary<InFloatOrComplex>([](auto x) { return decltype(x)(1) / std::sqrt(x); })},
     {"reciprocal", unary<InFloatOrComplex>([](auto x) { return decltype(x)(1) / x; })},
-    {"sin", unary<InFloatOrComplex>([](auto x) { return std::sin(x); })},
-    {"cos", unary<InFloatOrComplex>([](auto x) { return std::cos(x); })},
+    {"sin",
+     [](const char* op, const Tensor& self) {
+         return in_trigonometric_range(self) ? unary<InFloat>([](auto x) { return vmath::sin(x); })(op, self)
+                                             : unary<InFloatOrComplex>([](auto x) { return std::sin(x); })(op, self);
+     }},
+    {"cos",
+     [](const char* op, const Tensor& self) {
+         return in_trigonometric_range(self) ? unary<InFloat>([](auto x) { return vmath::cos(x); })(op, self)
+                                             : unary<InFloatOrComplex>([](auto x) { return std::cos(x); })(op, self);
+     }},
     {"tan", unary<InDoubleOrComplex>([](auto x) { return std::tan(x); })},
     {"asin arcsin", unary<InDoubleOrComplex>([](auto x) { return std::asin(x); })},
     {"acos arccos", unary<InDoubleOrComplex>([](auto x) { return std::acos(x); })},

@@ -158,10 +158,38 @@ Taps<C> transposed(const Taps<C>& t, std::int64_t in) {
     return back;
 }
 
+/// x [in] → y [out]
+template <class C>
+void resample_row(const Taps<C>& t, std::int64_t out, const C* x, C* y) {
+    const std::int64_t* index = t.index.data();
+    const C* weight = t.weight.data();
+    if (t.taps == 1) {
+        for (std::int64_t o = 0; o < out; ++o) y[o] = x[index[o]];
+    } else if (t.taps == 2) {
+#pragma GCC ivdep
+        for (std::int64_t o = 0; o < out; ++o)
+            y[o] = weight[2 * o] * x[index[2 * o]] + weight[2 * o + 1] * x[index[2 * o + 1]];
+    } else {
+        for (std::int64_t o = 0; o < out; ++o, index += t.taps, weight += t.taps) {
+            C total = weight[0] * x[index[0]];
+            for (std::int64_t k = 1; k < t.taps; ++k) total += weight[k] * x[index[k]];
+            y[o] = total;
+        }
+    }
+}
+
 /// x [outer, in, inner] → y [outer, out, inner].
 template <class C>
 void resample(const Taps<C>& t, std::int64_t outer, std::int64_t in, std::int64_t out, std::int64_t inner, const C* x,
               C* y) {
+    if (inner == 1) {
+        parallel_for(outer, std::max<std::int64_t>(1, parallel_grain / (out * t.taps)),
+                     [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t row = begin; row < end; ++row)
+                             resample_row(t, out, x + row * in, y + row * out);
+                     });
+        return;
+    }
     parallel_for(outer * out, std::max<std::int64_t>(1, parallel_grain / (inner * t.taps)),
                  [&](std::int64_t begin, std::int64_t end) {
                      for (std::int64_t i = begin; i < end; ++i) {
@@ -172,10 +200,6 @@ void resample(const Taps<C>& t, std::int64_t outer, std::int64_t in, std::int64_
                          C* to = y + i * inner;
                          if (t.taps == 1) {
                              std::copy_n(from + index[0] * inner, inner, to);
-                         } else if (inner == 1) {
-                             C total = weight[0] * from[index[0]];
-                             for (std::int64_t k = 1; k < t.taps; ++k) total += weight[k] * from[index[k]];
-                             *to = total;
                          } else if (t.taps == 2) {
                              const C* a = from + index[0] * inner;
                              const C* b = from + index[1] * inner;
