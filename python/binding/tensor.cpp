@@ -81,7 +81,7 @@ nb::object to_dlpack(nb::handle self) {
         const std::vector<std::size_t> shape(tensor.shape().begin(), tensor.shape().end());
         nb::ndarray<> array(tensor.raw(), shape.size(), shape.data(), self, tensor.strides().data(),
                             nb::dlpack::dtype{type.code, type.bits, 1}, nb::device::cpu::value);
-        return nb::cast(std::move(array)).attr("__dlpack__")();
+        return nb::cast(std::move(array));  // without a framework, a capsule
     }
     throw nb::buffer_error("DLPack has no type for this dtype");
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """From a module to its graph, by torch.export."""
 
+import sys
 from typing import Any, Dict, Optional, Tuple
 
 import torch
@@ -73,10 +74,22 @@ def export_model(
     if strict:
         validate_meta_device(model)
         validate_inputs_meta((*example_inputs, *(kwargs or {}).values()))
+    _register_caches()
     try:
         return torch.export.export(model, tuple(example_inputs), kwargs, dynamic_shapes=dynamic_shapes)
     except Exception as error:
         raise ExportError(f"Failed to export model: {error}") from error
+
+
+def _register_caches() -> None:
+    """Tells torch.export how the caches nest that models of transformers take and return."""
+    if "transformers.cache_utils" not in sys.modules:
+        return
+    try:
+        from transformers.integrations.executorch import register_dynamic_cache_export_support
+    except ImportError:  # older versions of transformers do it by themselves
+        return
+    register_dynamic_cache_export_support()
 
 
 def get_model_name(model: nn.Module) -> str:
