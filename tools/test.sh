@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs what is needed, builds everything and runs all tests; ends with the line `N passed, N failed`.
-# With CI set, it also verifies the sentence encoder of examples/minilm if torch can be installed. With CI or SANITIZE set, it builds and
+# With CI set, it also verifies the sentence encoder of examples/minilm and tests the Python package if torch can be installed. With CI or SANITIZE set, it builds and
 # tests a second time under AddressSanitizer and UBSan.
 cd "$(dirname "$0")/.." || exit 1
 tools/install_packages.sh || exit 1
@@ -21,8 +21,13 @@ build_and_test() {
 if [ -n "$CI" ]; then
     # Found by the test `minilm`; without it that test is skipped.
     TORCH_IR_PYTHON=$(tools/install_torch.sh build-torch) && export TORCH_IR_PYTHON
+    # The Python package is built for that Python, or else for the system's.
+    mkdir -p build-torch
+    printf "[binaries]\npython = '%s'\n" "${TORCH_IR_PYTHON:-python3}" > build-torch/python.ini
+    build_and_test build-test -Dpython=auto --native-file build-torch/python.ini
+else
+    build_and_test build-test
 fi
-build_and_test build-test
 if [ -n "$CI$SANITIZE" ]; then
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     build_and_test build-sanitize -Db_sanitize=address,undefined -Dbuildtype=plain -Doptimization=0 -Dcpu=

@@ -77,11 +77,18 @@ def convert_exported_program(exported: ExportedProgram, model_name: str = "", st
 
 
 def _add_constants(exported: ExportedProgram, ir: IR) -> None:
-    constants = {name: value for name, value in exported.constants.items() if isinstance(value, torch.Tensor)}
-    absent = [name for name, value in constants.items() if value.device.type == "meta"]
+    absent = []
+    for name, value in exported.constants.items():
+        if not isinstance(value, torch.Tensor):
+            continue
+        if value.device.type != "meta":
+            ir.constants[name] = value
+        elif value.numel() == 0:  # nothing to know
+            ir.constants[name] = torch.empty(value.shape, dtype=value.dtype)
+        else:
+            absent.append(name)
     if absent:
         warnings.warn(f"The values of {len(absent)} constants on the meta device are not known: {absent}", stacklevel=3)
-    ir.constants = {name: value for name, value in constants.items() if name not in absent}
 
 
 def _add_calling_convention(exported: ExportedProgram, ir: IR) -> None:

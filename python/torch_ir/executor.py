@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from .ir import IR, WEIGHT_KINDS, decode_value
 from .ops.aten_impl import execute_getitem
-from .ops.registry import get_execution_fn
+from .ops.registry import get_execution_fn, registered_executors
 from .weight_loader import load_weights
 
 #: The framework whose tensors the functions of `register_executor` get in the run of this thread.
@@ -185,7 +185,7 @@ class IRExecutor:
         fingerprint = (
             _structure_of(self.ir),
             [(name, id(tensor), getattr(tensor, "_version", 0)) for name, tensor in tensors.items()],
-            [get_execution_fn(op_type) for op_type in sorted({node.op_type for node in self.ir.nodes})],
+            registered_executors(),
         )
         if self._compiled is not None and fingerprint[0] is not None and fingerprint == self._fingerprint:
             return self._compiled
@@ -195,7 +195,9 @@ class IRExecutor:
         structure = self.ir.structure()
         self._check_missing(structure, tensors)
         functions: Dict[str, Callable] = {}
-        _use_executors(structure, functions, {node.name: node.attrs for node in self.ir.nodes})
+        if registered_executors():
+            structure = json.loads(json.dumps(structure))  # shares nothing with the graph
+            _use_executors(structure, functions, {node.name: node.attrs for node in self.ir.nodes})
         compiled = _core.Interpreter(_core.Model.parse(json.dumps(structure)), functions)
         compiled.load_weights({name: to_core(tensor) for name, tensor in tensors.items()})
         self._compiled, self._fingerprint = compiled, fingerprint

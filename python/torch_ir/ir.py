@@ -131,7 +131,7 @@ class OpNode:
         )
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class IR:
     """The graph of a model.
 
@@ -261,6 +261,9 @@ class IR:
         """Read a file that :meth:`save` wrote; see :func:`torch_ir.load_ir` for more kinds of files."""
         with open(path, encoding="utf-8") as file:
             return cls.from_dict(json.load(file))
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, IR) else NotImplemented
 
     def __repr__(self) -> str:
         return (

@@ -72,3 +72,8 @@ def get_conversion_fn(op_type: str) -> Optional[Callable]:
 def get_execution_fn(op_type: str) -> Optional[Callable[[List[Any], Dict[str, Any]], List[Any]]]:
     """The function registered to compute an op, or None."""
     return _lookup(_EXECUTION_REGISTRY, op_type)
+
+
+def registered_executors() -> Dict[str, Callable]:
+    """The functions that compute ops, by pattern, as they are now."""
+    return dict(_EXECUTION_REGISTRY)
