@@ -37,7 +37,9 @@ int bench(const Options& options, const Globals& globals) {
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model, registry_with(options.plugins));
     interpreter.load_weights(load_weights(loaded, options.weights));
-    const auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
+    auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
+    for (IValue& input : inputs)  // in memory as a caller has them, not in a mapped file
+        if (auto* tensor = std::get_if<Tensor>(&input)) *tensor = tensor->clone();
     const double load_ms = milliseconds_since(start);
 
     Progress progress(globals);

@@ -97,6 +97,17 @@ Tensor clamp(const Tensor& self, const Tensor& min, const Tensor& max) {
     const DType dtype = result_type(operands);
     refuse_bool("clamp", dtype);
     return visit_rule<InReal>(dtype, "clamp", [&]<class C>(C) {
+        if (min.defined() && max.defined() && min.dim() == 0 && max.dim() == 0) {
+            const C low = min.item().to<C>(), high = max.item().to<C>();
+            if (low == low && high == high)  // the bounds stay in registers, and a NaN in self passes both
+                return elementwise<C>(
+                    dtype,
+                    [low, high](C x) {
+                        const C raised = x < low ? low : x;
+                        return raised > high ? high : raised;
+                    },
+                    self);
+        }
         if (!max.defined()) return elementwise<C>(dtype, larger, self, min);
         if (!min.defined()) return elementwise<C>(dtype, smaller, self, max);
         return elementwise<C>(

@@ -56,7 +56,8 @@ template <class C, class R>
 typename R::Acc reduce_row(const R& r, typename R::Acc acc, const C* x, std::int64_t n, std::int64_t stride) {
     using Acc = typename R::Acc;
     using L = Lane<C, R>;
-    constexpr std::int64_t lanes = 16;
+    constexpr bool chooses = requires { R::chooses; };  // join picks one of two, which vectorises only when told to
+    constexpr std::int64_t lanes = chooses ? 8 : 16;
     constexpr std::int64_t run = 128 * lanes;
     if (stride != 1 || n < lanes) {
         for (std::int64_t i = 0; i < n; ++i) acc = R::join(acc, static_cast<Acc>(R::map(r, x[i * stride])));
@@ -67,8 +68,14 @@ typename R::Acc reduce_row(const R& r, typename R::Acc acc, const C* x, std::int
         L lane[lanes];
         std::fill(lane, lane + lanes, R::template init<L>());
         std::int64_t i = begin;
-        for (; i + lanes <= end; i += lanes)
-            for (std::int64_t l = 0; l < lanes; ++l) lane[l] = R::join(lane[l], R::map(r, x[i + l]));
+        for (; i + lanes <= end; i += lanes) {
+            if constexpr (chooses) {
+#pragma omp simd
+                for (std::int64_t l = 0; l < lanes; ++l) lane[l] = R::join(lane[l], R::map(r, x[i + l]));
+            } else {
+                for (std::int64_t l = 0; l < lanes; ++l) lane[l] = R::join(lane[l], R::map(r, x[i + l]));
+            }
+        }
         for (const L& l : lane) acc = R::join(acc, static_cast<Acc>(l));
         for (; i < end; ++i) acc = R::join(acc, static_cast<Acc>(R::map(r, x[i])));
     }
