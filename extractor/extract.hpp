@@ -23,8 +23,8 @@
 namespace torch_ir {
 
 struct ExtractOptions {
-    std::string name;                      // of the model; default: the module's type
-    std::vector<std::string> input_names;  // default: input_0, input_1, …
+    std::string name{};                      // of the model; default: the module's type
+    std::vector<std::string> input_names{};  // default: input_0, input_1, …
     /// Run on the values of the example inputs and weights, and keep what the program asks of them: the graph then
     /// holds for inputs like these only. By default such a question is an error.
     bool specialise = false;
@@ -62,7 +62,9 @@ namespace detail {
 template <class Program, class... Inputs>
 c10::IValue call_program(Program& program, const std::vector<c10::IValue>& values) {
     return [&]<std::size_t... i>(std::index_sequence<i...>) {
-        if constexpr (requires { program->forward(std::declval<Inputs>()...); })
+        if constexpr (requires { program.ptr()->forward(std::declval<Inputs>()...); })  // a holder, const or not
+            return c10::IValue(program.ptr()->forward(values[i].template to<Inputs>()...));
+        else if constexpr (requires { program->forward(std::declval<Inputs>()...); })
             return c10::IValue(program->forward(values[i].template to<Inputs>()...));
         else if constexpr (requires { program.forward(std::declval<Inputs>()...); })
             return c10::IValue(program.forward(values[i].template to<Inputs>()...));

@@ -147,7 +147,9 @@ c10::IValue Recorder::run(const std::function<c10::IValue()>& program) {
         active = before;
         if (refusal_) std::rethrow_exception(refusal_);
         std::string message = message_of(error);
-        if (message.find("data pointer") != std::string::npos || message.find("copy out of meta") != std::string::npos)
+        const std::array<const char*, 3> raw_access{"data pointer", "copy out of meta", "data is not allocated"};
+        if (std::ranges::any_of(raw_access,
+                                [&](const char* words) { return message.find(words) != std::string::npos; }))
             message =
                 "the program reads the elements of a tensor that depends on the inputs, through a pointer or "
                 "accessor; use tensor operations instead";
@@ -289,7 +291,8 @@ void Recorder::check_shapes_known(const Call& call) {
             masked = masked ||
                      (index.isTensor() && index.toTensor().defined() &&
                       (index.toTensor().scalar_type() == c10::kBool || index.toTensor().scalar_type() == c10::kByte));
-    if (call.op.dynamic_shape || masked) refuse(call, "returns a tensor whose size depends on the values");
+    if ((call.op.dynamic_shape && name != "index") || masked)
+        refuse(call, "returns a tensor whose size depends on the values");
 }
 
 /// Runs the call, on values where all are known and on meta tensors otherwise.

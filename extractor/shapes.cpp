@@ -139,6 +139,10 @@ void shape_by_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     }
     std::vector<Remembered> remembered;
     for (c10::IValue& result : results) {
+        for_each_tensor(result, [&](at::Tensor& tensor) {
+            if (tensor.layout() != c10::kStrided)
+                throw UnsupportedError("cannot extract: " + name + " returns a tensor that is not strided");
+        });
         if (pure && result.isTensor()) {
             const at::Tensor tensor = result.toTensor();
             remembered.push_back(

@@ -6,6 +6,12 @@
 #undef CHECK  // torch's logging has one
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <sstream>
 
 #include "support/tool.hpp"
 #include "torch_ir/diff.hpp"
@@ -248,6 +254,10 @@ const std::vector<std::pair<const char*, Function>> writing_programs{
          y.as_strided({2, 2}, {5, 1}, 1).neg_();
          return y;
      }},
+    {"numbers as indices",
+     [](const Tensor& x) {
+         return x.index({torch::tensor({2, 0}), torch::indexing::Slice(1)});
+     }},
     {"numbers on the left", [](const Tensor& x) { return 1 - x + 2 / (x * x + 1); }},
 };
 
@@ -263,5 +273,263 @@ TEST_CASE("writes and views become functional and keep their meaning") {
             REQUIRE(schema);
             for (const SchemaParameter& parameter : schema->parameters) CHECK_FALSE(parameter.is_write);
         }
+    }
+}
+
+TEST_CASE("a language model of 70B parameters is made and extracted without memory for its weights") {
+    LlmOptions options{
+        .size = 8192, .heads = 64, .kv_heads = 8, .hidden = 28672, .vocabulary = 128256, .length = 4096, .layers = 80};
+    const auto start = std::chrono::steady_clock::now();
+    const Llm model = on_meta([&] { return Llm(options); });
+    const Tensor ids = torch::zeros({1, 512}, torch::kLong), positions = torch::arange(512);
+    const Extraction extraction = extract(model, std::tuple(ids, positions), {.input_names = {"ids", "positions"}});
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    std::int64_t parameters = 0;
+    for (const Tensor& parameter : model->parameters()) parameters += parameter.numel();
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    CHECK(parameters == 70553706496);
+    CHECK(extraction.model.graph.nodes.size() == 50 * 80 + 16);
+    CHECK(issues_of(extraction.model) == "");
+    CHECK(seconds.count() < 60);
+    CHECK(usage.ru_maxrss < 1000 * 1000);  // kB, the tests before included
+    MESSAGE("70B: ", seconds.count(), " s, ", usage.ru_maxrss / 1024, " MiB at most");
+    CHECK_THROWS_WITH_AS(save_weights("never_written.safetensors", extraction),
+                         "weight 'words.weight' has no values: it is on the meta device", ArgumentError);
+}
+
+TEST_CASE("nodes know the module that makes them") {
+    const Extraction extraction =
+        extract(filled(Llm(LlmOptions())), std::tuple(torch::tensor({{1, 2}}), torch::arange(2)));
+    std::map<std::string, std::string> types;
+    for (const Node& node : extraction.model.graph.nodes)
+        types[node.op_type + " " + node.provenance.module_path] = node.provenance.module_type;
+    CHECK(types.contains("aten.embedding.default words"));
+    CHECK(types.at("aten.embedding.default words") == "torch::nn::EmbeddingImpl");
+    CHECK(types.contains("aten.linear.default layers.0.q"));
+    CHECK(types.contains("aten.linear.default layers.1.down"));
+    CHECK(types.contains("aten.linear.default head"));
+    CHECK(types.contains("aten.index_copy.default layers.1"));
+    // Without weights: the type is on the stack of calls.
+    nn::Sequential net(nn::Linear(4, 4), nn::Softplus(), nn::Linear(4, 4), nn::Softplus());
+    std::string paths;
+    for (const Node& node : extract(net, std::tuple(torch::randn({2, 4}))).model.graph.nodes)
+        paths += node.op_type + " " + node.provenance.module_path + "; ";
+    CHECK(paths == "aten.linear.default 0; aten.softplus.default 1; aten.linear.default 2; aten.softplus.default 3; ");
+}
+
+namespace {
+
+struct TiedImpl : nn::Module {
+    nn::Embedding words{10, 6};
+    Tensor shift = torch::tensor({0.5F, 1.5F, 2.5F, 3.5F, 4.5F, 5.5F});  // neither parameter nor buffer
+    TiedImpl() {
+        register_module("words", words);
+        register_parameter("head", words->weight);
+    }
+    std::vector<Tensor> forward(const Tensor& ids, std::int64_t count, const std::optional<Tensor>& bias) {
+        const Tensor y = F::linear(words->forward(ids) + shift, words->weight);
+        std::vector<Tensor> results(static_cast<std::size_t>(count), bias ? y + *bias : y);
+        results.push_back(y.argmax(-1));
+        return results;
+    }
+};
+TORCH_MODULE(Tied);
+
+struct CounterImpl : nn::Module {
+    Tensor total = register_buffer("total", torch::zeros({3}));
+    Tensor forward(Tensor x) {
+        total.add_(x);
+        x.mul_(2);
+        return total - x;
+    }
+};
+TORCH_MODULE(Counter);
+
+template <class F>
+std::string refusal(F&& program, const Tensor& x) {
+    try {
+        extract(program, std::tuple(x));
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "no error";
+}
+
+}  // namespace
+
+TEST_CASE("tied weights are one, plain tensors are constants, numbers and None are constant inputs") {
+    const Tied tied = filled(Tied());
+    const Extraction extraction =
+        extract(tied, std::tuple(torch::tensor({1, 2}), std::int64_t{2}, std::optional<Tensor>()));
+    const Model& model = extraction.model;
+    REQUIRE(model.inputs.size() == 5);
+    CHECK((model.inputs[0] == InputSpec{InputKind::Parameter, "head"}));
+    CHECK((model.inputs[1] == InputSpec{InputKind::TensorConstant, "lifted_tensor_0"}));
+    CHECK((model.graph.inputs[3] == Argument(2)));
+    CHECK(model.graph.inputs[4].is_none());
+    REQUIRE(model.constants.size() == 1);
+    float values[6];
+    std::memcpy(values, model.constants.begin()->second.data.data(), sizeof values);
+    CHECK(values[5] == 5.5F);
+    CHECK(ops_of(model) == "aten.embedding.default aten.add.Tensor aten.linear.default aten.argmax.default");
+    CHECK((model.graph.outputs == ArgumentList{ValueRef{5}, ValueRef{5}, ValueRef{6}}));
+    REQUIRE(extraction.notes.size() == 1);
+    CHECK(extraction.notes[0] == "'words.weight' is the same tensor as 'head', which stands for both");
+    CHECK(model.out_spec.find("builtins.list") != std::string::npos);
+}
+
+TEST_CASE("written buffers and inputs are mutations in the signature; the module itself stays as it is") {
+    Counter counter;
+    const Extraction extraction = extract(counter, std::tuple(torch::ones({3})), {.input_names = {"x"}});
+    const std::vector<OutputSpec> expected{
+        {OutputKind::BufferMutation, "total"}, {OutputKind::UserInputMutation, "x"}, {OutputKind::UserOutput, ""}};
+    CHECK((extraction.model.outputs == expected));
+    CHECK(ops_of(extraction.model) == "aten.add.Tensor aten.mul.Tensor aten.sub.Tensor");
+    CHECK(counter->total.sum().item<float>() == 0);
+}
+
+TEST_CASE("what depends on values is refused in one sentence") {
+    const Tensor x = torch::ones({2, 3});
+    const std::string advice =
+        " of a tensor that depends on input 'input_0'; the graph would hold for this input only. Rewrite it with "
+        "torch::where, masks or "
+        "sizes, or extract with specialise (--specialise) to burn in what the example inputs give";
+    const auto branch = [](const Tensor& t) { return t.sum().item<float>() > 0 ? t * 2 : t; };
+    CHECK(refusal(branch, x) == "cannot extract: aten::item needs the value" + advice);
+    CHECK(refusal([](const Tensor& t) { return t.nonzero(); }, x) ==
+          "cannot extract: aten::nonzero returns a tensor whose size depends on the values" + advice);
+    CHECK(refusal([](const Tensor& t) { return t.index({t > 0}); }, x) ==
+          "cannot extract: aten::index returns a tensor whose size depends on the values" + advice);
+    CHECK(refusal([](const Tensor& t) { return t * t.data_ptr<float>()[0]; }, x) ==
+          "cannot extract: the program reads the elements of a tensor that depends on the inputs, through a pointer or "
+          "accessor; use "
+          "tensor operations instead");
+    CHECK(refusal([](const Tensor& t) { return t.matmul(t); }, x).starts_with("cannot extract: aten::matmul: "));
+    CHECK(
+        refusal(
+            [](const Tensor& t) {
+                Tensor y = t.clone();
+                y.fill_diagonal_(1);
+                return y;
+            },
+            x) ==
+        "cannot extract: aten::fill_diagonal_ writes to its argument and has no form that returns the result instead");
+    CHECK(refusal([](const Tensor& t) { return t.to_sparse(); }, x).starts_with("cannot extract: "));
+    // Values that the program itself makes may be looked at.
+    const auto own = [](const Tensor& t) { return torch::arange(4).sum().item<std::int64_t>() == 6 ? t * 2 : t; };
+    CHECK(ops_of(extract(own, std::tuple(x)).model) == "aten.mul.Tensor");
+    const Extraction special = extract(branch, std::tuple(x), {.specialise = true});
+    CHECK(ops_of(special.model) == "aten.mul.Tensor");
+    REQUIRE(special.notes.size() == 1);
+    CHECK(special.notes[0] == "aten::item gave 6., which depends on input 'input_0' and is burned in");
+}
+
+TEST_CASE("random and factory ops are recorded") {
+    const auto noisy = [](const Tensor& t) {
+        return torch::dropout(t, 0.5, true) + torch::rand({3}) + torch::randn_like(t) + torch::full({3}, 2.0) +
+               torch::eye(3)[0];
+    };
+    const std::string ops = ops_of(extract(noisy, std::tuple(torch::ones({2, 3}))).model);
+    for (const char* op : {"aten.dropout.default", "aten.rand.default", "aten.randn_like.default", "aten.full.default",
+                           "aten.eye.default"})
+        CHECK_MESSAGE(ops.find(op) != std::string::npos, ops);
+}
+
+namespace {
+
+const fs::path scripts = "tests/data/extractor/scripts";
+
+Outcome extract_script(const std::string& name, const std::string& ir, const std::string& options = "") {
+    const fs::path folder = scripts / name;
+    return run("'" + (folder / "model.pt").string() + "' --inputs '" + (folder / "inputs.safetensors").string() +
+                   "' -o '" + ir + "' " + options,
+               "TORCH_IR_EXTRACT");
+}
+
+}  // namespace
+
+TEST_CASE("TorchScript files run with PyTorch's numbers") {
+    for (const char* name : {"traced", "scripted", "frozen", "loops", "counter", "transformer_encoder_layer",
+                             "transformer_decoder_layer"}) {
+        CAPTURE(std::string(name));
+        const Folder folder;
+        const Outcome outcome =
+            extract_script(name, folder / "ir.json", "--weights-out '" + (folder / "weights.safetensors") + "'");
+        REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+        const std::string inputs = (scripts / name).string();
+        const Outcome verified = run("verify '" + folder.path.string() + "' --inputs '" + inputs +
+                                     "/inputs.safetensors' --expected '" + inputs + "/expected.safetensors'");
+        CHECK_MESSAGE(verified.status == 0, verified.out << verified.err);
+    }
+}
+
+TEST_CASE("TorchScript of torch.nn's transformer layers is torch.export's graph, node for node") {
+    for (const std::string name : {"transformer_encoder_layer", "transformer_decoder_layer"}) {
+        const Folder folder;
+        REQUIRE(extract_script(name, folder / "ir.json").status == 0);
+        const Model expected = read_json("tests/data/extractor/" + name + ".json"),
+                    found = read_json(folder / "ir.json");
+        CHECK(ops_of(found) == ops_of(expected));
+        CHECK(diff(expected, found).equal());
+        CHECK(found.graph.nodes[0].provenance.module_path == "self_attn");
+    }
+}
+
+TEST_CASE("state in attributes of TorchScript modules is a mutation, and errors name the line") {
+    const Folder folder;
+    const Outcome first = extract_script("counter", folder / "ir.json");
+    CHECK(first.err.find("'last' has another shape after the run") != std::string::npos);
+    const Outcome warm = extract_script("counter", folder / "ir.json", "--warmup 1");
+    CHECK(warm.err.find("note") == std::string::npos);
+    const Model model = read_json(folder / "ir.json");
+    std::string targets;
+    for (const OutputSpec& output : model.outputs) targets += output.target + ";";
+    CHECK(targets == "last;steps;total;;");
+    const std::string branch = extract_script("branch", folder / "none.json").err;
+    CHECK(
+        branch.starts_with("torch-ir-extract: error: cannot extract: aten::item (extractor_models.py:219) needs the "
+                           "value of a tensor that "
+                           "depends on input 'x'"));
+    CHECK(extract_script("branch", folder / "burned.json", "--specialise").status == 0);
+    CHECK_FALSE(fs::exists(folder / "none.json"));
+    write_text(folder / "text.pt", "no model");
+    const Outcome bad = run("'" + (folder / "text.pt") + "' -o '" + (folder / "none.json") + "'", "TORCH_IR_EXTRACT");
+    CHECK(bad.status == 3);
+    CHECK(bad.err.find("not a TorchScript file") != std::string::npos);
+    CHECK(run("-o x.json", "TORCH_IR_EXTRACT").status == 2);
+    CHECK(run("x.pt -o x.json --shapes x=1,q", "TORCH_IR_EXTRACT").err ==
+          "torch-ir-extract: error: --shapes 'x=1,q': expected sizes like 1,3,224,224, found '1,q'\n");
+}
+
+TEST_CASE("a library with a module") {
+    const Folder folder;
+    const std::string library = std::getenv("TORCH_IR_MODULE");
+    const Outcome outcome =
+        run("--module '" + library + "' --shapes x=2,16 -o '" + (folder / "ir.json") + "'", "TORCH_IR_EXTRACT");
+    CHECK_MESSAGE(outcome.status == 0, outcome.err);
+    const Model model = read_json(folder / "ir.json");
+    CHECK(model.name == "Net");
+    CHECK(ops_of(model) == "aten.linear.default aten.relu.default aten.linear.default");
+    CHECK(run("--module '" + library + "' --shapes x=2,16 -o '" + (folder / "ir.json") + "' --weights-out '" +
+                  (folder / "weights.safetensors") + "'",
+              "TORCH_IR_EXTRACT")
+              .status == 0);
+    CHECK(run("validate '" + folder.path.string() + "' --weights '" + (folder / "weights.safetensors") + "'").status ==
+          0);
+}
+
+TEST_CASE("the README's program is the example that is compiled") {
+    const std::string readme = read_text("README.md"), example = read_text("examples/extract_module.cpp");
+    const std::size_t include = readme.find("#include \"extract.hpp\"");
+    REQUIRE(include != std::string::npos);
+    const std::size_t begin = readme.rfind("```cpp\n", include) + 7;
+    std::istringstream block(readme.substr(begin, readme.find("```", begin) - begin));
+    std::size_t place = 0;
+    for (std::string line; std::getline(block, line);) {
+        if (line.empty()) continue;
+        CAPTURE(line);
+        place = example.find(line + "\n", place);
+        REQUIRE(place != std::string::npos);
     }
 }

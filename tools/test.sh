@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs what is needed, builds everything and runs all tests; ends with the line `N passed, N failed`.
-# With CI set, it also verifies the sentence encoder of examples/minilm and tests the Python package if torch can be installed. With CI or SANITIZE set, it builds and
+# With CI set, it also verifies the sentence encoder of examples/minilm and tests the Python package and the extractor if torch can be installed. With CI or SANITIZE set, it builds and
 # tests a second time under AddressSanitizer and UBSan.
 cd "$(dirname "$0")/.." || exit 1
 tools/install_packages.sh || exit 1
@@ -24,13 +24,15 @@ if [ -n "$CI" ]; then
     # The Python package is built for that Python, or else for the system's.
     mkdir -p build-torch
     printf "[binaries]\npython = '%s'\n" "${TORCH_IR_PYTHON:-python3}" > build-torch/python.ini
-    build_and_test build-test -Dpython=auto --native-file build-torch/python.ini
+    # The extractor, too, is built with its torch.
+    build_and_test build-test -Dpython=auto --native-file build-torch/python.ini \
+        -Dlibtorch="$("${TORCH_IR_PYTHON:-python3}" tools/find_libtorch.py)"
 else
     build_and_test build-test
 fi
 if [ -n "$CI$SANITIZE" ]; then
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-    build_and_test build-sanitize -Db_sanitize=address,undefined -Dbuildtype=plain -Doptimization=0 -Dcpu=
+    build_and_test build-sanitize -Db_sanitize=address,undefined -Dbuildtype=plain -Doptimization=0 -Dcpu= -Dextractor=disabled
 fi
 # shellcheck disable=SC2086
 python3 tools/count_tests.py $logs

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Runs the tool from outside; its path is in TORCH_IR_TOOL.
+// Runs a tool from outside; its path is in TORCH_IR_TOOL, or another variable.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -37,8 +37,8 @@ struct Folder {
     std::string operator/(const std::string& name) const { return (path / name).string(); }
 };
 
-inline Outcome run(const std::string& arguments) {
-    const char* tool = std::getenv("TORCH_IR_TOOL");
+inline Outcome run(const std::string& arguments, const char* tool_variable = "TORCH_IR_TOOL") {
+    const char* tool = std::getenv(tool_variable);
     REQUIRE(tool);
     const Folder folder;
     const std::string command =
