@@ -198,6 +198,7 @@ class Emitter {
 
     std::string softmax(bool log) {
         if (node_.arg("dtype").kind() != "None") throw Unsupported("softmax with another dtype");
+        if (shape_.empty()) throw Unsupported("softmax of a single number");
         const std::size_t dim = position(node_.arg("dim").to_int(), shape_);
         Sizes rows = shape_;
         rows.at(dim) = 1;

@@ -122,15 +122,19 @@ def avg_pool(t, x, y, attrs, meta):
 
 
 def transpose(t, x, y, attrs, meta):
-    perm = list(range(len(meta["outputs"][0]["shape"])))
-    a, b = attrs["dim0"], attrs["dim1"]
-    perm[a], perm[b] = perm[b], perm[a]
-    t.emit("Transpose", x, y, perm=perm)
+    dims = list(range(len(meta["outputs"][0]["shape"])))
+    if dims:
+        a, b = attrs["dim0"], attrs["dim1"]
+        dims[a], dims[b] = dims[b], dims[a]
+    permute(t, x, y, {"dims": dims}, meta)
 
 
 def permute(t, x, y, attrs, meta):
     rank = len(attrs["dims"])
-    t.emit("Transpose", x, y, perm=[dim % rank for dim in attrs["dims"]])
+    if rank == 0:
+        t.emit("Identity", x, y)
+    else:
+        t.emit("Transpose", x, y, perm=[dim % rank for dim in attrs["dims"]])
 
 
 def reshape(t, x, y, attrs, meta):
@@ -222,7 +226,11 @@ def run(ir, weights, inputs, fault, all_values):
     """The values by name."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(translate(ir, weights, fault, all_values).SerializeToString(), options)
+    model = translate(ir, weights, fault, all_values).SerializeToString()
+    try:
+        session = onnxruntime.InferenceSession(model, options)
+    except Exception as error:  # an op has no kernel for the dtype or rank; the types of these errors have no common base
+        raise Unsupported(f"ONNX Runtime refuses it: {error}") from error
     given = {}
     for position, tensor in enumerate(ir["graph_inputs"]):
         given[tensor["name"]] = inputs[tensor["name"] if tensor["name"] in inputs else f"input_{position}"]
