@@ -200,15 +200,17 @@ void Interpreter::load_weights(const Weights& weights) {
         if (!is_weight(spec.kind) || !ref) continue;
         const Value& value = model_->graph.value(*ref);
         TensorView view;
-        if (const auto constant = model_->constants.find(spec.target);
-            spec.kind == InputKind::TensorConstant && constant != model_->constants.end()) {
+        const auto constant = model_->constants.find(spec.target);
+        const TensorView* found = weights.find(spec.target);
+        // A buffer that is not in the state_dict may have its value there, too.
+        if (constant != model_->constants.end() && (spec.kind == InputKind::TensorConstant || !found)) {
             const TensorMeta& meta = constant->second.meta;
             view.dtype = meta.dtype;
             for (const Dim& dim : meta.shape) view.shape.push_back(dim.value());
             view.strides = contiguous_strides(view.shape);
             view.storage = constant->second.data;
             view.owner = model_;
-        } else if (const TensorView* found = weights.find(spec.target)) {
+        } else if (found) {
             view = *found;
         } else {
             missing.emplace_back(spec.target, meta_text(value.meta));

@@ -17,6 +17,7 @@ struct PyModel {
     std::vector<Issue> conflicts;
 };
 
+void bind_fingerprint(nb::module_& module);
 void bind_model(nb::module_& module);
 void bind_interpreter(nb::module_& module);
 

@@ -44,6 +44,7 @@ NB_MODULE(_core, module) {
     nb::exception<torch_ir::ArgumentError>(module, "ArgumentError", error.ptr());
     nb::exception<torch_ir::UnsupportedError>(module, "UnsupportedError", error.ptr());
 
+    py::bind_fingerprint(module);
     py::bind_tensor(module);
     py::bind_model(module);
     py::bind_interpreter(module);

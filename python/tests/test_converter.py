@@ -178,6 +178,10 @@ def test_constants_and_buffers_outside_the_state_dict():
     ir = torch_ir.deserialize_ir(torch_ir.serialize_ir(ir))
     assert ir.constants["lifted"].tolist() == [1, 2] and ir.constants["hidden"].tolist() == [3, 4]
     torch.testing.assert_close(torch_ir.execute_ir(ir, (x,), {})[0], Constants()(x))
+    by_itself = _core.Interpreter(_core.Model.parse(torch_ir.serialize_ir(ir)))
+    by_itself.load_weights({})  # the text has all values
+    ((output,), _) = by_itself.run([torch_ir.tensors.to_core(x)], {})
+    torch.testing.assert_close(torch_ir.tensors.to_torch(output), Constants()(x))
     other = {"lifted": torch.tensor([5.0, 6.0])}
     expected = x * other["lifted"] + torch.tensor([3.0, 4.0])
     torch.testing.assert_close(torch_ir.execute_ir(ir, (x,), {}, constants=other)[0], expected)

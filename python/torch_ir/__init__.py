@@ -16,6 +16,7 @@ The interface is that of pytorch-ir 0.2.3, which has the same import name, and m
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._core import get_threads, set_threads
     from .converter import ConversionError, convert_exported_program
     from .executor import ExecutionError, IRExecutor, execute_ir
     from .exporter import ExportError, export_model, extract_ir
@@ -41,6 +42,7 @@ _MODULES = {
     "ops.registry": ("register_op", "register_executor"),
     "visualize": ("ir_to_mermaid", "generate_op_distribution_pie"),
     "tensors": ("astype",),
+    "_core": ("set_threads", "get_threads"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = frozenset(module.partition(".")[0] for module in _MODULES) | {"analyzer", "cli"}

@@ -3,11 +3,10 @@
 
 import json
 import os
-import pickle
 import threading
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
-from .ir import IR, WEIGHT_KINDS, decode_value
+from .ir import IR, WEIGHT_KINDS, OpNode, TensorMeta, decode_value
 from .ops.aten_impl import execute_getitem
 from .ops.registry import get_execution_fn, registered_executors
 from .weight_loader import load_weights
@@ -113,7 +112,7 @@ class IRExecutor:
         if self.weights is None:
             raise ExecutionError("Weights not loaded. Call load_weights() or load_weights_from_state_dict() first.")
         from . import _core
-        from .tensors import from_core, is_torch_tensor, to_core
+        from .tensors import from_core, to_core
 
         leaves = self._leaves(inputs)
         framework = self._framework(leaves)
@@ -181,15 +180,17 @@ class IRExecutor:
 
     def _compile(self) -> Any:
         """The interpreter for the graph, the weights and the registered executors as they are now."""
-        tensors = self._weight_tensors()
+        from . import _core
+
+        ir, tensors = self.ir, self._weight_tensors()
+        parts = [ir.nodes, ir.graph_inputs, ir.graph_outputs, ir.weights, ir.weight_name_mapping, ir.signature, ir.symbols]
         fingerprint = (
-            _structure_of(self.ir),
+            _core.fingerprint(parts, (OpNode, TensorMeta)),
             [(name, id(tensor), getattr(tensor, "_version", 0)) for name, tensor in tensors.items()],
             registered_executors(),
         )
-        if self._compiled is not None and fingerprint[0] is not None and fingerprint == self._fingerprint:
+        if self._compiled is not None and fingerprint == self._fingerprint:
             return self._compiled
-        from . import _core
         from .tensors import to_core
 
         structure = self.ir.structure()
@@ -305,16 +306,6 @@ def _is_number(value: Any) -> bool:
 
 def _is_leaf(value: Any) -> bool:
     return not isinstance(value, (list, tuple, dict)) and (_is_number(value) or hasattr(value, "shape"))
-
-
-def _structure_of(ir: IR) -> Optional[bytes]:
-    """Bytes that differ when the graph does; None when that cannot be told."""
-    try:
-        return pickle.dumps(
-            (ir.nodes, ir.graph_inputs, ir.graph_outputs, ir.weights, ir.weight_name_mapping, ir.signature, ir.symbols)
-        )
-    except Exception:
-        return None
 
 
 def _use_executors(graph: Dict[str, Any], functions: Dict[str, Callable], attrs: Dict[str, Dict[str, Any]]) -> None:
