@@ -76,7 +76,14 @@ typename R::Acc reduce_row(const R& r, typename R::Acc acc, const C* x, std::int
                 for (std::int64_t l = 0; l < lanes; ++l) lane[l] = R::join(lane[l], R::map(r, x[i + l]));
             }
         }
-        for (const L& l : lane) acc = R::join(acc, static_cast<Acc>(l));
+        if constexpr (chooses) {
+            for (std::int64_t half = lanes / 2; half > 0; half /= 2)
+#pragma omp simd
+                for (std::int64_t l = 0; l < half; ++l) lane[l] = R::join(lane[l], lane[l + half]);
+            acc = R::join(acc, static_cast<Acc>(lane[0]));
+        } else {
+            for (const L& l : lane) acc = R::join(acc, static_cast<Acc>(l));
+        }
         for (; i < end; ++i) acc = R::join(acc, static_cast<Acc>(R::map(r, x[i])));
     }
     return acc;
@@ -99,6 +106,10 @@ void reduce_walk_serial(const R& r, const C* x, const std::vector<ReduceDim>& di
                          k.seek(begin);
                          for (std::int64_t i = begin; i < end; ++i, k.next()) {
                              Acc acc = R::template init<Acc>();
+                             if (q.count() == 1) {
+                                 out[k.out] = reduce_row(r, acc, x + k.in, inner.size, inner.stride);
+                                 continue;
+                             }
                              q.seek(0);
                              for (std::int64_t j = 0; j < q.count(); ++j, q.next())
                                  acc = reduce_row(r, acc, x + k.in + q.in, inner.size, inner.stride);
