@@ -4,7 +4,12 @@
 import sys
 
 import mesonpy
-from mesonpy import build_sdist, get_requires_for_build_editable, get_requires_for_build_sdist, get_requires_for_build_wheel
+from mesonpy import (
+    build_sdist,
+    get_requires_for_build_editable,
+    get_requires_for_build_sdist,
+    get_requires_for_build_wheel,
+)
 
 __all__ = [
     "build_editable",

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 import torch_ir
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 import torch_ir
 from torch_ir import cli
 
@@ -34,7 +33,9 @@ def test_the_tool(case):
     assert json.loads(info.stdout)["num_inputs"] == 1
     assert tool().returncode == 2
     absent = tool("info", "absent.pt2")
-    assert absent.returncode == 3 and "torch-ir: error: cannot open 'absent.pt2'" in absent.stderr and absent.stdout == ""
+    assert (
+        absent.returncode == 3 and "torch-ir: error: cannot open 'absent.pt2'" in absent.stderr and absent.stdout == ""
+    )
 
 
 def test_the_tool_as_a_function(case, tmp_path):

@@ -6,14 +6,12 @@ import time
 import warnings
 
 import pytest
-
 import torch_ir
 from torch_ir import _core, register_op
 
 torch = pytest.importorskip("torch")
-from torch import nn  # noqa: E402
-
 from conftest import REPOSITORY  # noqa: E402
+from torch import nn  # noqa: E402
 from torch_ir.analyzer import GraphAnalyzer, NodeInfo  # noqa: E402
 
 
@@ -130,7 +128,9 @@ def test_registered_conversions():
     @register_op("aten.relu")
     def convert(info: NodeInfo):
         seen.append(info)
-        return torch_ir.OpNode(info.name, "aten.gelu.default", info.input_metas, info.output_metas, {"approximate": "none"})
+        return torch_ir.OpNode(
+            info.name, "aten.gelu.default", info.input_metas, info.output_metas, {"approximate": "none"}
+        )
 
     ir = torch_ir.extract_ir(model, inputs)
     assert ir.nodes[2].op_type == "aten.gelu.default" and torch_ir.validate_ir(ir)
@@ -142,7 +142,9 @@ def test_registered_conversions():
 
     exported = torch_ir.export_model(model, inputs)
     assert torch_ir.convert_exported_program(exported).nodes[2].op_type == "aten.relu.default"
-    with pytest.raises(torch_ir.ConversionError, match="Failed to convert node 'relu' with op 'aten.relu.default': cannot"):
+    with pytest.raises(
+        torch_ir.ConversionError, match="Failed to convert node 'relu' with op 'aten.relu.default': cannot"
+    ):
         torch_ir.convert_exported_program(exported, strict=True)
 
 
@@ -214,7 +216,12 @@ def test_functional_programs_with_mutated_buffers():
     total = ir.nodes[0].outputs[0]
     ir.graph_outputs.append(torch_ir.TensorMeta(total.name, total.shape, total.dtype))
     outputs = ir.to_dict()["signature"]["outputs"]
-    assert [output["kind"] for output in outputs] == ["buffer_mutation", "buffer_mutation", "user_output", "user_output"]
+    assert [output["kind"] for output in outputs] == [
+        "buffer_mutation",
+        "buffer_mutation",
+        "user_output",
+        "user_output",
+    ]
     assert [output.tolist() for output in torch_ir.execute_ir(ir, (x,), Mean().state_dict())] == [[2, 4], [4, 8]]
 
 

@@ -5,7 +5,6 @@ import os
 import re
 
 import pytest
-
 from conftest import REPOSITORY
 
 pytest.importorskip("torch")

@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 import pytest
-
 import torch_ir
 from torch_ir import ExecutionError, IRExecutor, register_executor
 
@@ -160,7 +159,9 @@ def test_errors_in_registered_executors(net, ir):
     def fails(inputs, attrs):
         raise RuntimeError("no luck")
 
-    with pytest.raises(ExecutionError, match=r"Failed to execute node 'relu' \(op: aten.relu.default\): no luck") as error:
+    with pytest.raises(
+        ExecutionError, match=r"Failed to execute node 'relu' \(op: aten.relu.default\): no luck"
+    ) as error:
         torch_ir.execute_ir(ir, (X,), net.state_dict())
     assert isinstance(error.value.__cause__, RuntimeError)
 
@@ -242,7 +243,7 @@ def test_dynamic_shapes():
     assert torch_ir.validate_ir(ir)
     x, y = torch.randn(9, 3), torch.randn(9, 3)
     assert_same(torch_ir.execute_ir(ir, (x, y), {})[0], Rows()(x, y))
-    with pytest.raises(ExecutionError, match=f"is 65, outside its range \\[2, 64\\]"):
+    with pytest.raises(ExecutionError, match="is 65, outside its range \\[2, 64\\]"):
         torch_ir.execute_ir(ir, (torch.randn(65, 3), torch.randn(65, 3)), {})
     with pytest.raises(ExecutionError, match="expected size 9"):
         torch_ir.execute_ir(ir, (x, torch.randn(8, 3)), {})

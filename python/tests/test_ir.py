@@ -6,7 +6,6 @@ import math
 import os
 
 import pytest
-
 import torch_ir
 from torch_ir import IR, OpNode, SerializationError, TensorMeta
 
@@ -81,7 +80,10 @@ def test_attributes_that_json_has_no_form_for(graph):
         ("{", "Invalid JSON"),
         ("[]", "Invalid IR format"),
         ("{}", "key 'nodes' is missing"),
-        ('{"nodes": [{"name": "a"}], "graph_inputs": [], "graph_outputs": [], "weights": []}', "key 'op_type' is missing"),
+        (
+            '{"nodes": [{"name": "a"}], "graph_inputs": [], "graph_outputs": [], "weights": []}',
+            "key 'op_type' is missing",
+        ),
         ('{"format_version": "2.0"}', "this is version 2.0 of the format"),
         ("[" * 100000, "Invalid"),
     ],
@@ -144,4 +146,9 @@ def test_drawings(graph):
     assert "w_p_w" not in torch_ir.ir_to_mermaid(graph, include_weights=False)
     assert "1 more node" in torch_ir.ir_to_mermaid(graph, max_nodes=1)
     pie = torch_ir.generate_op_distribution_pie(graph)
-    assert pie.splitlines() == ["pie showData", '    title "Operator Distribution"', '    "relu" : 1', '    "add.Tensor" : 1']
+    assert pie.splitlines() == [
+        "pie showData",
+        '    title "Operator Distribution"',
+        '    "relu" : 1',
+        '    "add.Tensor" : 1',
+    ]

@@ -2,7 +2,6 @@
 """Models of the library transformers with random weights."""
 
 import pytest
-
 import torch_ir
 
 torch = pytest.importorskip("torch")

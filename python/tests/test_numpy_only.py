@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-
 import torch_ir
 from torch_ir import tensors
 
@@ -127,7 +126,10 @@ def test_bfloat16_arrays_are_structured():
     # Ties go to even: 1 + 1/256 lies between 1 and 1 + 1/128, 1 + 3/256 between 1 + 1/128 and 1 + 1/64.
     ties = np.array([1 + 1 / 256, 1 + 3 / 256], np.float32)
     assert torch_ir.astype(ties, "bfloat16")["bfloat16"].tolist() == [0x3F80, 0x3F82]
-    assert torch_ir.astype(np.array([1.0, 448.0], np.float32), "float8_e4m3fn")["float8_e4m3fn"].tolist() == [0x38, 0x7E]
+    assert torch_ir.astype(np.array([1.0, 448.0], np.float32), "float8_e4m3fn")["float8_e4m3fn"].tolist() == [
+        0x38,
+        0x7E,
+    ]
 
 
 def test_arrays_of_ml_dtypes_are_taken():
@@ -137,7 +139,9 @@ def test_arrays_of_ml_dtypes_are_taken():
 
 
 def test_messages_for_wrong_inputs():
-    with pytest.raises(torch_ir.ExecutionError, match=r"input 'x': expected float32 with 2 dimensions, found float64\[2, 3\]"):
+    with pytest.raises(
+        torch_ir.ExecutionError, match=r"input 'x': expected float32 with 2 dimensions, found float64\[2, 3\]"
+    ):
         run_relu(VALUES.astype(np.float64))
     with pytest.raises(torch_ir.ExecutionError, match="PyTorch has no dtype like NumPy's datetime64"):
         run_relu(np.zeros((2, 3), "datetime64[s]"))

@@ -3,7 +3,6 @@ import math
 
 import numpy as np
 import pytest
-
 import torch_ir
 from torch_ir import VerificationReport, compare
 
@@ -13,7 +12,13 @@ def test_compare_arrays():
     assert compare(expected, expected.copy())
     result = compare(expected + np.float32(0.25), expected, rtol=0, atol=0.1)
     assert not result and not result.passed
-    assert (result.max_abs, result.mean_abs, result.max_rel, result.mismatches, result.elements) == (0.25, 0.25, 0.25, 2, 4)
+    assert (result.max_abs, result.mean_abs, result.max_rel, result.mismatches, result.elements) == (
+        0.25,
+        0.25,
+        0.25,
+        2,
+        4,
+    )
     assert "2 of 4 elements differ" in result.message
     assert compare(expected + np.float32(0.25), expected, rtol=0, atol=0.25)
     assert compare(np.float32(1), np.nextafter(np.float32(1), np.float32(2)), 0, 1).max_ulp == 1

@@ -1,7 +1,7 @@
 """The C++ library and interpreter of torch-ir. The modules around it are the public interface."""
 
 import os
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
 
 version: str
 

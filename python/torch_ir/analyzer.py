@@ -38,13 +38,13 @@ class GraphAnalyzer:
     """Inputs, outputs, weights and calls of an exported program."""
 
     def __init__(self, exported: "ExportedProgram"):
-        from .converter import _ModelConverter
+        from .fx_graph import ProgramConverter
 
         self.exported = exported
         self.graph_module = exported.graph_module
         self.graph = exported.graph_module.graph
         self.graph_signature = exported.graph_signature
-        self._converted = _ModelConverter(exported)
+        self._converted = ProgramConverter(exported)
         self._nodes = {node.name: node for node in self._converted.nodes}
 
     def get_graph_inputs(self) -> List[TensorMeta]:

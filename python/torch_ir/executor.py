@@ -183,7 +183,15 @@ class IRExecutor:
         from . import _core
 
         ir, tensors = self.ir, self._weight_tensors()
-        parts = [ir.nodes, ir.graph_inputs, ir.graph_outputs, ir.weights, ir.weight_name_mapping, ir.signature, ir.symbols]
+        parts = [
+            ir.nodes,
+            ir.graph_inputs,
+            ir.graph_outputs,
+            ir.weights,
+            ir.weight_name_mapping,
+            ir.signature,
+            ir.symbols,
+        ]
         fingerprint = (
             _core.fingerprint(parts, (OpNode, TensorMeta)),
             [(name, id(tensor), getattr(tensor, "_version", 0)) for name, tensor in tensors.items()],
@@ -211,8 +219,8 @@ class IRExecutor:
         sources: List[Dict[str, Any]] = [self.constants or {}, self.ir.constants, self.weights or {}]
         tensors = {}
         for meta in self.ir.weights:
-            for key in (meta.name, placeholders.get(meta.name)):
-                source = next((source for source in sources if key is not None and key in source), None)
+            for key in (meta.name, placeholders.get(meta.name, meta.name)):
+                source = next((source for source in sources if key in source), None)
                 if source is not None:
                     tensors[meta.name] = source[key]
                     break

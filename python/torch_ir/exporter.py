@@ -2,30 +2,32 @@
 """From a module to its graph, by torch.export."""
 
 import sys
-from typing import Any, Dict, Optional, Tuple
-
-import torch
-from torch import nn
-from torch.export import ExportedProgram
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from .ir import IR
+from .tensors import is_torch_tensor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from torch.export import ExportedProgram
 
 
 class ExportError(Exception):
     """A module cannot be exported."""
 
 
-def is_meta_tensor(tensor: torch.Tensor) -> bool:
+def is_meta_tensor(tensor: "torch.Tensor") -> bool:
     """Whether a tensor is on the meta device."""
     return tensor.device.type == "meta"
 
 
-def is_meta_module(module: nn.Module) -> bool:
+def is_meta_module(module: "nn.Module") -> bool:
     """Whether all parameters and buffers of a module are on the meta device."""
     return all(map(is_meta_tensor, (*module.parameters(), *module.buffers())))
 
 
-def validate_meta_device(model: nn.Module) -> None:
+def validate_meta_device(model: "nn.Module") -> None:
     """Check that a module is on the meta device.
 
     Raises:
@@ -45,20 +47,20 @@ def validate_inputs_meta(inputs: Tuple[Any, ...]) -> None:
         ExportError: One is not.
     """
     for i, value in enumerate(inputs):
-        if isinstance(value, torch.Tensor) and not is_meta_tensor(value):
+        if is_torch_tensor(value) and not is_meta_tensor(value):
             raise ExportError(
                 f"Input {i} must be on meta device, but is on '{value.device}': use `.to('meta')`, or pass strict=False"
             )
 
 
 def export_model(
-    model: nn.Module,
+    model: "nn.Module",
     example_inputs: Tuple[Any, ...],
     *,
     strict: bool = True,
     kwargs: Optional[Dict[str, Any]] = None,
     dynamic_shapes: Any = None,
-) -> ExportedProgram:
+) -> "ExportedProgram":
     """Export a module with ``torch.export.export``.
 
     Args:
@@ -74,6 +76,8 @@ def export_model(
     if strict:
         validate_meta_device(model)
         validate_inputs_meta((*example_inputs, *(kwargs or {}).values()))
+    import torch
+
     _register_caches()
     try:
         return torch.export.export(model, tuple(example_inputs), kwargs, dynamic_shapes=dynamic_shapes)
@@ -92,13 +96,13 @@ def _register_caches() -> None:
     register_dynamic_cache_export_support()
 
 
-def get_model_name(model: nn.Module) -> str:
+def get_model_name(model: "nn.Module") -> str:
     """The name of a module's class."""
     return type(model).__name__
 
 
 def extract_ir(
-    model: nn.Module,
+    model: "nn.Module",
     example_inputs: Tuple[Any, ...],
     *,
     model_name: Optional[str] = None,

@@ -208,8 +208,7 @@ class IR:
         if sorted(weights) != sorted(w.name for w in self.weights) or users != [i.name for i in self.graph_inputs]:
             known = {entry.get("target"): entry for entry in inputs if entry["kind"] in WEIGHT_KINDS}
             inputs = [
-                known.get(w.name)
-                or {"kind": "parameter", "name": placeholders.get(w.name, w.name), "target": w.name}
+                known.get(w.name) or {"kind": "parameter", "name": placeholders.get(w.name, w.name), "target": w.name}
                 for w in self.weights
             ] + [{"kind": "user_input", "name": meta.name} for meta in self.graph_inputs]
         shown = [entry["name"] for entry in outputs if entry["kind"] in SHOWN_OUTPUTS and "name" in entry]

@@ -43,7 +43,9 @@ class VerificationReport:
         return "\n".join(lines)
 
 
-def compare(actual: Any, expected: Any, rtol: Optional[float] = None, atol: Optional[float] = None) -> "_core.Comparison":
+def compare(
+    actual: Any, expected: Any, rtol: Optional[float] = None, atol: Optional[float] = None
+) -> "_core.Comparison":
     """Compare two arrays or tensors: ``|actual - expected| <= atol + rtol * |expected|``.
 
     NaN equals NaN; shapes and dtypes must be equal.

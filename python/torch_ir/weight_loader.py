@@ -16,7 +16,7 @@ def load_weights(path: Union[str, "os.PathLike[str]"], framework: Optional[str] 
     """The tensors of a weight file, recognised by its content, by name.
 
     Args:
-        path: ``.safetensors``, ``model.safetensors.index.json``, a checkpoint (``.pt``, ``.pth``, ``.bin``), a ``.pt2``.
+        path: ``.safetensors``, ``model.safetensors.index.json``, a checkpoint (``.pt``, ``.pth``, ``.bin``), ``.pt2``.
         framework: ``"torch"`` for tensors with memory of their own; ``"numpy"`` for arrays over the mapped file, which
             are read-only and cost no memory. When left out, torch if the program has imported it, else NumPy.
 
@@ -75,9 +75,7 @@ def validate_weights_against_ir(weights: Dict[str, Any], ir: IR) -> List[str]:
             continue
         tensor = weights[meta.name]
         if tuple(tensor.shape) != tuple(meta.shape):
-            errors.append(
-                f"Shape mismatch for '{meta.name}': expected {tuple(meta.shape)}, got {tuple(tensor.shape)}"
-            )
+            errors.append(f"Shape mismatch for '{meta.name}': expected {tuple(meta.shape)}, got {tuple(tensor.shape)}")
         if dtype_name(tensor) != meta.dtype:
             errors.append(f"Dtype mismatch for '{meta.name}': expected {meta.dtype}, got {dtype_name(tensor)}")
     return errors
