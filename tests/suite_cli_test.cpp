@@ -70,6 +70,8 @@ TEST_CASE("--model and --category choose cases") {
                       "shows all)");
     check_refused("verify --suite " + zoo + " --model Gpt --category vision",
                   zoo + ": no case below this directory fits");
+    CHECK(run("verify --suite " + zoo + " --model Llama --rtol 0 --atol 0").status == 1);
+    CHECK(run("verify --suite " + zoo + " --model Llama --rtol 1e-5 --atol 1e-5").status == 0);
     for (const char* option : {"--list-models", "--list-categories", "--model Gpt"})
         CHECK(run("verify examples/digits_cnn " + std::string(option)).status == 2);
 }
@@ -81,7 +83,7 @@ TEST_CASE("--report writes a page for each model and a summary") {
     const std::string summary = read_text(out + "/SUMMARY.md");
     CHECK(summary.find("**9 passed, 0 failed, 0 unsupported, 0 errors**, 9 cases\n") != std::string::npos);
     // 18 nodes; parameters: four linear layers of 64 by 64 with a bias.
-    CHECK(summary.find("| [SelfAttention](<SelfAttention.md>) | passed | 18 | 16640 | ") != std::string::npos);
+    CHECK(summary.find("| [SelfAttention](SelfAttention.md) | passed | 18 | 16640 | ") != std::string::npos);
     CHECK(summary.find("| attention | 3 | 0 | 3 |\n") != std::string::npos);
     CHECK(summary.find("## Not passed") == std::string::npos);
     CHECK(json::parse(read_text(out + "/report.json"))["passed"] == 9);
@@ -118,10 +120,10 @@ TEST_CASE("reports about what did not pass, and about models in folders") {
     CHECK(run("verify --suite " + suite.string() + " --report " + out).status == 1);
     const std::string summary = read_text(out + "/SUMMARY.md");
     CHECK(summary.find("**1 passed, 1 failed, 0 unsupported, 2 errors**, 4 cases\n") != std::string::npos);
-    CHECK(summary.find("| [nets/good one](<nets/good one.md>) | passed | 10 | 1056 | ") != std::string::npos);
+    CHECK(summary.find("| [nets/good one](nets/good%20one.md) | passed | 10 | 1056 | ") != std::string::npos);
     CHECK(summary.find("| shared_weights | 1 | 1 | 2 |\n") != std::string::npos);
-    CHECK(summary.find("\n- [nets/wrong](<nets/wrong.md>), failed: output_0: ") != std::string::npos);
-    CHECK(summary.find("\n- [unreadable](<unreadable.md>), error: ") != std::string::npos);
+    CHECK(summary.find("\n- [nets/wrong](nets/wrong.md), failed: output_0: ") != std::string::npos);
+    CHECK(summary.find("\n- [unreadable](unreadable.md), error: ") != std::string::npos);
     CHECK(summary.find("meta.json: expected a JSON object\n") != std::string::npos);
     CHECK(read_text(out + "/nets/wrong.md").find("| output_0 | float32[1, 32] | failed |") != std::string::npos);
     CHECK(read_text(out + "/unreadable.md").starts_with("# unreadable\n\n- Status: **error**\n- Message: "));

@@ -208,6 +208,8 @@ int verify_suite(const Options& options, const Globals& globals) {
     suite.filter = options.filter;
     suite.category = options.category;
     suite.model = options.only_model;
+    suite.rtol = given(options.rtol);
+    suite.atol = given(options.atol);
     if (options.list_models || options.list_categories) return list_suite(options, suite);
     suite.registry = &registry_with(options.plugins);
     suite.backend = {options.backend, options.timeout};

@@ -14,12 +14,15 @@ struct Table {
     std::vector<Row> rows;
 };
 
-/// Text as one cell or line: no line breaks, no bars.
+/// Text as one cell or line: no line breaks, no bars, no tags (ops may be called `<built-in function getitem>`).
 inline std::string markdown_cell(const std::string& text) {
     std::string cell;
     for (const char c : text) {
         if (c == '|') cell += '\\';
-        cell += c == '\n' || c == '\r' ? ' ' : c;
+        if (c == '<')
+            cell += "&lt;";
+        else
+            cell += c == '\n' || c == '\r' ? ' ' : c;
     }
     return cell;
 }

@@ -2,6 +2,9 @@
 #include "verification/model_report.hpp"
 
 #include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -119,7 +122,11 @@ Table output_table(const CaseResult& result) {
     return table;
 }
 
-std::string mermaid_block(const std::string& text) { return "```mermaid\n" + text + "\n```\n"; }
+std::string mermaid_block(const std::string& text) {
+    std::string fence = "```";
+    while (text.find(fence) != std::string::npos) fence += '`';  // a name in the graph must not end the block
+    return fence + "mermaid\n" + text + "\n" + fence + "\n";
+}
 
 std::string details(const std::string& summary, const Table& table) {
     return "<details>\n<summary>" + summary + "</summary>\n\n" + to_markdown(table) + "\n</details>\n";
@@ -133,9 +140,16 @@ std::string largest_difference(const CaseResult& result) {
     return largest ? short_number(*largest) : "";
 }
 
-/// A link whose target may hold spaces.
+/// The name of a case, for a model as a link to its page.
 std::string link(const CaseResult& result) {
-    return result.directory.empty() ? result.name : "[" + result.name + "](<" + result.name + ".md>)";
+    if (result.directory.empty()) return result.name;
+    std::string target;
+    for (const char c : result.name) {
+        char escaped[4];
+        std::snprintf(escaped, sizeof escaped, "%%%02X", static_cast<unsigned char>(c));
+        target += std::isalnum(static_cast<unsigned char>(c)) || std::strchr("/-_.", c) ? std::string(1, c) : escaped;
+    }
+    return "[" + result.name + "](" + target + ".md)";
 }
 
 /// The page of a model; `model` is null when it cannot be read.

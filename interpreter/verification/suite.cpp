@@ -152,6 +152,8 @@ Case model_case(const fs::path& root, const fs::path& directory, const SuiteOpti
     } catch (const ParseError& error) {  // an error of this case, not of the suite
         return {std::move(name), [error](CaseResult&) { throw error; }, directory};
     }
+    if (options.rtol) meta.rtol = options.rtol;
+    if (options.atol) meta.atol = options.atol;
     return {std::move(name),
             [directory, meta, registry = options.registry, backend = options.backend](CaseResult& result) {
                 if (backend.command.empty())

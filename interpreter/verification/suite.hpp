@@ -77,6 +77,8 @@ struct SuiteOptions {
     std::string filter;                              // only cases whose name contains this
     std::string category;                            // only cases of this category (meta.json)
     std::string model;                               // only the model case called so, with or without its folders
+    std::optional<double> rtol;                      // for model cases, instead of their own and the default
+    std::optional<double> atol;
     int jobs = 1;                                    // cases at a time
     const Registry* registry = &builtin_registry();  // for model cases
     Backend backend;
