@@ -26,7 +26,10 @@ std::size_t extent(const at::Tensor& tensor) {
 
 /// A CPU tensor of the same geometry; pages that are only read cost no memory.
 at::Tensor on_cpu(const at::Tensor& tensor, bool ones) {
-    const std::size_t bytes = std::max<std::size_t>(extent(tensor), 1);
+    // A result that the kernel will make as large as it needs.
+    if (tensor.numel() == 0)
+        return at::empty_strided(tensor.sizes(), tensor.strides(), at::TensorOptions(tensor.scalar_type()));
+    const std::size_t bytes = extent(tensor);
     void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     at::Tensor result = at::from_blob(
@@ -111,7 +114,8 @@ void shape_by_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     const torch::jit::Stack arguments(stack->end() - static_cast<std::ptrdiff_t>(schema.arguments().size()),
                                       stack->end());
     stack->erase(stack->end() - static_cast<std::ptrdiff_t>(schema.arguments().size()), stack->end());
-    const bool fixed_shape = name == "aten::linalg_lstsq" || name == "aten::one_hot";
+    // With their usual arguments the first two have one shape, as has what ctc_loss returns of the third.
+    const bool fixed_shape = name == "aten::linalg_lstsq" || name == "aten::one_hot" || name == "aten::_ctc_loss";
     if ((op.hasTag(at::Tag::dynamic_output_shape) && !fixed_shape) || op.hasTag(at::Tag::data_dependent_output))
         throw NeedsValues(name);
     const bool pure = !schema.is_mutable();
@@ -152,7 +156,10 @@ void shape_by_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
         for_each_tensor(result, [&](at::Tensor& tensor) {
             for (const auto& [twin, meta] : pairs) {
                 if (!tensor.is_same(twin)) continue;
-                if (meta.sizes() != twin.sizes()) meta.resize_(twin.sizes());
+                if (meta.sizes() != twin.sizes()) {
+                    meta.resize_(twin.sizes());
+                    meta.unsafeGetTensorImpl()->set_sizes_and_strides(twin.sizes(), twin.strides());
+                }
                 tensor = meta;
                 return;
             }

@@ -114,6 +114,7 @@ TEST_CASE("graphs are those of torch.export, node for node, and run with the mod
         "decoder_layer");
     check_equals_export(check_runs(filled(Bag()), std::tuple(ids, offsets)), "bag");
     check_equals_export(check_runs(filled(UNet()), std::tuple(torch::randn({1, 3, 16, 16}))), "unet");
+    check_runs(filled(Llm(LlmOptions())), std::tuple(torch::tensor({{5, 6, 7}}), torch::tensor({4, 5, 6})));
     ResNetBlock training = filled(ResNetBlock());
     training->train();
     check_equals_export(extract(training, std::tuple(torch::randn({2, 4, 8, 8}))), "resnet_block_train");
@@ -425,7 +426,14 @@ TEST_CASE("what depends on values is refused in one sentence") {
     CHECK(special.notes[0] == "aten::item gave 6., which depends on input 'input_0' and is burned in");
 }
 
-TEST_CASE("random and factory ops are recorded") {
+TEST_CASE("random and factory ops are recorded, and functions may use a module") {
+    const nn::Linear linear(3, 3);
+    const auto uses = [&](const Tensor& t) { return linear.ptr()->forward(t).split({1, 2}, -1)[1]; };
+    const Extraction named =
+        extract(uses, std::tuple(torch::ones({2, 3})), {.name = "uses", .module = linear.ptr().get()});
+    CHECK(ops_of(named.model) == "aten.linear.default aten.split_with_sizes.default");
+    CHECK(named.model.inputs[0].target == "weight");
+    CHECK(named.model.name == "uses");
     const auto noisy = [](const Tensor& t) {
         return torch::dropout(t, 0.5, true) + torch::rand({3}) + torch::randn_like(t) + torch::full({3}, 2.0) +
                torch::eye(3)[0];
