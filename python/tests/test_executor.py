@@ -261,6 +261,8 @@ def test_nested_inputs_and_constants():
     assert_same(torch_ir.execute_ir(ir, (X, X + 1, X * 2), {})[0], expected)
     with pytest.raises(ExecutionError, match="was 3 when the model was exported and cannot be 4"):
         torch_ir.execute_ir(ir, ((X, X + 1), 4, {"bias": X * 2}), {})
+    with pytest.raises(ExecutionError, match="was 3 when the model was exported"):
+        torch_ir.execute_ir(ir, ((X, X + 1), X, {"bias": X * 2}), {})
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64", "int32", "uint8", "bool", "complex64"])

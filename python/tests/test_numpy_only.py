@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import torch_ir
+from conftest import REPOSITORY
 from torch_ir import tensors
 
 
@@ -32,6 +33,28 @@ assert torch_ir.load_ir(sys.argv[2]) == ir
 print(len(outputs))
 """
     assert run_python(code, str(data / "zoo/pytorch_ir/MultiTaskHead"), str(tmp_path / "ir.json")) == "2\n"
+
+
+CASES = sorted(path.parent for path in (REPOSITORY / "tests/data").glob("language/*/model.pt2"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_models_for_each_feature_of_the_language(case):
+    ir = torch_ir.load_ir(case / "model.pt2")
+    ir = torch_ir.deserialize_ir(torch_ir.serialize_ir(ir))
+    assert torch_ir.validate_ir(ir)
+    inputs, expected = (torch_ir.load_weights(case / f"{name}.safetensors", "numpy") for name in ("inputs", "expected"))
+    signature = ir.signature or {
+        "inputs": [{"kind": "user_input", "name": meta.name} for meta in ir.graph_inputs],
+        "outputs": [{"kind": "user_output", "name": meta.name} for meta in ir.graph_outputs],
+    }
+    entries = [entry for entry in signature["inputs"] if entry["kind"] == "user_input"]
+    values = [inputs.get(e.get("name"), inputs.get(f"input_{i}")) for i, e in enumerate(entries) if "value" not in e]
+    outputs = iter(torch_ir.execute_ir(ir, tuple(values), torch_ir.load_weights(case / "model.pt2", "numpy")))
+    entries = [entry for entry in signature["outputs"] if entry["kind"] == "user_output"]
+    for i, entry in enumerate(entries):
+        if "value" not in entry:
+            assert torch_ir.compare(next(outputs), expected.get(f"output_{i}", expected.get(entry["name"])))
 
 
 def relu_graph(dtype, shape):

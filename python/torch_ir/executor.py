@@ -6,7 +6,7 @@ import os
 import threading
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
-from .ir import IR, WEIGHT_KINDS, OpNode, TensorMeta, decode_value
+from .ir import IR, WEIGHT_KINDS, OpNode, TensorMeta, decode_value, encode_value
 from .ops.aten_impl import execute_getitem
 from .ops.registry import get_execution_fn, registered_executors
 from .weight_loader import load_weights
@@ -133,9 +133,17 @@ class IRExecutor:
         self._fill_registry(leaves, outputs, compiled, operands, carried, framework)
         return outputs
 
+    def _user_inputs(self) -> List[TensorMeta]:
+        """The graph inputs without tokens and objects, which the user does not give."""
+        signature = self.ir.current_signature()
+        if not signature:
+            return self.ir.graph_inputs
+        others = {entry.get("name") for entry in signature["inputs"] if entry["kind"] != "user_input"}
+        return [meta for meta in self.ir.graph_inputs if meta.name not in others]
+
     def _leaves(self, inputs: Any) -> List[Any]:
-        """One value per graph input."""
-        names = [meta.name for meta in self.ir.graph_inputs]
+        """One value per input of the user."""
+        names = [meta.name for meta in self._user_inputs()]
         if isinstance(inputs, dict) and set(inputs) <= set(names):
             if missing := [name for name in names if name not in inputs]:
                 raise ExecutionError(f"Inputs are missing: {', '.join(missing)}")
@@ -149,7 +157,7 @@ class IRExecutor:
         entries = [entry for entry in signature["inputs"] if entry["kind"] == "user_input"] if signature else []
         if len(leaves) == len(entries) and len(entries) != len(names):
             for entry, leaf in zip(entries, leaves):
-                if "value" in entry and leaf != entry["value"]:
+                if "value" in entry and (hasattr(leaf, "shape") or encode_value(leaf) != entry["value"]):
                     raise ExecutionError(
                         f"Input '{entry.get('target', '?')}' was {entry['value']!r} when the model was exported and "
                         f"cannot be {leaf!r}"
@@ -275,7 +283,7 @@ class IRExecutor:
         for name, target in self.ir.weight_name_mapping.items():
             if target in self._held:
                 self.registry.register(name, self._held[target])
-        for meta, value in (*zip(self.ir.graph_inputs, leaves), *zip(self.ir.graph_outputs, outputs)):
+        for meta, value in (*zip(self._user_inputs(), leaves), *zip(self.ir.graph_outputs, outputs)):
             self.registry.register(meta.name, value)
         self.registry._compute_rest = compute_rest
 
