@@ -81,7 +81,7 @@ TEST_CASE("--report writes a page for each model and a summary") {
     const std::string out = folder / "out";
     CHECK(run("verify --suite " + zoo + "/pytorch_ir --report " + out).status == 0);
     const std::string summary = read_text(out + "/SUMMARY.md");
-    CHECK(summary.find("**9 passed, 0 failed, 0 unsupported, 0 errors**, 9 cases\n") != std::string::npos);
+    CHECK(summary.find("**9 passed, 0 failed, 0 unsupported, 0 errors** of 9\n") != std::string::npos);
     // 18 nodes; parameters: four linear layers of 64 by 64 with a bias.
     CHECK(summary.find("| [SelfAttention](SelfAttention.md) | passed | 18 | 16640 | ") != std::string::npos);
     CHECK(summary.find("| attention | 3 | 0 | 3 |\n") != std::string::npos);
@@ -119,7 +119,7 @@ TEST_CASE("reports about what did not pass, and about models in folders") {
     const std::string out = folder / "out";
     CHECK(run("verify --suite " + suite.string() + " --report " + out).status == 1);
     const std::string summary = read_text(out + "/SUMMARY.md");
-    CHECK(summary.find("**1 passed, 1 failed, 0 unsupported, 2 errors**, 4 cases\n") != std::string::npos);
+    CHECK(summary.find("**1 passed, 1 failed, 0 unsupported, 2 errors** of 4\n") != std::string::npos);
     CHECK(summary.find("| [nets/good one](nets/good%20one.md) | passed | 10 | 1056 | ") != std::string::npos);
     CHECK(summary.find("| shared_weights | 1 | 1 | 2 |\n") != std::string::npos);
     CHECK(summary.find("\n- [nets/wrong](nets/wrong.md), failed: output_0: ") != std::string::npos);
@@ -127,5 +127,8 @@ TEST_CASE("reports about what did not pass, and about models in folders") {
     CHECK(summary.find("meta.json: expected a JSON object\n") != std::string::npos);
     CHECK(read_text(out + "/nets/wrong.md").find("| output_0 | float32[1, 32] | failed |") != std::string::npos);
     CHECK(read_text(out + "/unreadable.md").starts_with("# unreadable\n\n- Status: **error**\n- Message: "));
+    write_text(folder / "file", "");
+    CHECK(run("verify --suite " + zoo + " --model Llama --report " + (folder / "file")).err ==
+          "torch-ir: error: " + (folder / "file") + ": a directory cannot be made here: Not a directory\n");
     CHECK(read_text(out + "/nets/good one.md").find("## Numerical verification") != std::string::npos);
 }

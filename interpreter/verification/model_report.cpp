@@ -30,6 +30,12 @@ std::shared_ptr<const Model> model_of(const CaseResult& result) {
     }
 }
 
+void make_directories(const fs::path& directory) {
+    std::error_code error;
+    fs::create_directories(directory, error);
+    if (error) throw IoError(directory.string() + ": a directory cannot be made here: " + error.message());
+}
+
 std::string count_text(const std::optional<std::int64_t>& count) {
     return count ? std::to_string(*count) : "unknown (symbolic sizes)";
 }
@@ -203,8 +209,8 @@ std::string summary_page(const Report& report, const Table& cases) {
         if (result.status != Status::Passed)
             failures += "- " + link(result) + ", " + std::string(name(result.status)) + ": " +
                         markdown_cell(result.message) + "\n";
-    std::string text = "# " + markdown_cell(report.title) + "\n\n**" + report.summary + "**, " +
-                       std::to_string(report.cases.size()) + " cases\n\n" + to_markdown(cases);
+    std::string text = "# " + markdown_cell(report.title) + "\n\n**" + report.summary + "** of " +
+                       std::to_string(report.cases.size()) + "\n\n" + to_markdown(cases);
     if (const Table categories = category_table(report); !categories.rows.empty())
         text += "\n## Categories\n\n" + to_markdown(categories);
     if (!failures.empty()) text += "\n## Not passed\n\n" + failures;
@@ -214,14 +220,14 @@ std::string summary_page(const Report& report, const Table& cases) {
 }  // namespace
 
 void write_model_reports(const fs::path& directory, const Report& report) {
-    fs::create_directories(directory);
+    make_directories(directory);
     Table cases{{"Case", "Status", "Nodes", "Parameters", "Max difference", "Seconds"}, {}};
     for (const CaseResult& result : report.cases) {
         const std::shared_ptr<const Model> model = result.directory.empty() ? nullptr : model_of(result);
         cases.rows.push_back(case_row(result, model.get()));
         if (result.directory.empty()) continue;
         const fs::path page = directory / (result.name + ".md");
-        fs::create_directories(page.parent_path());
+        make_directories(page.parent_path());
         write_file(page, model_page(result, model.get()));
     }
     write_file(directory / "SUMMARY.md", summary_page(report, cases));
