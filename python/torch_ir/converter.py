@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """From an ExportedProgram to a graph."""
 
-from typing import TYPE_CHECKING
+import gc
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Iterator
 
 from .analyzer import NodeInfo
 from .ir import IR, OpNode
@@ -30,7 +32,8 @@ def convert_exported_program(exported: "ExportedProgram", model_name: str = "", 
     """
     from .fx_graph import ProgramConverter
 
-    program = ProgramConverter(exported)
+    with _no_collection():
+        program = ProgramConverter(exported)
     for index, node in enumerate(program.nodes):
         if get_conversion_fn(node.op_type) is None:
             continue
@@ -43,6 +46,18 @@ def convert_exported_program(exported: "ExportedProgram", model_name: str = "", 
                     f"Failed to convert node '{node.name}' with op '{node.op_type}': {error}"
                 ) from error
     return program.ir(model_name)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keeps the garbage collector from walking over all that torch.export has left just because objects are made."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def convert_node(node_info: NodeInfo) -> OpNode:
