@@ -239,12 +239,12 @@ def test_conversion_takes_little_time_beside_the_export():
     with torch.device("meta"):
         model, inputs = Deep().eval(), (torch.randn(1, 16, 64),)
     torch_ir.extract_ir(model, inputs)
-    start = time.perf_counter()
+    start = time.process_time()
     exported = torch_ir.export_model(model, inputs)
-    exported_after = time.perf_counter() - start
+    exported_after = time.process_time() - start
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         torch_ir.convert_exported_program(exported)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.1 * exported_after

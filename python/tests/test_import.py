@@ -71,9 +71,9 @@ print(extract_ir, verify_ir)
 def test_import_is_quick_and_brings_no_torch(run_python):
     code = """
 import sys, time
-start = time.perf_counter()
+start = time.process_time()
 import torch_ir
-print(time.perf_counter() - start)
+print(time.process_time() - start)
 print("torch" in sys.modules, "numpy" in sys.modules)
 """
     times = []

@@ -81,7 +81,7 @@ def validate_ir(ir: IR) -> bool:
     try:
         model = _core.Model.parse(json.dumps(ir.to_dict()), lenient=True)
         errors = [text for is_error, text in model.issues() if is_error]
-    except (_core.Error, TypeError, ValueError) as error:
+    except (_core.Error, TypeError, ValueError, RecursionError) as error:
         errors = [str(error)]
     if errors:
         plural = "error" if len(errors) == 1 else "errors"
