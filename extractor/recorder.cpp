@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 
+#include "call.hpp"
 #include "convert.hpp"
 #include "graph_passes.hpp"
 #include "meta_device.hpp"
@@ -17,8 +17,6 @@ namespace {
 
 // A key that lies above autograd and for which LibTorch registers nothing.
 constexpr c10::DispatchKey record_key = c10::DispatchKey::DeferredInit;
-/// Constants of more elements are not computed.
-constexpr std::int64_t max_known = 1 << 16;
 
 thread_local Recorder* active = nullptr;
 thread_local bool creating_on_meta = false;
@@ -33,10 +31,6 @@ void install() {
     install_shapes();
 }
 
-bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
-    return std::ranges::find(names, name) != names.end();
-}
-
 torch::jit::Stack pop_arguments(const OpInfo& op, torch::jit::Stack& stack) {
     const auto first = stack.end() - static_cast<std::ptrdiff_t>(op.schema().arguments().size());
     torch::jit::Stack arguments(std::make_move_iterator(first), std::make_move_iterator(stack.end()));
@@ -44,41 +38,7 @@ torch::jit::Stack pop_arguments(const OpInfo& op, torch::jit::Stack& stack) {
     return arguments;
 }
 
-void set_device(torch::jit::Stack& arguments, const OpInfo& op, c10::DeviceType type) {
-    if (op.device) arguments[*op.device] = c10::Device(type);
-}
-
-std::int64_t elements(const torch::jit::Stack& results) {
-    std::int64_t total = 0;
-    for (c10::IValue result : results) for_each_tensor(result, [&](at::Tensor& tensor) { total += tensor.numel(); });
-    return total;
-}
-
-/// In LibTorch's words, without its own source locations.
-std::string message_of(const std::exception& error) {
-    if (const auto* torch_error = dynamic_cast<const c10::Error*>(&error)) return torch_error->what_without_backtrace();
-    return error.what();
-}
-
-std::string text_of(const Provenance& from) {
-    std::string text;
-    if (!from.module_path.empty()) text += " in " + from.module_path;
-    if (!from.source.empty()) text += " (" + from.source + ")";
-    return text;
-}
-
 }  // namespace
-
-/// One call while it is recorded.
-struct Recorder::Call {
-    const OpInfo& op;
-    torch::jit::Stack arguments;      // as the program gave them
-    std::vector<at::Tensor> tensors;  // those in the arguments
-    bool known = true;                // all of them have their values
-    torch::jit::Stack executed;       // the arguments that it ran with
-    torch::jit::Stack results;
-    bool ran_on_values = false;  // the results have values
-};
 
 /// The dtype that the functional twin of an in-place call returns, where it is not that of the tensor written to.
 std::optional<DType> Recorder::functional_dtype(const Call& call) {
@@ -178,8 +138,11 @@ void Recorder::fallback(const c10::OperatorHandle& handle, c10::DispatchKeySet, 
         }
         return;
     }
+    if (!creating_on_meta)
+        throw UnsupportedError("cannot extract: the program calls " + handle.schema().name() +
+                               " in a thread of its own (fork): only calls of the thread that extracts are recorded");
     const OpInfo& op = op_info(handle);
-    if (creating_on_meta && op.device) {
+    if (op.device) {
         const torch::jit::Stack arguments = pop_arguments(op, *stack);
         torch::jit::Stack on_meta = arguments;
         set_device(on_meta, op, c10::kMeta);
@@ -222,145 +185,8 @@ void Recorder::record(const OpInfo& op, torch::jit::Stack& stack) {
                  std::make_move_iterator(call.results.end()));
 }
 
-bool Recorder::is_known(const at::Tensor& tensor) {
-    if (const Store* store = tracker_.find_store(tensor)) return store->known;
-    return tensor.is_cpu();
-}
-
-std::string Recorder::depends_of(const Call& call) {
-    std::string depends;
-    for (const at::Tensor& tensor : call.tensors) {
-        const Store* store = tracker_.find_store(tensor);
-        if (!store || store->depends.empty()) continue;
-        if (store->depends.starts_with("input")) return store->depends;
-        depends = store->depends;
-    }
-    if (depends.empty() && call.op.random) return "random numbers";
-    return depends;
-}
-
-std::string Recorder::place() const { return text_of(provenance ? provenance({}) : tracker_.provenance); }
-
-void Recorder::refuse(const Call& call, const std::string& needs) {
-    const std::string depends = depends_of(call);
-    throw UnsupportedError(
-        "cannot extract: " + call.op.name + place() + " " + needs + " of a tensor that depends on " +
-        (depends.empty() ? "values unknown here" : depends) +
-        "; the graph would hold for this input only. Rewrite it with torch::where, masks or sizes, or "
-        "extract with specialise (--specialise) to burn in what the example inputs give");
-}
-
-/// Calls that return no tensor are not recorded. Those that return something of a tensor's values need them.
-bool Recorder::answer(Call& call) {
-    if (call.op.returns_tensor || !call.op.written.empty()) return false;
-    call.results = call.arguments;
-    const std::string_view name = call.op.aten_name();
-    if (name.starts_with("_assert_async") || name.starts_with("_assert_scalar")) {
-        call.results.clear();
-        return true;
-    }
-    const bool reads = is_one_of(name, {"item", "_local_scalar_dense", "is_nonzero", "allclose", "equal"});
-    if (reads && !call.known) {
-        if (name == "equal") {
-            const Tracked* a = tracker_.find(call.tensors[0]);
-            const bool same = a && a == tracker_.find(call.tensors[1]);
-            if (!same)
-                notes.push_back("aten::equal" + place() + " was answered with false: its tensors are not the same one");
-            call.results = {same};
-            return true;
-        }
-        refuse(call, "needs the value");
-    }
-    call.op.handle.callBoxed(&call.results);
-    if (reads && specialise_ && !depends_of(call).empty()) {
-        std::ostringstream text;
-        text << call.op.name << place() << " gave " << call.results[0] << ", which depends on " << depends_of(call)
-             << " and is burned in";
-        notes.push_back(text.str());
-    }
-    return true;
-}
-
-void Recorder::check_shapes_known(const Call& call) {
-    if (specialise_ || call.known) return;
-    const std::string_view name = call.op.aten_name();
-    if (name == "linalg_lstsq" || (name == "one_hot" && call.arguments[1].toInt() >= 0)) return;
-    bool masked = false;
-    if (name == "index" && call.arguments[1].isList())
-        for (const c10::IValue& index : call.arguments[1].toListRef())
-            masked = masked ||
-                     (index.isTensor() && index.toTensor().defined() &&
-                      (index.toTensor().scalar_type() == c10::kBool || index.toTensor().scalar_type() == c10::kByte));
-    if ((call.op.dynamic_shape && name != "index") || masked)
-        refuse(call, "returns a tensor whose size depends on the values");
-}
-
-/// Runs the call, on values where all are known and on meta tensors otherwise.
-void Recorder::execute(Call& call) {
-    const std::string_view name = call.op.aten_name();
-    call.ran_on_values = specialise_ || (call.known && !call.op.random);
-    if (call.tensors.empty() && !specialise_) return execute_factory(call);
-    call.executed = call.arguments;
-    if (!call.ran_on_values) {
-        for (c10::IValue& argument : call.executed) {
-            for_each_tensor(argument,
-                            [&](at::Tensor& tensor) { tensor = tracker_.on_meta(tracker_.track(tensor), tensor); });
-            if (argument.isDevice()) argument = c10::Device(c10::kMeta);
-        }
-        if (name == "scaled_dot_product_attention") {
-            call.results = {attention_shape(call.executed)};
-            return;
-        }
-        // With a mask among the indices the Meta kernel would have to count it.
-        if (name == "index_put_") {
-            call.results = {call.executed[0]};
-            return;
-        }
-    } else if (!specialise_) {
-        set_device(call.executed, call.op, c10::kCPU);
-        if (call.op.device && !call.arguments[*call.op.device].isDevice()) call.executed[*call.op.device] = {};
-    }
-    call.results = call.executed;
-    try {
-        call.op.handle.callBoxed(&call.results);
-    } catch (const NeedsValues&) {
-        refuse(call, "needs the values");
-    } catch (const c10::Error& error) {
-        throw ArgumentError("cannot extract: " + call.op.name + place() + ": " + message_of(error));
-    }
-    if (call.ran_on_values && !specialise_ && call.op.written.empty() && elements(call.results) > 16 * max_known) {
-        // Too large to be kept: only its shape.
-        for (c10::IValue& result : call.results)
-            for_each_tensor(result, [&](at::Tensor& tensor) {
-                if (!tracker_.find_store(tensor))
-                    tensor = at::empty_strided(tensor.sizes(), tensor.strides(), tensor.options().device(c10::kMeta));
-            });
-        call.ran_on_values = false;
-    }
-}
-
-/// Calls without tensors make one. Small constants get their values, all else is meta; empty() on the CPU stays there,
-/// since its memory may be filled without a call.
-void Recorder::execute_factory(Call& call) {
-    const auto run_on = [&](c10::DeviceType device) {
-        call.executed = call.arguments;
-        set_device(call.executed, call.op, device);
-        call.results = call.executed;
-        call.op.handle.callBoxed(&call.results);
-    };
-    run_on(c10::kMeta);
-    const bool is_empty = call.op.aten_name().starts_with("empty");
-    const bool asked_for_cpu = call.op.device && !(call.arguments[*call.op.device].isDevice() &&
-                                                   call.arguments[*call.op.device].toDevice().is_meta());
-    call.ran_on_values = !call.op.random && (elements(call.results) <= max_known || (is_empty && asked_for_cpu));
-    if (!call.ran_on_values) return;
-    run_on(c10::kCPU);
-    if (is_empty && elements(call.results) <= max_known) call.results[0].toTensor().zero_();  // the same file each time
-}
-
 Argument Recorder::argument_for(const at::Tensor& tensor) {
-    // A number that LibTorch made a tensor of.
-    if (tensor.unsafeGetTensorImpl()->is_wrapped_number() && tensor.is_cpu() && is_known(tensor)) {
+    if (is_number(tensor)) {
         const c10::Scalar number = tensor.item();
         if (number.isBoolean()) return number.toBool();
         if (number.isIntegral(false)) return number.toLong();
@@ -403,7 +229,6 @@ Node Recorder::node_of(const Call& call, const c10::FunctionSchema& schema, cons
 }
 
 void Recorder::record_results(Call& call) {
-    // What the arguments are before the call, since it may be about to be given to a literal.
     const auto is_literal = [&](const at::Tensor& tensor) {
         const Store* store = tracker_.find_store(tensor);
         return store && store->literal;
@@ -411,12 +236,6 @@ void Recorder::record_results(Call& call) {
     const bool literal = !specialise_ && !call.op.random &&
                          (call.tensors.empty() ? call.op.aten_name().starts_with("empty")
                                                : std::ranges::all_of(call.tensors, is_literal));
-    std::vector<Tracked*> tracked;
-    if (!literal)
-        for (const at::Tensor& tensor : call.tensors) {
-            const bool number = tensor.unsafeGetTensorImpl()->is_wrapped_number() && tensor.is_cpu();
-            tracked.push_back(number ? nullptr : &tracker_.track(tensor));
-        }
     Node node;
     if (!literal) node = node_of(call, call.op.schema());
     execute(call);
@@ -433,13 +252,10 @@ void Recorder::record_results(Call& call) {
     for (c10::IValue& result : call.results) {
         list = list || result.isTensorList();
         for_each_tensor(result, [&](at::Tensor& tensor) {
-            std::size_t position = 0;
             bool is_argument = false;
             for (c10::IValue argument : call.executed)
-                for_each_tensor(argument, [&](at::Tensor& executed) {
-                    is_argument = is_argument || executed.is_same(tensor);
-                    ++position;
-                });
+                for_each_tensor(argument,
+                                [&](at::Tensor& executed) { is_argument = is_argument || executed.is_same(tensor); });
             Result entry;
             if (const Store* store = tracker_.find_store(tensor))
                 for (const at::Tensor& argument : call.tensors)
@@ -472,6 +288,13 @@ void Recorder::record_results(Call& call) {
     const auto index = static_cast<std::uint32_t>(model_.graph.nodes.size());
     const std::vector<ValueRef> refs = tracker_.emit(std::move(node), metas, list);
     if (call.op.random) random_.insert(index);
+    if (!list && found.size() != call.results.size()) {
+        // Results that are no tensors, or that a mask switched off.
+        std::vector<Argument>& outputs = model_.graph.nodes.back().outputs;
+        for (std::size_t i = 0; i < call.results.size(); ++i)
+            if (!call.results[i].isTensor() || !call.results[i].toTensor().defined())
+                outputs.insert(outputs.begin() + static_cast<std::ptrdiff_t>(i), None{});
+    }
     const std::string depends = depends_of(call);
     for (std::uint32_t i = 0; i < found.size(); ++i) {
         if (found[i].parent) {
@@ -515,7 +338,7 @@ void Recorder::record_write(Call& call) {
     const bool all_literal =
         !specialise_ && !call.op.random && std::ranges::all_of(call.tensors, [&](const at::Tensor& tensor) {
             const Store* store = tracker_.find_store(tensor);
-            return store ? store->literal : tensor.unsafeGetTensorImpl()->is_wrapped_number();
+            return store ? store->literal : is_number(tensor);
         });
     if (all_literal) {
         call.results = call.arguments;
@@ -633,8 +456,12 @@ Model Recorder::finish() {
     for (const Weight& weight : weights_) add_input(weight.ref, weight.spec);
     for (const Tracker::Lifted& constant : tracker_.lifted()) {
         add_input(constant.ref, {InputKind::TensorConstant, constant.target});
+        if (!model_.constants.contains(constant.target))
+            notes.push_back(
+                "'" + constant.target +
+                "' is a tensor on the meta device that is neither a parameter nor a buffer: its values are unknown");
         if (constant.tracked->store->root == constant.tracked && constant.tracked->store->version > 0 &&
-            !constant.tracked->store->literal && Tracker::is_alive(*constant.tracked->store))
+            !constant.literal && Tracker::is_alive(*constant.tracked->store))
             notes.push_back(
                 "'" + constant.target +
                 "' is a tensor that is neither a parameter nor a buffer, and the program writes to it: the new "

@@ -17,6 +17,11 @@
 
 namespace torch_ir::extractor {
 
+struct Call;
+
+/// What went wrong, in LibTorch's words without its source locations and stacks.
+std::string message_of(const std::exception& error);
+
 /// One recording. The program runs on meta tensors: it computes nothing, and weights need no values. Only constants and
 /// what is computed from constants alone has values, so that a program may look at them.
 class Recorder {
@@ -57,7 +62,6 @@ class Recorder {
     static void fallback(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, torch::jit::Stack* stack);
 
   private:
-    struct Call;
     struct Weight {
         Tracked* tracked;
         ValueRef ref;

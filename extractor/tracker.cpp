@@ -161,7 +161,7 @@ void Tracker::lift(Tracked& tracked, const at::Tensor& tensor) {
     const ValueRef ref{static_cast<std::uint32_t>(graph_.values.size() - 1)};
     graph_.value(ref).meta.strides.reset();
     if (tensor.is_cpu()) constants_[target] = constant_of(tensor);
-    lifted_.push_back({ref, target, &tracked});
+    lifted_.push_back({ref, target, &tracked, tracked.store->literal});
     tracked.ref = ref;
 }
 

@@ -98,6 +98,7 @@ class Tracker {
         ValueRef ref;
         std::string target;
         const Tracked* tracked;
+        bool literal;  // made by the program, while it ran
     };
     const std::vector<Lifted>& lifted() const { return lifted_; }
     /// True while the program holds a tensor over that memory.

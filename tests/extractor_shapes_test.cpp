@@ -75,7 +75,7 @@ const std::vector<std::pair<const char*, Function>> shape_programs{
          return at::bucketize(x, at::tensor({0.0F, 1.0F}));
      }},
     {"rfft", [](const Tensor& x) { return at::fft_rfft(x); }},
-    {"stft", [](const Tensor& x) { return at::stft(x[0][0], 4, 2, 4, {}, false, true, true); }},
+    {"stft", [](const Tensor& x) { return at::stft(x[0][0], 4, 2, 4, at::ones({4}), false, true, true); }},
     {"pinv", [](const Tensor& x) { return at::linalg_pinv(x.slice(-1, 0, 4)); }},
     {"eig", [](const Tensor& x) { return std::get<1>(at::linalg_eig(x)); }},
     {"solve", [](const Tensor& x) { return at::linalg_solve(at::eye(6) + 0 * x, x); }},

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// The part of the recorder that runs calls: on values or on meta tensors; and that answers what a program asks, or
+// refuses to.
+#include <array>
+#include <sstream>
+
+#include "call.hpp"
+#include "recorder.hpp"
+#include "shapes.hpp"
+
+namespace torch_ir::extractor {
+namespace {
+
+/// Constants of more elements are not computed.
+constexpr std::int64_t max_known = 1 << 16;
+
+at::Tensor number_on_meta(const at::Tensor& number) {
+    at::Tensor meta = at::empty({}, number.options().device(c10::kMeta));
+    meta.unsafeGetTensorImpl()->set_wrapped_number(true);
+    return meta;
+}
+
+}  // namespace
+
+std::string message_of(const std::exception& error) {
+    std::string text = error.what();
+    if (const auto* torch_error = dynamic_cast<const c10::Error*>(&error)) text = torch_error->what_without_backtrace();
+    // TorchScript puts its stack in front; the place is told by our own words.
+    if (text.find("failed in the TorchScript interpreter") != std::string::npos) {
+        text.erase(text.find_last_not_of(" \n") + 1);
+        text.erase(0, text.rfind('\n') + 1);
+        for (const std::string prefix : {"RuntimeError: ", "cannot extract: "})
+            if (text.starts_with(prefix)) text.erase(0, prefix.size());
+    }
+    return text;
+}
+
+bool Recorder::is_known(const at::Tensor& tensor) {
+    if (const Store* store = tracker_.find_store(tensor)) return store->known;
+    return tensor.is_cpu();
+}
+
+std::string Recorder::depends_of(const Call& call) {
+    std::string depends;
+    for (const at::Tensor& tensor : call.tensors) {
+        const Store* store = tracker_.find_store(tensor);
+        if (!store || store->depends.empty()) continue;
+        if (store->depends.starts_with("input")) return store->depends;
+        depends = store->depends;
+    }
+    if (depends.empty() && call.op.random) return "random numbers";
+    return depends;
+}
+
+std::string Recorder::place() const { return text_of(provenance ? provenance({}) : tracker_.provenance); }
+
+void Recorder::refuse(const Call& call, const std::string& needs) {
+    const std::string depends = depends_of(call);
+    throw UnsupportedError(
+        "cannot extract: " + call.op.name + place() + " " + needs + " of a tensor that depends on " +
+        (depends.empty() ? "values unknown here" : depends) +
+        "; the graph would hold for this input only. Rewrite it with torch::where, masks or sizes, or "
+        "extract with specialise (--specialise) to burn in what the example inputs give");
+}
+
+/// Calls that return no tensor are not recorded. Those that return something of a tensor's values need them.
+bool Recorder::answer(Call& call) {
+    if (call.op.returns_tensor || !call.op.written.empty()) return false;
+    call.results = call.arguments;
+    const std::string_view name = call.op.aten_name();
+    if (name.starts_with("_assert_async") || name.starts_with("_assert_scalar")) {
+        call.results.clear();
+        return true;
+    }
+    const bool reads = is_one_of(name, {"item", "_local_scalar_dense", "is_nonzero", "allclose", "equal"});
+    if (reads && !call.known) {
+        if (name == "equal") {
+            const Tracked* a = tracker_.find(call.tensors[0]);
+            const bool same = a && a == tracker_.find(call.tensors[1]);
+            if (!same)
+                notes.push_back("aten::equal" + place() + " was answered with false: its tensors are not the same one");
+            call.results = {same};
+            return true;
+        }
+        refuse(call, "needs the value");
+    }
+    call.op.handle.callBoxed(&call.results);
+    if (reads && specialise_ && !depends_of(call).empty()) {
+        std::ostringstream text;
+        text << call.op.name << place() << " gave " << call.results[0] << ", which depends on " << depends_of(call)
+             << " and is burned in";
+        notes.push_back(text.str());
+    }
+    return true;
+}
+
+void Recorder::check_shapes_known(const Call& call) {
+    if (specialise_ || call.known) return;
+    const std::string_view name = call.op.aten_name();
+    if (name == "linalg_lstsq" || (name == "one_hot" && call.arguments[1].toInt() >= 0)) return;
+    bool masked = false;
+    if (name == "index" && call.arguments[1].isList())
+        for (const c10::IValue& index : call.arguments[1].toListRef())
+            masked = masked ||
+                     (index.isTensor() && index.toTensor().defined() &&
+                      (index.toTensor().scalar_type() == c10::kBool || index.toTensor().scalar_type() == c10::kByte));
+    if ((call.op.dynamic_shape && name != "index") || masked)
+        refuse(call, "returns a tensor whose size depends on the values");
+}
+
+/// Runs the call, on values where all are known and on meta tensors otherwise.
+void Recorder::execute(Call& call) {
+    const std::string_view name = call.op.aten_name();
+    call.ran_on_values = specialise_ || (call.known && !call.op.random);
+    if (call.tensors.empty() && !specialise_) return execute_factory(call);
+    call.executed = call.arguments;
+    if (!call.ran_on_values) {
+        for (c10::IValue& argument : call.executed) {
+            for_each_tensor(argument, [&](at::Tensor& tensor) {
+                tensor = is_number(tensor) ? number_on_meta(tensor) : tracker_.on_meta(tracker_.track(tensor), tensor);
+            });
+            if (argument.isDevice()) argument = c10::Device(c10::kMeta);
+        }
+        if (name == "scaled_dot_product_attention") {
+            call.results = {attention_shape(call.executed)};
+            return;
+        }
+        // With a mask among the indices the Meta kernel would have to count it.
+        if (name == "index_put_") {
+            call.results = {call.executed[0]};
+            return;
+        }
+    } else if (!specialise_) {
+        set_device(call.executed, call.op, c10::kCPU);
+        if (call.op.device && !call.arguments[*call.op.device].isDevice()) call.executed[*call.op.device] = {};
+    }
+    call.results = call.executed;
+    try {
+        call.op.handle.callBoxed(&call.results);
+    } catch (const NeedsValues&) {
+        refuse(call, "needs the values");
+    } catch (const c10::Error& error) {
+        throw ArgumentError("cannot extract: " + call.op.name + place() + ": " + message_of(error));
+    }
+    if (call.ran_on_values && !specialise_ && call.op.written.empty() && elements(call.results) > 16 * max_known) {
+        // Too large to be kept: only its shape.
+        for (c10::IValue& result : call.results)
+            for_each_tensor(result, [&](at::Tensor& tensor) {
+                if (!tracker_.find_store(tensor))
+                    tensor = at::empty_strided(tensor.sizes(), tensor.strides(), tensor.options().device(c10::kMeta));
+            });
+        call.ran_on_values = false;
+    }
+}
+
+/// Calls without tensors make one. Small constants get their values, all else is meta; empty() on the CPU stays there,
+/// since its memory may be filled without a call.
+void Recorder::execute_factory(Call& call) {
+    const auto run_on = [&](c10::DeviceType device) {
+        call.executed = call.arguments;
+        set_device(call.executed, call.op, device);
+        call.results = call.executed;
+        call.op.handle.callBoxed(&call.results);
+    };
+    run_on(c10::kMeta);
+    const bool is_empty = call.op.aten_name().starts_with("empty");
+    const bool asked_for_cpu = call.op.device && !(call.arguments[*call.op.device].isDevice() &&
+                                                   call.arguments[*call.op.device].toDevice().is_meta());
+    call.ran_on_values = !call.op.random && (elements(call.results) <= max_known || (is_empty && asked_for_cpu));
+    if (!call.ran_on_values) return;
+    run_on(c10::kCPU);
+    if (is_empty && elements(call.results) <= max_known) call.results[0].toTensor().zero_();  // the same file each time
+}
+
+}  // namespace torch_ir::extractor
