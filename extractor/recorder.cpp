@@ -172,10 +172,16 @@ void Recorder::record(const OpInfo& op, torch::jit::Stack& stack) {
             if (const auto key = keys_.find(tensor.unsafeGetTensorImpl()); key != keys_.end())
                 keys.push_back(key->second);
         tracker_.provenance = provenance ? provenance(keys) : Provenance{};
+        // Running statistics are written without a mark in the schemas.
+        const bool writes_statistics = is_one_of(name, {"batch_norm", "instance_norm", "native_batch_norm"}) &&
+                                       call.arguments[5].toBool() && call.arguments[3].isTensor() &&
+                                       call.arguments[3].toTensor().defined();
+        if (writes_statistics && name != "batch_norm")
+            throw UnsupportedError("cannot extract: " + op.name + place() +
+                                   " updates running statistics; only batch_norm may, or call eval() on the module");
         if (!op.written.empty())
             record_write(call);
-        else if (name == "batch_norm" && call.arguments[5].toBool() && call.arguments[3].isTensor() &&
-                 call.arguments[3].toTensor().defined())
+        else if (writes_statistics)
             record_batch_norm(call);
         else
             record_results(call);
@@ -396,7 +402,7 @@ void Recorder::record_write(Call& call) {
     if (call.op.schema().returns().empty()) call.results.clear();
 }
 
-/// Training: the running statistics are written without a mark in the schema.
+/// Training: the running statistics have new values.
 void Recorder::record_batch_norm(Call& call) {
     Node node{.op_type = "aten._native_batch_norm_legit_functional.default", .provenance = tracker_.provenance};
     const auto add = [&](const char* name, std::size_t i) {

@@ -416,6 +416,10 @@ TEST_CASE("what depends on values is refused in one sentence") {
             },
             x) ==
         "cannot extract: aten::fill_diagonal_ writes to its argument and has no form that returns the result instead");
+    const nn::InstanceNorm1d norm(nn::InstanceNorm1dOptions(2).track_running_stats(true));
+    CHECK(refusal(norm, torch::ones({1, 2, 3})) ==
+          "cannot extract: aten::instance_norm updates running statistics; only batch_norm may, or call eval() on the "
+          "module");
     CHECK(refusal([](const Tensor& t) { return t.to_sparse(); }, x).starts_with("cannot extract: "));
     // Values that the program itself makes may be looked at.
     const auto own = [](const Tensor& t) { return torch::arange(4).sum().item<std::int64_t>() == 6 ? t * 2 : t; };
