@@ -117,6 +117,9 @@ def calls():
     yield aten.diagonal_backward.default, t(3), [3, 4], 0, 0, 1
     for op in (aten.divide, aten.divide_, aten.div_):
         yield op.Scalar_mode, t(2, 3), 1.5, {"rounding_mode": "floor"}
+    for mode in (0, 1, 2):  # indices behind the last offset
+        for dtype in (torch.float32, torch.float64):
+            yield aten._embedding_bag.default, t(5, 3).to(dtype), torch.tensor([1, 2, 4, 3, 0]), torch.tensor([0, 2, 3]), False, mode, False, None, True
     yield aten.embedding_renorm.default, t(5, 3), torch.tensor([1, 3]), 1.0, 2.0
     yield aten.flatten_dense_tensors.default, [t(2, 3), t(4)]
     yield aten.gradient.array, t(4, 5), {"dim": [0, 1]}

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes op cases for torchao's affine quantisation in blocks.
+"""Writes op cases for torchao's affine quantisation in blocks, and a model whose weights are torchao's subclasses of Tensor.
 
-    python make_torchao_cases.py DIR      writes DIR/torchao.quantize_affine.default/, ...; needs torch, torchao and safetensors
+    python make_torchao_cases.py DIR             writes DIR/torchao.quantize_affine.default/, ...; needs torch, torchao and safetensors
+    python make_torchao_cases.py --model DIR     writes DIR/model.pt2 with inputs and expected outputs (tests/data/language/subclass_weights)
 """
 
+import pathlib
 import sys
 
 import torch
-import torchao.quantization  # noqa: F401  registers torchao::
+import torchao.quantization as torchao_quantization  # registers torchao::
+from make_pt2_cases import hide_folders
 from op_cases import make_case, write_cases
+from safetensors.torch import save_file
 
 torchao = torch.ops.torchao
 BLOCKS = ([1, 6], [1, 3], [4, 6], [2, 2], [4, 1])
@@ -37,8 +41,39 @@ def calls(op):
                 yield q, block, scale, None, target
 
 
-for op in (torchao.quantize_affine.default, torchao.dequantize_affine.default, torchao.choose_qparams_affine.default):
-    tensors = {}
-    cases = [make_case(op, args, {}, index, tensors) for index, args in enumerate(calls(op))]
-    write_cases(sys.argv[1], op, cases, tensors)
-    print(op, len(cases))
+def write_ops(directory):
+    for op in (torchao.quantize_affine.default, torchao.dequantize_affine.default, torchao.choose_qparams_affine.default):
+        tensors = {}
+        cases = [make_case(op, args, {}, index, tensors) for index, args in enumerate(calls(op))]
+        write_cases(directory, op, cases, tensors)
+        print(op, len(cases))
+
+
+def write_model(directory):
+    """A linear layer with 4-bit weights in groups of 8 and one with 8-bit weights per channel, exported as they are."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(16, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4)).eval()
+    quantization = torchao_quantization
+    quantization.quantize_(
+        model,
+        quantization.IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=quantization.PerGroup(8)),
+        lambda module, name: name == "0",
+    )
+    quantization.quantize_(
+        model,
+        quantization.IntxWeightOnlyConfig(weight_dtype=torch.int8, granularity=quantization.PerAxis(0)),
+        lambda module, name: name == "2",
+    )
+    x = torch.randn(3, 16)
+    program = torch.export.export(model, (x,))
+    hide_folders(program)
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    torch.export.save(program, directory / "model.pt2")
+    save_file({"input": x}, directory / "inputs.safetensors")
+    with torch.no_grad():
+        save_file({"output_0": model(x).contiguous()}, directory / "expected.safetensors")
+
+
+if __name__ == "__main__":
+    write_model(sys.argv[2]) if sys.argv[1] == "--model" else write_ops(sys.argv[1])

@@ -192,6 +192,23 @@ void for_each_value(const Argument& argument, F&& f) {
     }
 }
 
+/// `argument` with `f(ValueRef) -> ValueRef` for every value referred to in it, subgraphs excluded.
+template <class F>
+Argument map_values(const Argument& argument, F&& f) {
+    if (const auto* ref = argument.get_if<ValueRef>()) return f(*ref);
+    if (const auto* list = argument.get_if<ArgumentList>()) {
+        ArgumentList copy;
+        for (const Argument& element : *list) copy.push_back(map_values(element, f));
+        return copy;
+    }
+    if (const auto* map = argument.get_if<ArgumentMap>()) {
+        ArgumentMap copy;
+        for (const auto& [key, element] : *map) copy.emplace_back(key, map_values(element, f));
+        return copy;
+    }
+    return argument;
+}
+
 inline const Argument* Node::find(std::string_view argument) const {
     for (const NamedArgument& named : args)
         if (named.name == argument) return &named.value;

@@ -25,10 +25,13 @@ struct Bags {
     std::int64_t count = 0;
     BagMode mode = BagMode::Sum;
     std::int64_t padding_idx = -1;
+    /// Indices behind the last offset: PyTorch's fast paths for sums do not add them up, but a mean counts them.
+    bool heeds_last_offset = false;
 
     std::int64_t begin(std::int64_t bag) const { return offsets.data<std::int64_t>()[bag]; }
     std::int64_t end(std::int64_t bag) const {
-        return bag + 1 < offsets.numel() ? offsets.data<std::int64_t>()[bag + 1] : indices.numel();
+        const std::int64_t ends = heeds_last_offset ? offsets.numel() : count;
+        return bag + 1 < ends ? offsets.data<std::int64_t>()[bag + 1] : indices.numel();
     }
 };
 
@@ -45,6 +48,8 @@ Bags make_bags(In weight, In indices, In offsets, std::int64_t mode, bool includ
     Bags bags{to_indices("embedding_bag", indices), to_indices("embedding_bag", offsets),
               offsets.numel() - (include_last_offset ? 1 : 0), static_cast<BagMode>(mode), padding_idx};
     if (bags.count < 0) throw ArgumentError("embedding_bag: include_last_offset needs at least one offset");
+    bags.heeds_last_offset =
+        bags.mode != BagMode::Max && weight.dtype() != DType::Float64 && weight.stride(1) == 1 && padding_idx < 0;
     for (std::int64_t i = 0; i < bags.offsets.numel(); ++i)
         if (bags.begin(i) < (i == 0 ? 0 : bags.begin(i - 1)) || bags.begin(i) > bags.indices.numel() ||
             (i == 0 && bags.begin(0) != 0))
@@ -78,6 +83,7 @@ std::int64_t fill_bag(const Bags& bags, std::int64_t bag, const C* weight, std::
         }
         ++used;
     }
+    if (bags.mode == BagMode::Mean && bag + 1 == bags.count) used += bags.indices.numel() - bags.end(bag);
     if (bags.mode == BagMode::Mean && used > 1)
         for (std::int64_t j = 0; j < width; ++j) out[j] /= static_cast<C>(used);
     return used;
@@ -85,6 +91,8 @@ std::int64_t fill_bag(const Bags& bags, std::int64_t bag, const C* weight, std::
 
 using BagResult = std::tuple<Tensor, Tensor, Tensor, Tensor>;
 
+/// Without a gradient, as PyTorch's forward_only, the sizes of sums count the last offset as a bag.
+template <bool forward_only>
 BagResult embedding_bag(In weight, In indices, In offsets, bool, std::int64_t mode, bool, In per_sample_weights,
                         bool include_last_offset, std::int64_t padding_idx) {
     const Bags bags = make_bags(weight, indices, offsets, mode, include_last_offset, padding_idx);
@@ -113,25 +121,21 @@ BagResult embedding_bag(In weight, In indices, In offsets, bool, std::int64_t mo
         if (work.storage() != output.storage()) output.copy_from(work);
     });
     // The shapes of what only the gradient needs follow PyTorch's fast paths.
-    const bool fast =
-        bags.mode == BagMode::Sum && weight.dtype() != DType::Float64 && weight.stride(1) == 1 && padding_idx < 0;
+    const bool fast = bags.mode == BagMode::Sum && bags.heeds_last_offset;
     Tensor offset2bag = Tensor::zeros({fast ? 0 : indices.numel()}, index_dtype);
     if (!fast)
         for (std::int64_t bag = 0; bag < bags.count; ++bag)
-            offset2bag.narrow(0, bags.begin(bag), bags.end(bag) - bags.begin(bag)).fill(bag);
-    Tensor bag_size = sizes;
-    if (bags.mode == BagMode::Sum) {
-        bag_size = Tensor::zeros(offsets.shape(), DType::Int64);
-        bag_size.narrow(0, 0, bags.count).copy_from(sizes);
-    }
-    const Tensor max_indices = bags.mode == BagMode::Max ? winners : Tensor::zeros(bag_size.shape(), DType::Int64);
+            offset2bag.narrow(0, bags.begin(bag), indices.numel() - bags.begin(bag)).fill(bag);
+    const Ints unused = forward_only ? offsets.shape() : Ints{bags.count};
+    const Tensor bag_size = bags.mode == BagMode::Sum ? Tensor::zeros(unused, DType::Int64) : sizes;
+    const Tensor max_indices = bags.mode == BagMode::Max ? winners : bag_size;
     return {output, offset2bag, bag_size.to(index_dtype), max_indices.to(index_dtype)};
 }
 
 BagResult embedding_bag_plain(In weight, In indices, In offsets, bool scale_grad_by_freq, std::int64_t mode,
                               bool sparse, In per_sample_weights, bool include_last_offset) {
-    return embedding_bag(weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights,
-                         include_last_offset, -1);
+    return embedding_bag<true>(weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights,
+                               include_last_offset, -1);
 }
 
 BagResult embedding_bag_padded(In weight, In indices, In offsets, bool scale_grad_by_freq, std::int64_t mode,
@@ -145,8 +149,8 @@ BagResult embedding_bag_padded(In weight, In indices, In offsets, bool scale_gra
                                 std::to_string(rows) + ", found " + std::to_string(*padding_idx));
         padding = *padding_idx < 0 ? *padding_idx + rows : *padding_idx;
     }
-    return embedding_bag(weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights,
-                         include_last_offset, padding);
+    return embedding_bag<true>(weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights,
+                               include_last_offset, padding);
 }
 
 Tensor embedding_dense_backward(In grad_output, In indices, std::int64_t num_weights, std::int64_t padding_idx,
@@ -414,12 +418,12 @@ void register_embedding(Registry& r) {
         "_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool "
         "sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1) -> "
         "(Tensor, Tensor, Tensor, Tensor)",
-        embedding_bag);
+        embedding_bag<false>);
     r.add(
         "_embedding_bag_forward_only(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int "
         "mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int "
         "padding_idx=-1) -> (Tensor, Tensor, Tensor, Tensor)",
-        embedding_bag);
+        embedding_bag<true>);
     r.add(
         "embedding_dense_backward(Tensor grad_output, Tensor indices, SymInt num_weights, SymInt padding_idx, bool "
         "scale_grad_by_freq) -> Tensor",

@@ -437,6 +437,12 @@ inline Ref Machine::call(const Global& callable, const std::vector<Ref>& argumen
         need(3);
         const Global inner = get<Global>(arguments[0], "a callable");
         if (inner.module != "torch._utils") refuse_call(inner);
+        // A subclass of Tensor without storage of its own: its state holds the inner tensors.
+        if (inner.name == "_rebuild_wrapper_subclass") {
+            need(4);
+            get<Global>(arguments[1], "a class");
+            return make(Record{arguments[1], arguments[2], arguments[3]});
+        }
         return call(inner, copy_items(arguments[2]));
     }
     if (callable.module == "torch.jit._pickle" &&

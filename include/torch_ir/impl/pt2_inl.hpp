@@ -9,6 +9,7 @@
 #include "torch_ir/file.hpp"
 #include "torch_ir/impl/pt2_graph.hpp"
 #include "torch_ir/impl/pt2_json.hpp"
+#include "torch_ir/impl/pt2_subclass.hpp"
 #include "torch_ir/pt2.hpp"
 #include "torch_ir/weights.hpp"
 
@@ -304,6 +305,7 @@ TORCH_IR_INLINE Model read_pt2(const std::filesystem::path& path, const Pt2Optio
         const std::string quoted = bare ? detail::quote_non_finite(graph.text()) : "";
         Model model = detail::pt2::read_exported_program(bare ? quoted : graph.text());
         if (model_name != "model" || model.name.empty()) model.name = model_name;
+        detail::pt2::SubclassUnwrapper(model).run();
         detail::pt2::read_constants(archive, model_name, model);
         return model;
     });

@@ -137,12 +137,11 @@ class Pt2ConfigReader {
                                static_size(*offset_entry, "storage_offset"), data.bytes, data.owner));
     }
 
-    /// Tensor subclasses are torch.save archives of one tensor.
+    /// Subclasses of Tensor are torch.save archives of one tensor, or of the inner tensors that make it.
     void add_pickled(const std::string& name, const ZipData& data) {
         const Weights tensors = read_checkpoint(open_nested(data));
-        const TensorView* tensor = tensors.find("");
-        if (!tensor) throw UnsupportedError("a pickled object, expected a tensor");
-        insert(name, *tensor);
+        if (tensors.tensors().empty()) throw UnsupportedError("a pickled object, expected a tensor");
+        for (const auto& [path, tensor] : tensors.tensors()) insert(path.empty() ? name : name + "." + path, tensor);
     }
 
     void insert(const std::string& name, TensorView view) {

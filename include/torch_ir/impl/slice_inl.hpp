@@ -55,8 +55,8 @@ inline std::vector<bool> nodes_before(const Graph& graph, const std::vector<Valu
         const Node& node = graph.nodes[i];
         const auto computes = [&](ValueRef ref) { return needed[ref.id] && !stop[ref.id]; };
         const auto changes = [&](ValueRef ref) { return needed[ref.id]; };
-        result[i] = std::ranges::any_of(node.output_values(), computes) ||
-                    std::ranges::any_of(written_values(node), changes);
+        result[i] =
+            std::ranges::any_of(node.output_values(), computes) || std::ranges::any_of(written_values(node), changes);
         if (!result[i]) continue;
         for (const ValueRef ref : node.input_values()) needed[ref.id] = true;
     }
@@ -112,18 +112,7 @@ class Slicer {
     }
 
     Argument mapped(const Argument& argument) {
-        if (const auto* ref = argument.get_if<ValueRef>()) return mapped(*ref);
-        if (const auto* list = argument.get_if<ArgumentList>()) {
-            ArgumentList copy;
-            for (const Argument& element : *list) copy.push_back(mapped(element));
-            return copy;
-        }
-        if (const auto* map = argument.get_if<ArgumentMap>()) {
-            ArgumentMap copy;
-            for (const auto& [key, element] : *map) copy.emplace_back(key, mapped(element));
-            return copy;
-        }
-        return argument;
+        return map_values(argument, [&](ValueRef ref) { return mapped(ref); });
     }
 
     void add_input(ValueRef ref, InputSpec spec) {
