@@ -61,6 +61,24 @@ TEST_CASE("models are valid, and after writing and reading JSON the same and giv
     }
 }
 
+TEST_CASE("a weight that is a subclass of Tensor comes as the tensors it is made of") {
+    const LoadedModel loaded = load_model(language / "subclass_weights");
+    std::vector<std::string> weights;
+    for (const InputSpec& input : loaded.model->inputs)
+        if (is_weight(input.kind)) weights.push_back(input.target);
+    CHECK(weights == std::vector<std::string>{"0.bias", "2.bias", "0.weight.qdata", "0.weight.scale",
+                                              "0.weight.zero_point", "2.weight.qdata", "2.weight.scale",
+                                              "2.weight.zero_point"});
+    CHECK(loaded.model->inputs.back().kind == InputKind::UserInput);
+    for (const Node& node : loaded.model->graph.nodes) CHECK(!node.op_type.starts_with("export."));
+    const Weights values = open_weights(language / "subclass_weights/model.pt2");
+    REQUIRE(values.find("0.weight.qdata"));
+    CHECK(values.find("0.weight.qdata")->dtype == DType::Int8);
+    CHECK(values.find("0.weight.qdata")->shape == std::vector<std::int64_t>{8, 16});
+    CHECK(values.find("0.weight.scale")->shape == std::vector<std::int64_t>{8, 2});
+    CHECK(!values.find("0.weight"));
+}
+
 TEST_CASE("a cache goes on from step to step as in PyTorch") {
     const LoadedModel loaded = load_model(language / "cache");
     const auto interpreter = interpreter_of(loaded);
