@@ -117,6 +117,10 @@ def calls():
     yield aten.diagonal_backward.default, t(3), [3, 4], 0, 0, 1
     for op in (aten.divide, aten.divide_, aten.div_):
         yield op.Scalar_mode, t(2, 3), 1.5, {"rounding_mode": "floor"}
+    for dtype in (torch.float16, torch.bfloat16):  # sums that cancel, in rows shorter than a vector
+        y = torch.randn(4, 1).to(dtype)
+        x = (-1.5 * y.float()).to(dtype).expand(4, 4).contiguous() + torch.tensor([0, 0.001, 0.002, 0.003]).to(dtype)
+        yield aten.add.Tensor, x, y, {"alpha": 1.5}
     for mode in (0, 1, 2):  # indices behind the last offset
         for dtype in (torch.float32, torch.float64):
             yield aten._embedding_bag.default, t(5, 3).to(dtype), torch.tensor([1, 2, 4, 3, 0]), torch.tensor([0, 2, 3]), False, mode, False, None, True

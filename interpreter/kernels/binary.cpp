@@ -33,6 +33,15 @@ Tensor float_arithmetic(const char* op, const Tensor& self, const Tensor& other,
     return visit_float(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, f, self, other); });
 }
 
+/// PyTorch's loops over 16-bit floats round between two steps where rows are too short for its vectors.
+bool rounds_between(DType dtype, const Tensor& self, const Tensor& other) {
+    constexpr std::int64_t vectors = 32;
+    if (!is_floating_point(dtype) || item_size(dtype) != 2) return false;
+    const bool flat = self.shape() == other.shape() && self.is_contiguous() && other.is_contiguous();
+    const auto row = [](const Tensor& t) { return t.dim() == 0 ? 1 : t.size(-1); };
+    return (flat ? self.numel() : std::max(row(self), row(other))) < vectors;
+}
+
 /// `self + alpha * other`; `sign` is -1 for subtraction.
 Tensor add_scaled(const char* op, const Tensor& self, const Tensor& other, const Scalar& alpha, int sign) {
     const DType dtype = result_type(self, other);
@@ -44,6 +53,12 @@ Tensor add_scaled(const char* op, const Tensor& self, const Tensor& other, const
         if (!is_complex_compute<C> && k == C(1))  // as PyTorch, which has ∞ · (1 + 0i) = NaN
             return elementwise<C>(
                 dtype, [](C x, C y) { return x + y; }, self, other);
+        if (rounds_between(dtype, self, other)) {
+            const Tensor scaled = elementwise<C>(
+                dtype, [k](C y) { return k * y; }, other);
+            return elementwise<C>(
+                dtype, [](C x, C y) { return x + y; }, self, scaled);
+        }
         return elementwise<C>(
             dtype, [k](C x, C y) { return x + k * y; }, self, other);
     });
