@@ -86,7 +86,7 @@ TEST_SUITE("compare") {
 
     TEST_CASE("reports escape what their form needs") {
         Report report{"a < b", "1 differs", false, {}, {}, {}};
-        report.cases.push_back({"x|\"y\"&", Status::Failed, "line one\nline <two>", 0.5, {}});
+        report.cases.push_back({"x|\"y\"&", Status::Failed, "line one\nline <two>", 0.5, {}, {}, {}, {}});
         CHECK(to_markdown(report).find("| x\\|\"y\"& | failed | 0.5 | line one line &lt;two> |") != std::string::npos);
         CHECK(to_html(report).find("<td>x|&quot;y&quot;&amp;</td>") != std::string::npos);
         const std::string junit = to_junit(report);

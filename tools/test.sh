@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs what is needed, builds everything and runs all tests; ends with the line `N passed, N failed`.
-# With CI set, it also verifies the sentence encoder of examples/minilm and tests the Python package and the extractor if torch can be installed. With CI or SANITIZE set, it builds and
-# tests a second time under AddressSanitizer and UBSan.
+# With CI set, it also verifies the sentence encoder of examples/minilm and tests the Python package and the extractor if torch can be
+# installed. With CI or SANITIZE set, it builds and tests a second time under AddressSanitizer and UBSan.
 cd "$(dirname "$0")/.." || exit 1
 tools/install_packages.sh || exit 1
 status=0

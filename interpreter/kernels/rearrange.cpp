@@ -9,6 +9,7 @@
 #include "kernels/layout.hpp"
 #include "kernels/move.hpp"
 #include "kernels/view.hpp"
+#include "parallel.hpp"
 #include "rows.hpp"
 
 namespace torch_ir::kernels {
@@ -160,16 +161,29 @@ Tensor triangle(const char* op, In self, std::int64_t diagonal, bool lower) {
     if (self.dim() < 2)
         throw ArgumentError(std::string(op) + ": input tensor must have at least 2 dimensions, found " +
                             describe(self));
-    Tensor result = Tensor::zeros(self.shape(), self.dtype());
-    const std::int64_t columns = self.size(-1);
-    for (std::int64_t i = 0; i < self.size(-2) && result.numel() > 0; ++i) {
-        const std::int64_t cut =
-            std::clamp<std::int64_t>(diagonal > columns ? columns : i + diagonal + (lower ? 1 : 0), 0, columns);
-        const std::int64_t start = lower ? 0 : cut;
-        const std::int64_t length = lower ? cut : columns - cut;
-        if (length > 0)
-            result.select(-2, i).narrow(-1, start, length).copy_from(self.select(-2, i).narrow(-1, start, length));
-    }
+    const Tensor x = self.contiguous();
+    const Tensor result = Tensor::empty(self.shape(), self.dtype());
+    if (result.numel() == 0) return result;
+    const std::int64_t rows = self.size(-2), columns = self.size(-1);
+    const auto item = static_cast<std::int64_t>(item_size(self.dtype()));
+    parallel_for(self.numel() / columns, std::max<std::int64_t>(1, parallel_grain / columns),
+                 [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t i = begin; i < end; ++i) {
+                         const std::int64_t cut = std::clamp<std::int64_t>(
+                             diagonal > columns ? columns : i % rows + diagonal + (lower ? 1 : 0), 0, columns);
+                         const std::byte* from = x.raw() + i * columns * item;
+                         std::byte* to = result.raw() + i * columns * item;
+                         const auto left = static_cast<std::size_t>(cut * item);
+                         const auto right = static_cast<std::size_t>((columns - cut) * item);
+                         if (lower) {
+                             std::memcpy(to, from, left);
+                             std::memset(to + left, 0, right);
+                         } else {
+                             std::memset(to, 0, left);
+                             std::memcpy(to + left, from + left, right);
+                         }
+                     }
+                 });
     return result;
 }
 

@@ -139,8 +139,11 @@ class Pt2ConfigReader {
 
     /// Subclasses of Tensor are torch.save archives of one tensor, or of the inner tensors that make it.
     void add_pickled(const std::string& name, const ZipData& data) {
-        const Weights tensors = read_checkpoint(open_nested(data));
-        if (tensors.tensors().empty()) throw UnsupportedError("a pickled object, expected a tensor");
+        const auto loaded = pickle::load_archive(open_nested(data), Checksum::Skip);
+        const pickle::Ref root = loaded.program.root;
+        if (!loaded.get_if<pickle::Tensor>(root) && !loaded.get_if<pickle::Record>(root))
+            throw UnsupportedError("a pickled object, expected a tensor");
+        const Weights tensors = pickle::Walker(loaded).tensors();
         for (const auto& [path, tensor] : tensors.tensors()) insert(path.empty() ? name : name + "." + path, tensor);
     }
 
