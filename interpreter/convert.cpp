@@ -64,6 +64,8 @@ void convert_loop(To* dst, std::int64_t dst_stride, const From* src, std::int64_
             std::memcpy(dst, src, static_cast<std::size_t>(n) * sizeof(To));
         else
             for (std::int64_t i = 0; i < n; ++i) dst[i] = convert_one<To>(src[i]);
+    } else if (dst_stride == 1 && src_stride == 0 && n > 0) {
+        std::fill_n(dst, n, convert_one<To>(*src));
     } else {
         for (std::int64_t i = 0; i < n; ++i) dst[i * dst_stride] = convert_one<To>(src[i * src_stride]);
     }

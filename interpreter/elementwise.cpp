@@ -478,17 +478,6 @@ void copy_elements(const Tensor& destination, const Tensor& source) {
     });
 }
 
-namespace {
-
-template <class Word>
-void fill_row(std::byte* to, const std::byte* element, std::int64_t n) {
-    Word word;
-    std::memcpy(&word, element, sizeof(Word));
-    std::fill_n(reinterpret_cast<Word*>(to), n, word);
-}
-
-}  // namespace
-
 void fill_elements(const Tensor& destination, const std::byte* element) {
     check_writable(destination);
     if (destination.numel() == 0) return;
@@ -497,13 +486,7 @@ void fill_elements(const Tensor& destination, const std::byte* element) {
     const DType dtype = destination.dtype();
     const auto size = static_cast<std::int64_t>(item_size(dtype));
     for_each_row(loops, [&](const Cursor& cursor, std::int64_t n) {
-        std::byte* row = destination.raw() + cursor.offset(0) * size;
-        if (loops.strides[0].back() != 1 || size > 8)
-            return convert(dtype, row, loops.strides[0].back(), dtype, element, 0, n);
-        if (size == 8) return fill_row<std::uint64_t>(row, element, n);
-        if (size == 4) return fill_row<std::uint32_t>(row, element, n);
-        if (size == 2) return fill_row<std::uint16_t>(row, element, n);
-        fill_row<std::uint8_t>(row, element, n);
+        convert(dtype, destination.raw() + cursor.offset(0) * size, loops.strides[0].back(), dtype, element, 0, n);
     });
 }
 

@@ -2,6 +2,7 @@
 #include "promote.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace torch_ir {
 namespace {
@@ -132,5 +133,31 @@ bool can_cast(DType from, DType to) {
 }
 
 DType result_type(const Tensor& a, const Scalar& b) { return result_type(a, Tensor::wrapped_number(b)); }
+
+void check_written(bool in_place, bool converts, const Tensor& value, const Tensor& target) {
+    if ((!converts && !can_cast(value.dtype(), target.dtype())) ||
+        (in_place && is_floating_point(value.dtype()) && is_complex(target.dtype())))
+        throw ArgumentError("result type " + std::string(name(value.dtype())) +
+                            " can't be cast to the desired output type " + std::string(name(target.dtype())));
+    if (target.shape() != value.shape())
+        throw ArgumentError(std::string(in_place ? "in-place result" : "result") + " of shape " +
+                            to_string(value.shape()) + " does not fit the tensor of shape " +
+                            to_string(target.shape()) + " it is written to");
+}
+
+double largest_finite(DType dtype) {
+    switch (dtype) {
+        case DType::Float64:
+        case DType::Complex128:
+            return std::numeric_limits<double>::max();
+        case DType::Float16:
+        case DType::Complex32:
+            return 65504;
+        case DType::BFloat16:
+            return 3.3895313892515355e38;
+        default:
+            return std::numeric_limits<float>::max();
+    }
+}
 
 }  // namespace torch_ir

@@ -22,6 +22,13 @@ DType result_type(const Tensor& a, const Scalar& b);
 /// real, no real one an integer, no number a bool.
 bool can_cast(DType from, DType to);
 
+/// Throws ArgumentError unless `value` may be written to `target`, of the same shape: converted only as can_cast allows
+/// (to any dtype when the op `converts`), and in place never real magnitudes of complex numbers.
+void check_written(bool in_place, bool converts, const Tensor& value, const Tensor& target);
+
+/// The largest finite value of a floating point or complex dtype of 16 bits a number or more.
+double largest_finite(DType dtype);
+
 /// float32 for bool and integers, else the dtype itself: what division, exp, mean and the like compute in.
 inline DType to_float(DType dtype) { return is_integral(dtype, true) ? DType::Float32 : dtype; }
 

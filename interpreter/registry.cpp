@@ -93,19 +93,6 @@ bool same_parameters(const Schema& twin, const Schema& schema, std::size_t count
 constexpr std::array<std::string_view, 7> converting{"_fft_c2c", "_fft_c2r", "_fft_r2c", "bernoulli",
                                                      "cumprod_", "cumsum_",  "im2col"};
 
-/// PyTorch converts a result to the tensor it is written to only within a category of dtypes or to a higher one, and
-/// never the real magnitudes of complex numbers in place.
-void check_written(bool in_place, bool converts, const Tensor& value, const Tensor& target) {
-    if ((!converts && !can_cast(value.dtype(), target.dtype())) ||
-        (in_place && is_floating_point(value.dtype()) && is_complex(target.dtype())))
-        throw ArgumentError("result type " + std::string(name(value.dtype())) +
-                            " can't be cast to the desired output type " + std::string(name(target.dtype())));
-    if (target.shape() != value.shape())
-        throw ArgumentError(std::string(in_place ? "in-place result" : "result") + " of shape " +
-                            to_string(value.shape()) + " does not fit the tensor of shape " +
-                            to_string(target.shape()) + " it is written to");
-}
-
 }  // namespace
 
 std::optional<Op> Registry::derive(std::string_view op_type) const {

@@ -10,6 +10,18 @@
 
 namespace torch_ir::vmath {
 
+/// NaN when either is. In two steps, as loops over a choice by two conditions do not vectorise.
+template <class C>
+constexpr C larger(C x, C y) {
+    const C number = x > y ? x : y;
+    return x != x ? x : number;
+}
+template <class C>
+constexpr C smaller(C x, C y) {
+    const C number = x < y ? x : y;
+    return x != x ? x : number;
+}
+
 /// e^x, 1 ULP; subnormal results are exact to the subnormal's precision, overflow gives infinity, NaN stays.
 inline float exp(float x) {
     const float clamped = x > 89.0F ? 89.0F : (x < -104.0F ? -104.0F : x);

@@ -5,10 +5,11 @@
     python make_composite_cases.py DIR      writes DIR/prims.add.default/, ...; needs torch and safetensors
 """
 
+import itertools
 import sys
 
 import torch
-from op_cases import make_case, write_cases
+from op_cases import write_calls
 
 aten, prims = torch.ops.aten, torch.ops.prims
 CPU = torch.device("cpu")
@@ -213,16 +214,7 @@ def stand_in_calls():
 
 def main(directory):
     torch.manual_seed(0)
-    by_op = {}
-    for calls in (prim_calls, foreach_calls, fused_calls, stand_in_calls):
-        for op, *args in calls():
-            kwargs = args.pop() if args and isinstance(args[-1], dict) else {}
-            by_op.setdefault(str(op), []).append((op, args, kwargs))
-    for name, group in by_op.items():
-        tensors, cases = {}, []
-        for op, args, kwargs in group:
-            cases.append(make_case(op, args, kwargs, len(cases), tensors))
-        write_cases(directory, name, cases, tensors)
+    write_calls(directory, itertools.chain(prim_calls(), foreach_calls(), fused_calls(), stand_in_calls()))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sys
 
 import torch
 import transformers.integrations.moe  # noqa: F401, registers ops
-from op_cases import make_case, write_cases
+from op_cases import write_calls
 
 aten = torch.ops.aten
 
@@ -182,15 +182,7 @@ def calls():
 
 def main(directory):
     torch.manual_seed(0)
-    by_op = {}
-    for op, *args in calls():
-        kwargs = args.pop() if args and isinstance(args[-1], dict) else {}
-        by_op.setdefault(op, []).append((args, kwargs))
-    for op, group in by_op.items():
-        tensors, cases = {}, []
-        for args, kwargs in group:
-            cases.append(make_case(op, args, kwargs, len(cases), tensors))
-        write_cases(directory, op, cases, tensors)
+    write_calls(directory, calls())
 
 
 if __name__ == "__main__":

@@ -96,6 +96,19 @@ def make_case(op, args, kwargs, index, tensors, seed=0):
     return case
 
 
+def write_calls(directory, calls):
+    """Writes the cases of all calls, (op, arguments…[, {keyword arguments}]), by op."""
+    by_op = {}
+    for op, *args in calls:
+        kwargs = args.pop() if args and isinstance(args[-1], dict) else {}
+        by_op.setdefault(str(op), []).append((op, args, kwargs))
+    for name, group in by_op.items():
+        tensors, cases = {}, []
+        for op, args, kwargs in group:
+            cases.append(make_case(op, args, kwargs, len(cases), tensors))
+        write_cases(directory, name, cases, tensors)
+
+
 def write_cases(directory, op, cases, tensors):
     """Writes directory/aten.op.overload/."""
     target = Path(directory) / str(op)

@@ -46,15 +46,8 @@ constexpr BinaryEntry logical[] = {
     {"logical_xor", comparison<InAny>([](auto x, auto y) { return (x != decltype(x)(0)) != (y != decltype(y)(0)); })},
 };
 
-/// NaN when either is. In two steps, as loops over a choice by two conditions do not vectorise.
-constexpr auto larger = []<class C>(C x, C y) {
-    const C number = x > y ? x : y;
-    return x != x ? x : number;
-};
-constexpr auto smaller = []<class C>(C x, C y) {
-    const C number = x < y ? x : y;
-    return x != x ? x : number;
-};
+constexpr auto larger = []<class C>(C x, C y) { return vmath::larger(x, y); };
+constexpr auto smaller = []<class C>(C x, C y) { return vmath::smaller(x, y); };
 /// The other one when either is NaN.
 constexpr auto larger_number = []<class C>(C x, C y) {
     const C number = x > y ? x : y;

@@ -4,6 +4,7 @@
 
 #include "kernels/families.hpp"
 #include "kernels/reduce.hpp"
+#include "vmath.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -18,8 +19,7 @@ struct ExtremeOf {
     static C map(const ExtremeOf&, C x) { return x; }
     template <class T>
     static T join(T a, T b) {
-        const T number = (Max ? b > a : b < a) ? b : a;  // two steps: one with two conditions does not vectorise
-        return b != b ? b : number;
+        return Max ? vmath::larger(b, a) : vmath::smaller(b, a);
     }
     template <class T>
     static T init() {

@@ -52,16 +52,6 @@ IValue as_numbers(const Tensor& t) {
     return numbers;
 }
 
-/// Writes as an op in place does.
-void write(const Tensor& target, const Tensor& value) {
-    if (!can_cast(value.dtype(), target.dtype()))
-        throw ArgumentError("result type " + std::string(name(value.dtype())) + " can't be cast to " +
-                            describe(target));
-    if (target.shape() != value.shape())
-        throw ArgumentError("the result " + describe(value) + " does not fit " + describe(target));
-    target.copy_from(value);
-}
-
 /// How the arguments of one element are those of the op called for it.
 struct Element {
     std::string op_type;
@@ -96,7 +86,11 @@ void add_foreach(Registry& r, const Schema& schema, Element op) {
                     if (!in_place)
                         results.emplace_back(std::move(outputs));
                     else
-                        for (std::size_t i = 0; i < count; ++i) write(std::get<TensorList>(lists[0])[i], outputs[i]);
+                        for (std::size_t i = 0; i < count; ++i) {
+                            const Tensor& target = std::get<TensorList>(lists[0])[i];
+                            check_written(true, false, outputs[i], target);
+                            target.copy_from(outputs[i]);
+                        }
                 });
 }
 

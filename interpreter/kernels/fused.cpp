@@ -34,19 +34,16 @@ Two attention(Context& context, In query, In key, In value, In bias, double drop
 Tensor no_state() { return Tensor::zeros({}, DType::Int64); }
 
 using Flash = std::tuple<Tensor, Tensor, Tensor, Tensor, std::int64_t, std::int64_t, Tensor, Tensor, Tensor>;
-Flash flash_attention(Context& context, In query, In key, In value, double dropout_p, bool is_causal, bool,
-                      OptDouble scale) {
-    auto [output, logsumexp] = attention(context, query, key, value, {}, dropout_p, is_causal, scale);
-    return {output,     logsumexp,     Tensor{},
-            Tensor{},   query.size(2), key.size(2),
-            no_state(), no_state(),    Tensor::empty({0}, query.dtype())};
-}
 Flash cudnn_attention(Context& context, In query, In key, In value, In attn_bias, bool, double dropout_p,
                       bool is_causal, bool, OptDouble scale) {
     auto [output, logsumexp] = attention(context, query, key, value, attn_bias, dropout_p, is_causal, scale);
     return {output,     logsumexp,     Tensor{},
             Tensor{},   query.size(2), key.size(2),
             no_state(), no_state(),    Tensor::empty({0}, query.dtype())};
+}
+Flash flash_attention(Context& context, In query, In key, In value, double dropout_p, bool is_causal, bool,
+                      OptDouble scale) {
+    return cudnn_attention(context, query, key, value, {}, true, dropout_p, is_causal, false, scale);
 }
 Four efficient_attention(Context& context, In query, In key, In value, In attn_bias, bool compute_log_sumexp,
                          double dropout_p, bool is_causal, OptDouble scale) {

@@ -203,20 +203,6 @@ Tensor apply_fixed(const Tensor& input, const Tensor& weight, const Tensor& bias
     const auto format = suggested_format(input);
     const Tensor out = has_format(input, format) ? Tensor::empty_like(input, input.dtype())
                                                  : empty_format(input.shape(), input.dtype(), format);
-    if (input.dtype() == dtype_of<C>() && input.is_contiguous() && out.is_contiguous() && input.numel() > 0) {
-        const std::int64_t plane = input.numel() / (input.size(0) * channels);
-        parallel_for(input.size(0) * channels, std::max<std::int64_t>(1, parallel_grain / plane),
-                     [&](std::int64_t begin, std::int64_t end) {
-                         for (std::int64_t i = begin; i < end; ++i) {  // the numbers of a channel stay in registers
-                             const C a = scale.data<C>()[i % channels], s = shift.data<C>()[i % channels];
-                             const C* x = input.data<C>() + i * plane;
-                             C* y = out.data<C>() + i * plane;
-#pragma GCC ivdep
-                             for (std::int64_t j = 0; j < plane; ++j) y[j] = x[j] * a + s;
-                         }
-                     });
-        return out;
-    }
     elementwise_into<C>(
         out, [](C x, C a, C s) { return x * a + s; }, input, per_channel(scale, input), per_channel(shift, input));
     return out;

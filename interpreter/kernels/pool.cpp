@@ -9,6 +9,7 @@
 #include "kernels/layout.hpp"
 #include "kernels/reduce.hpp"
 #include "parallel.hpp"
+#include "vmath.hpp"
 
 namespace torch_ir::kernels {
 
@@ -224,10 +225,7 @@ constexpr C lowest() {
 Tensor max_windows(const char* op, const Tensor& self, std::size_t rank, const Axes& axes) {
     return visit_real(self.dtype(), op, [&]<class C>(C) {
         const PoolPlanes p = pool_planes(self, dtype_of<C>(), rank, axes);
-        const auto larger = [](C a, C b) {
-            const C number = b > a ? b : a;
-            return b != b ? b : number;
-        };
+        const auto larger = [](C a, C b) { return vmath::larger(b, a); };
         return finished(p, pool<C>(p, axes, lowest<C>(), larger, [](C*, std::size_t, std::size_t) {}), self.dtype());
     });
 }

@@ -2,12 +2,12 @@
 // PyTorch's primitive ops (torch/_prims), which decompositions leave in graphs. Most are ATen ops under another name.
 #include <algorithm>
 #include <functional>
-#include <limits>
 
 #include "kernels/call.hpp"
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
 #include "kernels/view.hpp"
+#include "promote.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -122,32 +122,24 @@ Tensor prod(In x, const OptInts& dims, OptDType dtype) {
 
 template <bool largest>
 Scalar bound_of(DType dtype) {
-    const auto pick = [](auto low, auto high) { return Scalar(largest ? high : low); };
-    switch (dtype) {
-        case DType::Bool:
+    const int bits = 8 * static_cast<int>(item_size(dtype));
+    switch (category(dtype)) {
+        case DTypeCategory::Bool:
             return Scalar(largest);
-        case DType::UInt8:
-            return pick(std::int64_t{0}, std::int64_t{255});
-        case DType::Int8:
-            return pick(std::int64_t{-128}, std::int64_t{127});
-        case DType::Int16:
-            return pick(std::int64_t{-32768}, std::int64_t{32767});
-        case DType::Int32:
-            return pick(std::int64_t{std::numeric_limits<std::int32_t>::min()},
-                        std::int64_t{std::numeric_limits<std::int32_t>::max()});
-        case DType::Int64:
-            return pick(std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max());
-        case DType::Float16:
-            return pick(-65504.0, 65504.0);
-        case DType::BFloat16:
-            return pick(-0x1.FEp127, 0x1.FEp127);
-        case DType::Float32:
-            return pick(-double{std::numeric_limits<float>::max()}, double{std::numeric_limits<float>::max()});
-        case DType::Float64:
-            return pick(std::numeric_limits<double>::lowest(), std::numeric_limits<double>::max());
+        case DTypeCategory::Unsigned:
+            if (bits == 64) break;  // beyond a Scalar
+            return Scalar(largest ? (std::int64_t{1} << bits) - 1 : std::int64_t{0});
+        case DTypeCategory::Signed: {
+            const auto high = static_cast<std::int64_t>(~std::uint64_t{0} >> (65 - bits));
+            return Scalar(largest ? high : -high - 1);
+        }
+        case DTypeCategory::Float:
+        case DTypeCategory::Complex:
+            return Scalar(largest ? largest_finite(dtype) : -largest_finite(dtype));
         default:
-            throw UnsupportedError("the bounds of dtype '" + std::string(name(dtype)) + "' are not supported");
+            break;
     }
+    throw UnsupportedError("the bounds of dtype '" + std::string(name(dtype)) + "' are not supported");
 }
 
 Tensor iota(std::int64_t length, std::int64_t start, std::int64_t step, DType dtype, const Device&, bool) {

@@ -284,26 +284,10 @@ Tensor logit(const Tensor& self, std::optional<double> eps) {
     });
 }
 
-/// The largest finite value of a floating point dtype.
-double largest(DType dtype) {
-    switch (dtype) {
-        case DType::Float64:
-        case DType::Complex128:
-            return std::numeric_limits<double>::max();
-        case DType::Float16:
-        case DType::Complex32:
-            return 65504;
-        case DType::BFloat16:
-            return 3.3895313892515355e38;
-        default:
-            return std::numeric_limits<float>::max();
-    }
-}
-
 Tensor nan_to_num(const Tensor& self, std::optional<double> nan, std::optional<double> posinf,
                   std::optional<double> neginf) {
     if (is_integral(self.dtype(), true)) return self.clone();
-    const double limit = largest(self.dtype());
+    const double limit = largest_finite(self.dtype());
     const double zero = nan.value_or(0), high = posinf.value_or(limit), low = neginf.value_or(-limit);
     return visit_rule<InFloatOrComplex>(self.dtype(), "nan_to_num", [&]<class C>(C) {
         const auto one = [=]<class V>(V v) {

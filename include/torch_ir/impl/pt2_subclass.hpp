@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "torch_ir/ir.hpp"
-#include "torch_ir/traverse.hpp"
 
 namespace torch_ir::detail::pt2 {
 
@@ -60,30 +59,29 @@ class SubclassUnwrapper {
         return true;
     }
 
+    /// Takes out the wrappers that nothing reads any more, and puts the inner tensors before the user inputs.
     void drop_wrappers() {
-        Graph& graph = model_.graph;
-        const auto users = value_users(graph);
-        std::vector<bool> needed(graph.values.size(), false);
-        for (std::size_t id = 0; id < users.size(); ++id) needed[id] = !users[id].empty();
-        for (const Argument& output : graph.outputs)
-            for_each_value(output, [&](ValueRef ref) { needed[ref.id] = true; });
-        // Inner tensors go where their wrapper was, so that user inputs stay last.
+        const Graph& graph = model_.graph;
+        std::vector<bool> dropped(graph.values.size(), false);
+        for (const std::uint32_t wrapper : wrappers_) dropped[wrapper] = true;
+        const auto keep = [&](ValueRef ref) { dropped[ref.id] = false; };
+        for (const Node& node : graph.nodes)
+            for (const ValueRef ref : node.input_values()) keep(ref);
+        for (const Argument& output : graph.outputs) for_each_value(output, keep);
+        const auto first_user = std::ranges::find(model_.inputs, InputKind::UserInput, &InputSpec::kind);
+        std::vector<std::size_t> order;
+        for (std::size_t i = 0; i < graph.inputs.size(); ++i)
+            if (const auto* ref = graph.inputs[i].get_if<ValueRef>(); !ref || !dropped[ref->id]) order.push_back(i);
+        std::ranges::stable_partition(order, [&](std::size_t i) {
+            return is_weight(model_.inputs[i].kind) || i < static_cast<std::size_t>(first_user - model_.inputs.begin());
+        });
         std::vector<Argument> inputs;
         std::vector<InputSpec> specs;
-        const auto keep = [&](std::size_t i) {
-            const auto* ref = graph.inputs[i].get_if<ValueRef>();
-            if (ref && !needed[ref->id] && std::ranges::find(wrappers_, ref->id) != wrappers_.end()) return;
+        for (const std::size_t i : order) {
             inputs.push_back(graph.inputs[i]);
             specs.push_back(model_.inputs[i]);
-        };
-        const auto first_user = static_cast<std::size_t>(
-            std::ranges::find(model_.inputs, InputKind::UserInput, &InputSpec::kind) - model_.inputs.begin());
-        for (std::size_t i = 0; i < std::min(first_user, model_.inputs.size()); ++i) keep(i);
-        for (std::size_t i = first_user; i < model_.inputs.size(); ++i)
-            if (is_weight(model_.inputs[i].kind)) keep(i);
-        for (std::size_t i = first_user; i < model_.inputs.size(); ++i)
-            if (!is_weight(model_.inputs[i].kind)) keep(i);
-        graph.inputs = std::move(inputs);
+        }
+        model_.graph.inputs = std::move(inputs);
         model_.inputs = std::move(specs);
     }
 
