@@ -248,3 +248,44 @@ def test_conversion_takes_little_time_beside_the_export():
         torch_ir.convert_exported_program(exported)
         times.append(time.process_time() - start)
     assert min(times) < 0.1 * exported_after
+
+
+class Sum(torch.Tensor):
+    """Two tensors that stand for their sum."""
+
+    @staticmethod
+    def __new__(cls, a, b):
+        return torch.Tensor._make_wrapper_subclass(cls, a.shape, dtype=a.dtype)
+
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+    def __tensor_flatten__(self):
+        return ["a", "b"], None
+
+    @classmethod
+    def __tensor_unflatten__(cls, tensors, context, size, stride):
+        return cls(tensors["a"], tensors["b"])
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function is nn.functional.linear:
+            x, weight, bias = args
+            return function(x, weight.a + weight.b, bias)
+        return super().__torch_function__(function, types, args, kwargs)
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
+        return cls(function(args[0].a), function(args[0].b))
+
+
+def test_a_weight_that_is_a_subclass_of_tensor_comes_apart():
+    model = nn.Linear(3, 4)
+    weight = model.weight.detach()
+    model.weight = nn.Parameter(Sum(weight * 0.25, weight * 0.75), requires_grad=False)
+    x = torch.randn(2, 3)
+    ir = torch_ir.extract_ir(model, (x,), strict=False)
+    assert [meta.name for meta in ir.weights] == ["bias", "weight.a", "weight.b"]
+    assert [node.op_type for node in ir.nodes] == ["aten.add.Tensor", "aten.linear.default"]
+    assert torch_ir.validate_ir(ir)
+    assert torch_ir.verify_ir_with_state_dict(ir, model.state_dict(), model, (x,))[0]

@@ -75,7 +75,8 @@ class IRExecutor:
         """
         Args:
             ir: The graph.
-            weights: Torch tensors or NumPy arrays by ``state_dict`` key; their memory is used, not copied.
+            weights: Torch tensors or NumPy arrays by ``state_dict`` key; their memory is used, not copied. Subclasses of
+                torch.Tensor (torchao's quantised weights) count as the tensors they are made of.
             constants: Values of lifted constants (and of any weight), in place of those in the graph.
         """
         self.ir = ir
@@ -223,8 +224,10 @@ class IRExecutor:
 
     def _weight_tensors(self) -> Dict[str, Any]:
         """The values of the graph's weights, as far as there are any."""
+        from .tensors import take_apart
+
         placeholders = {target: name for name, target in self.ir.weight_name_mapping.items()}
-        sources: List[Dict[str, Any]] = [self.constants or {}, self.ir.constants, self.weights or {}]
+        sources = [take_apart(source or {}) for source in (self.constants, self.ir.constants, self.weights)]
         tensors = {}
         for meta in self.ir.weights:
             for key in (meta.name, placeholders.get(meta.name, meta.name)):

@@ -186,6 +186,25 @@ def flatten(value: Any) -> List[Any]:
     return [value]
 
 
+def take_apart(weights: Dict[str, Any]) -> Dict[str, Any]:
+    """Weights by name, subclasses of torch.Tensor (torchao's quantised ones) as the tensors they are made of:
+    ``linear.weight.qdata``."""
+    if not any(_is_wrapper(value) for value in weights.values()):
+        return weights
+    result: Dict[str, Any] = {}
+    for name, value in weights.items():
+        if _is_wrapper(value):
+            inner = {f"{name}.{key}": getattr(value, key) for key in value.__tensor_flatten__()[0]}
+            result.update(take_apart(inner))
+        else:
+            result[name] = value
+    return result
+
+
+def _is_wrapper(value: Any) -> bool:
+    return is_torch_tensor(value) and hasattr(value, "__tensor_flatten__")
+
+
 def encode_constant(value: Any) -> Dict[str, Any]:
     """Values of a constant in the form that the JSON IR has for them."""
     tensor = to_core(value)

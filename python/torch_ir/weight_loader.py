@@ -64,8 +64,9 @@ def load_weights_safetensors(path: Union[str, "os.PathLike[str]"]) -> Dict[str, 
 
 def validate_weights_against_ir(weights: Dict[str, Any], ir: IR) -> List[str]:
     """What is wrong with weights for a graph: missing names, other shapes or dtypes. Empty when all is well."""
-    from .tensors import dtype_name
+    from .tensors import dtype_name, take_apart
 
+    weights = take_apart(weights)
     errors = []
     missing = sorted(meta.name for meta in ir.weights if meta.name not in weights)
     if missing:
