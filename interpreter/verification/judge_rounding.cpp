@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <numeric>
 
+#include "parallel.hpp"
 #include "verification/compare.hpp"
 #include "verification/locate.hpp"
 #include "verification/report.hpp"
@@ -19,9 +22,18 @@ double half_ulp(double value, double u) {
     return std::ldexp(u, std::ilogb(value));
 }
 
+/// True when the bytes are the same.
+bool same_bits(const Tensor& a, const Tensor& b) {
+    if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
+    const Tensor x = a.contiguous();
+    const Tensor y = b.contiguous();
+    return std::memcmp(x.raw(), y.raw(), x.bytes()) == 0;
+}
+
 RoundingVerdict judge_exact(const Tensor& candidate, const IValue& value) {
     RoundingVerdict result;
     const Tensor expected = value_tensor(value);
+    if (same_bits(candidate, expected)) return result;
     const Comparison comparison = compare(candidate.to(expected.dtype()), expected, {0, floor_value});
     result.max_abs = comparison.max_abs;
     result.worst_index = comparison.worst_index;
@@ -44,7 +56,161 @@ struct Statistics {
     double max_q = 0;
     double max_abs = 0;
     std::int64_t worst = 0;
+
+    void add(const Statistics& other) {
+        if (other_pattern == 0 && (other.other_pattern > 0 || other.max_q > max_q)) worst = other.worst;
+        count += other.count;
+        beyond_bound += other.beyond_bound;
+        other_pattern += other.other_pattern;
+        squares += other.squares;
+        signed_sum += other.signed_sum;
+        max_q = std::max(max_q, other.max_q);
+        max_abs = std::max(max_abs, other.max_abs);
+    }
 };
+
+/// Some elements in the order in which they lie in memory: what was found, the value, its sigma and its bound.
+template <class Found, class Spread>
+struct Block {
+    std::int64_t n;
+    const Found* found;
+    const double* value;
+    const Spread* sigma;
+    const Spread* bound;  // infinite where there is none
+};
+
+/// All are finite and stored as precisely as they are computed.
+template <class Found, class Spread>
+Statistics judge_plain(const Block<Found, Spread>& block) {
+    double squares = 0;
+    double signed_sum = 0;
+    double max_q = 0;
+    double max_abs = 0;
+    std::int64_t beyond = 0;
+    const auto [n, found, value, sigma, bound] = block;
+#pragma omp simd reduction(+ : squares, signed_sum, beyond) reduction(max : max_q, max_abs)
+    for (std::int64_t i = 0; i < n; ++i) {
+        const double difference = static_cast<double>(found[i]) - value[i];
+        const double q = difference / (static_cast<double>(sigma[i]) + floor_value);
+        const double size = std::fabs(difference);
+        const double q_size = std::fabs(q);
+        squares += q * q;
+        signed_sum += value[i] < 0 ? -q : q;
+        beyond += size > 1.05 * (bound[i] + floor_value) ? 1 : 0;
+        max_q = q_size > max_q ? q_size : max_q;
+        max_abs = size > max_abs ? size : max_abs;
+    }
+    Statistics all{n, beyond, 0, squares, signed_sum, max_q, max_abs, 0};
+    for (std::int64_t i = 0; i < n; ++i)
+        if (std::fabs((found[i] - value[i]) / (sigma[i] + floor_value)) == max_q) {
+            all.worst = i;
+            break;
+        }
+    return all;
+}
+
+/// `stored`: the unit roundoff of what is stored coarser than it is computed, else 0. Such results are compared with
+/// the interval that rounds to them.
+template <class Found, class Spread>
+Statistics judge_block(const Block<Found, Spread>& block, double stored, double accumulator) {
+    Statistics all;
+    for (std::int64_t i = 0; i < block.n; ++i) {
+        const double value = block.value[i];
+        const double found = block.found[i];
+        if (!std::isfinite(value) || !std::isfinite(found)) {
+            const bool same = value == found || (std::isnan(value) && std::isnan(found));
+            if (!same && all.other_pattern++ == 0) all.worst = i;
+            continue;
+        }
+        double sigma = block.sigma[i];
+        double difference = found - value;
+        all.max_abs = std::max(all.max_abs, std::fabs(difference));
+        if (stored > 0) {
+            const double half = half_ulp(found, stored);
+            difference = difference > half ? difference - half : difference < -half ? difference + half : 0;
+            const double own = stored * value;
+            const double rest = 2 * accumulator * value;
+            sigma = std::sqrt(std::max(0.0, sigma * sigma - own * own / 3) + rest * rest);
+        }
+        const double q = difference / (sigma + floor_value);
+        all.squares += q * q;
+        all.signed_sum += value < 0 ? -q : q;
+        if (std::fabs(difference) > 1.05 * (block.bound[i] + floor_value)) ++all.beyond_bound;
+        if (std::fabs(q) > all.max_q) {
+            all.max_q = std::fabs(q);
+            if (all.other_pattern == 0) all.worst = i;
+        }
+        ++all.count;
+    }
+    return all;
+}
+
+template <class Found>
+bool all_finite(const Found* x, const double* y, std::int64_t n) {
+    double sum = 0;  // of zeros, or NaN
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(x[i] - x[i]) + (y[i] - y[i]);
+    return sum == 0;
+}
+
+/// The dimensions from the outermost in memory to the innermost.
+std::vector<std::int64_t> order_in_memory(const Tensor& tensor) {
+    std::vector<std::int64_t> order(static_cast<std::size_t>(tensor.dim()));
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::int64_t a, std::int64_t b) { return tensor.stride(a) > tensor.stride(b); });
+    return order;
+}
+
+/// The row-major position in a tensor of `shape` of position `flat` in the tensor permuted to `order`.
+std::int64_t row_major(std::int64_t flat, const Ints& shape, const std::vector<std::int64_t>& order) {
+    const Ints strides = contiguous_strides(shape);
+    std::int64_t position = 0;
+    for (std::size_t d = order.size(); d-- > 0;) {
+        const auto dim = static_cast<std::size_t>(order[d]);
+        position += flat % shape[dim] * strides[dim];
+        flat /= shape[dim];
+    }
+    return position;
+}
+
+Statistics judge_elements(const Tensor& candidate, const Reference& reference, bool region, double stored,
+                          double accumulator) {
+    constexpr std::int64_t block_size = 8192;
+    const Tensor value = real_view(std::get<Tensor>(reference.value));
+    const std::vector<std::int64_t> order = order_in_memory(value);
+    const auto in_order = [&](const Tensor& tensor) { return tensor.permute(order).contiguous(); };
+    const Tensor y = in_order(value);
+    const Tensor c = in_order(real_view(candidate));
+    const Tensor s = in_order(reference.sigma);
+    const Tensor b = region ? Tensor{} : in_order(reference.bound);
+    const std::int64_t n = y.numel();
+    std::vector<Statistics> blocks(static_cast<std::size_t>((n + block_size - 1) / block_size));
+    const auto judge_all = [&]<class Found, class Spread>(const Found* found, const Spread* sigma,
+                                                          const Spread* bound) {
+        const std::vector<Spread> unbounded(block_size, std::numeric_limits<Spread>::infinity());
+        parallel_for(n, block_size, [&](std::int64_t begin, std::int64_t end) {
+            const Block<Found, Spread> block{end - begin, found + begin, y.data<double>() + begin, sigma + begin,
+                                             bound ? bound + begin : unbounded.data()};
+            Statistics& own = blocks[static_cast<std::size_t>(begin / block_size)];
+            own = stored == 0 && all_finite(block.found, block.value, block.n)
+                      ? judge_plain(block)
+                      : judge_block(block, stored, accumulator);
+            own.worst += begin;
+        });
+    };
+    visit_float(s.dtype(), "judge_rounding", [&]<class Spread>(Spread) {
+        const Spread* bound = region ? nullptr : b.data<Spread>();
+        if (c.dtype() == DType::Float32)
+            judge_all(c.data<float>(), s.data<Spread>(), bound);
+        else
+            judge_all(c.to(DType::Float64).data<double>(), s.data<Spread>(), bound);
+    });
+    Statistics all;
+    for (const Statistics& block : blocks) all.add(block);
+    all.worst = row_major(all.worst, value.shape(), order);
+    return all;
+}
 
 }  // namespace
 
@@ -57,43 +223,8 @@ RoundingVerdict judge_rounding(const Tensor& candidate, const Reference& referen
                                const RoundingProfile& profile) {
     if (reference.is_exact()) return judge_exact(candidate, reference.value);
     const double stored = std::max(unit_roundoff(candidate.dtype()), profile.storage);
-    // Results that are stored coarser than they are computed are compared with the interval that rounds to them.
     const bool coarse = stored > profile.accumulator;
-    const Tensor c = real_view(candidate).to(DType::Float64).contiguous();
-    const Tensor y = real_view(std::get<Tensor>(reference.value)).contiguous();
-    const Tensor s = reference.sigma.contiguous();
-    const Tensor b = region ? Tensor{} : reference.bound.contiguous();
-    Statistics all;
-    for (std::int64_t i = 0; i < y.numel(); ++i) {
-        const double value = y.data<double>()[i];
-        const double found = c.data<double>()[i];
-        if (!std::isfinite(value) || !std::isfinite(found)) {
-            const bool same = value == found || (std::isnan(value) && std::isnan(found));
-            if (!same && all.other_pattern++ == 0) all.worst = i;
-            continue;
-        }
-        double sigma = s.data<double>()[i];
-        double bound = region ? std::numeric_limits<double>::infinity() : b.data<double>()[i];
-        double difference = found - value;
-        all.max_abs = std::max(all.max_abs, std::fabs(difference));
-        if (coarse) {
-            const double half = half_ulp(found, stored);
-            difference = difference > half ? difference - half : difference < -half ? difference + half : 0;
-            const double own = stored * value;
-            const double rest = 2 * profile.accumulator * value;
-            sigma = std::sqrt(std::max(0.0, sigma * sigma - own * own / 3) + rest * rest);
-        }
-        sigma += floor_value;
-        const double q = difference / sigma;
-        all.squares += q * q;
-        all.signed_sum += value < 0 ? -q : q;
-        if (std::fabs(difference) > 1.05 * (bound + floor_value)) ++all.beyond_bound;
-        if (std::fabs(q) > all.max_q) {
-            all.max_q = std::fabs(q);
-            if (all.other_pattern == 0) all.worst = i;
-        }
-        ++all.count;
-    }
+    const Statistics all = judge_elements(candidate, reference, region, coarse ? stored : 0, profile.accumulator);
     const double n = std::max<double>(1, static_cast<double>(all.count));
     RoundingVerdict result;
     result.max_q = all.max_q;

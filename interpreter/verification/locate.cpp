@@ -16,23 +16,25 @@ namespace {
 
 constexpr DType wide = DType::Float64;
 
-/// Random numbers of mean 0 and variance 1 that depend on their position alone, so that verdicts repeat.
-class Noise {
-  public:
-    explicit Noise(std::uint64_t stream) : state_(stream * 0x9E3779B97F4A7C15ULL) {}
-    double next() {
-        state_ += 0x9E3779B97F4A7C15ULL;
-        std::uint64_t z = state_;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-        z ^= z >> 31;
-        const std::uint64_t sum = (z & 0xFFFF) + (z >> 16 & 0xFFFF) + (z >> 32 & 0xFFFF) + (z >> 48);
-        return (static_cast<double>(sum) - 131070) * (1.7320508075688772 / 65536);  // four uniforms
-    }
+/// Random number `i` of a stream, of mean 0 and variance 1; it depends on nothing else, so that verdicts repeat.
+inline double noise(std::uint64_t stream, std::uint64_t i) {
+    std::uint64_t z = (stream + i) * 0x9E3779B97F4A7C15ULL;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+    z ^= z >> 31;
+    const auto sum = static_cast<std::int64_t>((z & 0xFFFF) + (z >> 16 & 0xFFFF) + (z >> 32 & 0xFFFF) + (z >> 48));
+    return (static_cast<double>(sum) - 131070) * (1.7320508075688772 / 65536);  // four uniforms
+}
 
-  private:
-    std::uint64_t state_;
-};
+/// to[i] = value[i] + sigma[i] * noise; what is not finite stays as it is.
+template <class To, class Sigma>
+void shake(To* to, const double* value, const Sigma* sigma, std::uint64_t stream, std::int64_t n) {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < n; ++i) {
+        const double shaken = value[i] + static_cast<double>(sigma[i]) * noise(stream, static_cast<std::uint64_t>(i));
+        to[i] = static_cast<To>(shaken - shaken == 0 ? shaken : value[i]);
+    }
+}
 
 /// A value of the graph: what the candidate has, or, where the candidate does not show it, the float64 result with
 /// some results of random rounding behind it.
@@ -230,7 +232,7 @@ class Locator {
             exact && region ? exact_in_double(call) : reference(call, dtypes, options_.profile);
         std::vector<std::vector<IValue>> probes;  // [probe][return]
         if (region || !exact) probes = probe(step, index, region, references, dtypes);
-        if (region) widen(references, probes);
+        if (region && is_judged(step)) widen(references, probes);
         store(step, call, references, probes, region, absent);
     }
 
@@ -260,31 +262,33 @@ class Locator {
                 auto* tensor = std::get_if<Tensor>(&values[i]);
                 const Tensor& sigma = references[i].sigma;
                 if (!tensor || !sigma.defined() || real_view(*tensor).shape() != sigma.shape()) continue;
-                *tensor = shaken(*tensor, sigma, (index * 64 + static_cast<std::size_t>(p)) * 8 + i + 1).to(dtypes[i]);
+                *tensor = shaken(*tensor, sigma, (index * 64 + static_cast<std::size_t>(p)) * 8 + i + 1, dtypes[i]);
             }
             probes.push_back(std::move(values));
         }
         return probes;
     }
 
-    static Tensor shaken(const Tensor& tensor, const Tensor& sigma, std::uint64_t stream) {
+    /// As a tensor of `dtype`.
+    static Tensor shaken(const Tensor& tensor, const Tensor& sigma, std::uint64_t stream, DType dtype) {
         if (is_complex(tensor.dtype())) {
             const Tensor copy = tensor.to(DType::Complex128).clone();
-            const Tensor noisy = shaken(real_view(copy), sigma, stream);
+            const Tensor noisy = shaken(real_view(copy), sigma, stream, wide);
             real_view(copy).copy_from(noisy);
-            return copy;
+            return copy.to(dtype);
         }
-        const Tensor noisy = Tensor::empty(tensor.shape(), wide);
-        noisy.copy_from(tensor);
-        const Tensor s = sigma.contiguous();
-        parallel_for(noisy.numel(), parallel_grain, [&](std::int64_t begin, std::int64_t end) {
-            Noise noise(stream + (static_cast<std::uint64_t>(begin) << 32));
-            for (std::int64_t i = begin; i < end; ++i) {
-                const double value = noisy.data<double>()[i] + s.data<double>()[i] * noise.next();
-                if (std::isfinite(value)) noisy.data<double>()[i] = value;
-            }
+        const Tensor value = tensor.to(wide).contiguous();
+        const Tensor spread = sigma.contiguous();
+        Tensor noisy = Tensor::empty(tensor.shape(), dtype == DType::Float32 ? dtype : wide);
+        visit_float(noisy.dtype(), "shaken", [&]<class To>(To) {
+            visit_float(spread.dtype(), "shaken", [&]<class Sigma>(Sigma) {
+                parallel_for(noisy.numel(), parallel_grain, [&](std::int64_t begin, std::int64_t end) {
+                    shake(noisy.data<To>() + begin, value.data<double>() + begin, spread.data<Sigma>() + begin,
+                          stream + (static_cast<std::uint64_t>(begin) << 32), end - begin);
+                });
+            });
         });
-        return noisy;
+        return noisy.to(dtype);
     }
 
     /// Some result of the step is not shown by the candidate.
@@ -292,6 +296,14 @@ class Locator {
         for (const auto& slots : step.outputs)
             for (const std::uint32_t slot : slots)
                 if (!candidates_.contains(slot)) return true;
+        return false;
+    }
+
+    /// Some result of the step is shown by the candidate, or is an output of which the reference is asked for.
+    bool is_judged(const Step& step) const {
+        for (const auto& slots : step.outputs)
+            for (const std::uint32_t slot : slots)
+                if (candidates_.contains(slot) || outputs_.contains(slot)) return true;
         return false;
     }
 

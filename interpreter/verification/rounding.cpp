@@ -149,27 +149,32 @@ bool is_written(const SchemaParameter& parameter) {
     return parameter.is_write || parameter.name == "running_mean" || parameter.name == "running_var";
 }
 
-/// Sigma `a(x, y)` and bound `b(x, y)` of a pointwise op of one operand `x`.
+/// A deviation of `sigma(x, y)` and a bound of `bound(x, y)` for a pointwise op of one operand `x`.
 template <class A, class B>
-detail::Spread pointwise(const OpCall& call, const Tensor& y, A a, B b) {
+detail::Spread pointwise(const OpCall& call, const Tensor& y, const detail::Precision& p, A sigma, B bound) {
     Tensor x = call.tensor("self");
     if (!x.defined()) x = call.tensor("input");
-    const Tensor wide_x = to_double(x).expand(y.shape());
-    return {y, elementwise<double>(wide, a, wide_x, y), elementwise<double>(wide, b, wide_x, y)};
+    return detail::spread_around(
+        p, y,
+        [=](double v, double w) {
+            const double s = sigma(v, w);
+            return p.rounded(w, s * s, bound(v, w));
+        },
+        x.expand(y.shape()));
 }
 
 /// A relative error of at most `k` roundings, one of them of a normal size.
-detail::Spread relative(const Tensor& y, double u, double k) {
-    return {y,
-            elementwise<double>(
-                wide, [=](double v) { return u * k / 2 * std::fabs(v); }, y),
-            elementwise<double>(
-                wide, [=](double v) { return u * k * std::fabs(v); }, y)};
+detail::Spread relative(const Tensor& y, const detail::Precision& p, double k) {
+    return detail::spread_around(p, y, [=](double v) {
+        const double bound = p.u * k * std::fabs(v);
+        return p.rounded(v, bound * bound / 4, bound);
+    });
 }
 
 /// For ops without a model of their own: what relative errors of one rounding in the operands do to the result.
-detail::Spread perturbed(const OpCall& call, std::size_t index, const Tensor& y, double u) {
+detail::Spread perturbed(const OpCall& call, std::size_t index, const Tensor& y, const detail::Precision& p) {
     constexpr std::size_t probes = 4;
+    const double u = p.u;
     Generator generator(index + 1);
     detail::Scatter scatter(y);
     for (std::size_t probe = 0; probe < probes; ++probe) {
@@ -185,11 +190,13 @@ detail::Spread perturbed(const OpCall& call, std::size_t index, const Tensor& y,
         if (!tensor || real_view(*tensor).shape() != y.shape()) break;
         scatter.add(*tensor);
     }
-    const Tensor sigma = elementwise<double>(
-        wide, [=](double s, double v) { return s + 4 * u * std::fabs(v); }, scatter.sigma(probes), y);
-    return {y, sigma,
-            elementwise<double>(
-                wide, [](double s) { return 100 * s; }, sigma)};
+    return detail::spread_around(
+        p, y,
+        [=](double s, double v) {
+            const double sigma = s + 4 * u * std::fabs(v);
+            return p.rounded(v, sigma * sigma, 100 * sigma);
+        },
+        scatter.sigma(probes));
 }
 
 /// The operand `other` when it is a number that float32 does not hold exactly, else 0.
@@ -204,55 +211,69 @@ double inexact_number(const OpCall& call) {
 }
 
 /// The classes whose error is a formula of operand and result.
-bool formula_spread(const OpCall& call, const Tensor& y, double u, detail::Spread& spread) {
+bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision& p, detail::Spread& spread) {
     const std::string op = call.base_name();
     static const Names rounded{"add", "sub", "rsub", "mul", "square"};
     static const Names quotients{"div", "sqrt", "rsqrt", "reciprocal", "true_divide", "divide"};
     static const Names functions{"tanh", "erf",  "log",   "log2",  "log10", "log1p",     "sin",  "cos",
                                  "pow",  "atan", "asinh", "expm1", "erfc",  "hardswish", "atan2"};
     static const Names sigmoids{"sigmoid", "silu", "softplus", "mish", "elu", "selu", "log_sigmoid", "exp", "exp2"};
+    const double u = p.u;
     if (rounded.contains(op)) {  // the rounding of the result is all, but for alpha, which scales one operand
         const double alpha = call.number("alpha", 1);
-        const Tensor other = to_double(call.tensor("other"));
-        spread = relative(y, u, 0);
-        if (alpha != 1 && other.defined())
-            spread.sigma = spread.bound = elementwise<double>(
-                wide, [=](double, double v) { return u * std::fabs(alpha * v); }, y, other.expand(y.shape()));
         // A number may be rounded to the tensor's dtype first.
         const double number = inexact_number(call);
-        if (number != 0) {
-            const bool product = op == "mul";
-            spread.sigma = spread.bound = elementwise<double>(
-                wide, [=](double s, double v) { return s + u * std::fabs(product ? v : alpha * number); }, spread.sigma,
-                y);
-        }
-        return true;
-    }
-    if (quotients.contains(op)) {
-        spread = relative(y, u, 2);
+        const double of_result = op == "mul" && number != 0 ? u : 0;
+        const double constant = op != "mul" ? u * std::fabs(alpha * number) : 0;
+        const Tensor other = alpha != 1 ? call.tensor("other") : Tensor{};
+        const double of_other = other.defined() ? u * std::fabs(alpha) : 0;
+        spread = detail::spread_around(
+            p, y,
+            [=](double o, double v) {
+                const double more = constant + of_other * std::fabs(o) + of_result * std::fabs(v);
+                return p.rounded(v, more * more, more);
+            },
+            other.defined() ? other.expand(y.shape()) : Tensor::zeros({}, wide));
+    } else if (quotients.contains(op)) {
+        spread = relative(y, p, 2);
     } else if (functions.contains(op)) {
-        spread = relative(y, u, 4);
+        spread = relative(y, p, 4);
     } else if (sigmoids.contains(op)) {
         spread = pointwise(
-            call, y, [=](double x, double v) { return u * std::fabs(v) * (2 + std::fabs(x)); },
+            call, y, p, [=](double x, double v) { return u * std::fabs(v) * (2 + std::fabs(x)); },
             [=](double x, double v) { return u * (std::fabs(v) * (6 + 2 * std::fabs(x)) + 0x1p-100); });
     } else if (op == "logit") {
         spread = pointwise(
-            call, y, [=](double, double v) { return u * (2 + std::fabs(v)); },
+            call, y, p, [=](double, double v) { return u * (2 + std::fabs(v)); },
             [=](double, double v) { return u * (8 + 4 * std::fabs(v)); });
     } else if (op == "gelu") {
         spread = pointwise(
-            call, y, [=](double x, double v) { return u * std::sqrt(4 * v * v + 4 * x * x); },
+            call, y, p, [=](double x, double v) { return u * std::sqrt(4 * v * v + 4 * x * x); },
             [=](double x, double v) { return u * (4 * std::fabs(v) + 8 * std::fabs(x)); });
-    } else if (op == "hardsigmoid" || op == "leaky_relu" || op == "prelu") {
+    } else if (op == "hardsigmoid") {
         spread = pointwise(
-            call, y, [=](double x, double v) { return u * (std::fabs(v) + (std::fabs(x) + 3) / 6); },
+            call, y, p, [=](double x, double v) { return u * (std::fabs(v) + (std::fabs(x) + 3) / 6); },
             [=](double x, double v) { return u * (4 * std::fabs(v) + (std::fabs(x) + 3) / 2); });
-        if (op != "hardsigmoid") spread = relative(y, u, 1);
+    } else if (op == "leaky_relu" || op == "prelu") {
+        spread = relative(y, p, 1);
     } else {
         return false;
     }
     return true;
+}
+
+/// What a call whose result has `dtype` rounds to.
+detail::Precision precision_of(DType dtype, const RoundingProfile& profile) {
+    const bool in_double = dtype == wide;
+    detail::Precision p;
+    p.u = in_double ? 0x1p-52 : profile.accumulator;  // float64 is checked against float64
+    p.result = std::max(in_double ? p.u : unit_roundoff(dtype), profile.storage);
+    p.operand = profile.operand;
+    // Attention and biases of 16-bit tensors see what was stored in between.
+    p.stored = unit_roundoff(dtype) > p.u ? std::max(profile.storage, unit_roundoff(dtype)) : profile.storage;
+    p.convolution = profile.convolution;
+    p.dtype = in_double ? wide : DType::Float32;
+    return p;
 }
 
 }  // namespace
@@ -412,41 +433,34 @@ std::vector<Reference> reference(const OpCall& original, std::span<const DType> 
         for (IValue& value : original.run()) references.push_back({std::move(value), {}, {}});
         return references;
     }
-    const OpCall call = original.step().op ? original.in_double() : original;
-    const bool in_double = !output_dtypes.empty() && output_dtypes[0] == DType::Float64;
-    const double u = in_double ? 0x1p-52 : profile.accumulator;  // float64 is checked against float64
-    // Attention and biases of 16-bit tensors see what was stored in between.
-    RoundingProfile inner = profile;
-    if (!output_dtypes.empty() && unit_roundoff(output_dtypes[0]) > u)
-        inner.storage = std::max(inner.storage, unit_roundoff(output_dtypes[0]));
+    const DType dtype = output_dtypes.empty() ? DType::Float32 : output_dtypes[0];
+    const detail::Precision p = precision_of(dtype, profile);
     detail::Spread spread;
-    const bool modelled = detail::dot_spread(call, inner, u, spread) || detail::sum_spread(call, u, spread) ||
-                          detail::softmax_spread(call, u, spread) || detail::norm_spread(call, u, spread) ||
-                          detail::attention_spread(call, inner, u, spread);
+    bool modelled = detail::dot_spread(original, p, spread) || detail::softmax_spread(original, p, spread) ||
+                    detail::norm_spread(original, p, spread) || detail::attention_spread(original, p, spread);
+    if (modelled && original.step().outputs.size() == 1)
+        return {{std::move(spread.value), std::move(spread.sigma), std::move(spread.bound)}};
+    const OpCall call = original.step().op ? original.in_double() : original;
+    modelled = modelled || detail::sum_spread(call, p, spread);
     std::vector<IValue> values;
     if (!modelled || original.step().outputs.size() > 1) values = call.run();
     if (modelled && values.empty()) values.emplace_back(spread.value);
     for (std::size_t i = 0; i < values.size(); ++i) {
         const auto* tensor = std::get_if<Tensor>(&values[i]);
-        const DType dtype = i < output_dtypes.size() ? output_dtypes[i] : DType::Float32;
-        if (!tensor || !is_float_tensor(values[i]) || !(is_floating_point(dtype) || is_complex(dtype))) {
+        const DType own_dtype = i < output_dtypes.size() ? output_dtypes[i] : DType::Float32;
+        if (!tensor || !is_float_tensor(values[i]) || !(is_floating_point(own_dtype) || is_complex(own_dtype))) {
             references.push_back({values[i], {}, {}});
             continue;
         }
-        Tensor y = to_double(real_view(*tensor));
-        detail::Spread own;
-        if (i == 0 && modelled) {
-            own = spread;
-            y = spread.value;
-        } else if (i > 0 || is_complex(tensor->dtype()) || !formula_spread(call, y, u, own)) {
-            own = perturbed(call, i, y, u);
+        if (i > 0 || !modelled) {
+            detail::Precision own = precision_of(own_dtype, profile);
+            own.u = p.u;
+            const Tensor y = to_double(real_view(*tensor));
+            if (i > 0 || is_complex(tensor->dtype()) || !formula_spread(original, y, own, spread))
+                spread = perturbed(call, i, y, own);
         }
-        const double uo = std::max(in_double ? u : unit_roundoff(dtype), profile.storage);
-        const Tensor sigma = elementwise<double>(
-            wide, [=](double s, double v) { return std::sqrt(s * s + uo * uo / 3 * v * v); }, own.sigma, y);
-        const Tensor bound = elementwise<double>(
-            wide, [=](double b, double v) { return b + uo * std::fabs(v); }, own.bound, y);
-        references.push_back({is_complex(tensor->dtype()) ? values[i] : IValue(y), sigma, bound});
+        references.push_back(
+            {is_complex(tensor->dtype()) ? values[i] : IValue(spread.value), spread.sigma, spread.bound});
     }
     return references;
 }

@@ -5,12 +5,14 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "elementwise.hpp"
 #include "plan.hpp"
 
 namespace torch_ir {
@@ -55,8 +57,8 @@ class OpCall {
     std::vector<IValue> args_;
 };
 
-/// One result of a call. `sigma` and `bound` are float64 tensors of the shape of real_view of the result, undefined
-/// where the op is exact: there the bits must agree.
+/// One result of a call. `sigma` and `bound` have the shape of real_view of the result, undefined where the op is
+/// exact: there the bits must agree. They are float32 tensors, float64 for a result of float64.
 struct Reference {
     IValue value;  // float64 where the op rounds; as returned where it is exact
     Tensor sigma;
@@ -83,12 +85,88 @@ double unit_roundoff(DType dtype);
 
 namespace detail {
 
-/// Sigma and bound before the rounding of the result itself.
+/// A result element with the deviation and the bound of its error.
+struct Rounded {
+    double value;
+    double sigma;
+    double bound;
+};
+
+/// The unit roundoffs of one call.
+struct Precision {
+    double u = 0x1p-24;            // of sums and functions
+    double result = 0x1p-24;       // of what is stored in the end
+    double operand = 0;            // of the operands of products
+    double stored = 0;             // of what is stored in between
+    double convolution = 1;        // factor on what a convolution may lose
+    DType dtype = DType::Float32;  // in which sigma and bound are kept
+
+    /// With the rounding of the result itself on top of the variance and the bound of what went before.
+    Rounded rounded(double value, double variance, double bound) const {
+        return {value, std::sqrt(variance + result * result / 3 * value * value), bound + result * std::fabs(value)};
+    }
+};
+
+/// The members of Reference, before they are one.
 struct Spread {
     Tensor value;
     Tensor sigma;
     Tensor bound;
 };
+
+template <class F, class... In, std::size_t... I>
+void spread_into(const Spread& to, bool with_value, const F& f, std::index_sequence<I...>, const In&... inputs) {
+    const Operand outs[] = {{&to.sigma, Compute::Double}, {&to.bound, Compute::Double}, {&to.value, Compute::Double}};
+    const Operand ins[] = {Operand{&inputs, Compute::Double}...};
+    const auto run = [](const void* function, std::byte* const* o, const std::byte* const* in, std::int64_t n,
+                        bool value_too) {
+        const F g = *static_cast<const F*>(function);
+        auto* sigma = reinterpret_cast<double*>(o[0]);
+        auto* bound = reinterpret_cast<double*>(o[1]);
+        auto* value = value_too ? reinterpret_cast<double*>(o[2]) : nullptr;
+        const auto loop = [&](const auto*... x) {
+            if (value_too)
+#pragma GCC ivdep
+                for (std::int64_t i = 0; i < n; ++i) {
+                    const Rounded r = g(x[i]...);
+                    value[i] = r.value;
+                    sigma[i] = r.sigma;
+                    bound[i] = r.bound;
+                }
+            else
+#pragma GCC ivdep
+                for (std::int64_t i = 0; i < n; ++i) {
+                    const Rounded r = g(x[i]...);
+                    sigma[i] = r.sigma;
+                    bound[i] = r.bound;
+                }
+        };
+        loop(reinterpret_cast<const double*>(in[I])...);
+    };
+    if (with_value)
+        walk(
+            outs, ins, [](auto... a) { decltype(run)()(a..., true); }, &f);
+    else
+        walk(
+            std::span(outs, 2), ins, [](auto... a) { decltype(run)()(a..., false); }, &f);
+}
+
+/// `f(inputs…)`, as float64, for every element of a row-major result.
+template <class F, class... In>
+Spread spread_of(const Precision& p, const Ints& shape, const F& f, const In&... inputs) {
+    const Spread spread{Tensor::empty(shape, DType::Float64), Tensor::empty(shape, p.dtype),
+                        Tensor::empty(shape, p.dtype)};
+    spread_into(spread, true, f, std::index_sequence_for<In...>{}, inputs...);
+    return spread;
+}
+
+/// `f(inputs…, y)`, as float64, for every element of a result `y` that is known.
+template <class F, class... In>
+Spread spread_around(const Precision& p, const Tensor& y, const F& f, const In&... inputs) {
+    const Spread spread{y, Tensor::empty_like(y, p.dtype), Tensor::empty_like(y, p.dtype)};
+    spread_into(spread, false, f, std::make_index_sequence<sizeof...(In) + 1>{}, inputs..., y);
+    return spread;
+}
 
 /// The spread of repeated runs around a float64 result.
 class Scatter {
@@ -113,11 +191,11 @@ inline double sum_variance(double n, double sum, double squares, double result, 
 }
 
 // The classes of ops whose error is more than a formula of input and output; each returns false for other ops.
-bool dot_spread(const OpCall& call, const RoundingProfile& profile, double u, Spread& result);
-bool sum_spread(const OpCall& call, double u, Spread& result);
-bool softmax_spread(const OpCall& call, double u, Spread& result);
-bool norm_spread(const OpCall& call, double u, Spread& result);
-bool attention_spread(const OpCall& call, const RoundingProfile& profile, double u, Spread& result);
+bool dot_spread(const OpCall& call, const Precision& p, Spread& result);
+bool sum_spread(const OpCall& call, const Precision& p, Spread& result);  // of a call in float64
+bool softmax_spread(const OpCall& call, const Precision& p, Spread& result);
+bool norm_spread(const OpCall& call, const Precision& p, Spread& result);
+bool attention_spread(const OpCall& call, const Precision& p, Spread& result);
 
 }  // namespace detail
 

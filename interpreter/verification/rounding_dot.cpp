@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Rounding of sums of products (matrix products, convolutions) and of plain sums, by second moments of the partial
 // sums: those of a random order of the terms plus those of the natural order.
+#include "verification/rounding_dot.hpp"
+
 #include <algorithm>
 #include <cmath>
 
+#include "backend/conv_loop.hpp"
 #include "elementwise.hpp"
-#include "verification/rounding.hpp"
+#include "kernels/conv.hpp"
 
 namespace torch_ir::detail {
 namespace {
@@ -46,123 +49,303 @@ Tensor each(F f, const T&... tensors) {
     return elementwise<double>(wide, f, tensors...);
 }
 
-/// The call without what is added to the products.
-OpCall products_only(const OpCall& call, const DotOp& op) {
-    if (op.addend.empty()) return call;
-    return op.name == "addmm" || op.name == "baddbmm" ? call.with("beta", Scalar(std::int64_t{0}).to<std::int64_t>())
-                                                      : call.with(op.addend, None{});
-}
-
 /// What is added, broadcast to the shape of the result; undefined when nothing is.
-Tensor addend_of(const OpCall& call, const DotOp& op, const Ints& shape, std::int64_t channel) {
+Tensor addend_of(const OpCall& call, const DotOp& op, const Ints& shape) {
     Tensor addend = op.addend.empty() ? Tensor{} : call.tensor(op.addend);
     if (!addend.defined()) return {};
     if (op.kind == DotOp::Convolution || op.kind == DotOp::Transposed) {
+        const std::size_t channel = call.tensor(op.a).dim() == call.tensor(op.b).dim() ? 1 : 0;
         Ints sizes(shape.size(), 1);
-        sizes[static_cast<std::size_t>(channel)] = addend.numel();
+        sizes[channel] = addend.numel();
         addend = addend.reshape(std::span<const std::int64_t>(sizes));
     }
     const double beta = call.number("beta", 1);
-    return each([=](double x) { return beta * x; }, addend).expand(shape);
+    if (beta != 1) addend = each([=](double x) { return beta * x; }, addend);
+    return addend.expand(shape);
 }
 
-/// The products summed piece by piece along the contracted dimension: the whole sum, and the sum of the squares of all
-/// partial sums as far as the pieces show them.
-struct PartialSums {
-    Tensor sum;
-    Tensor squares;  // undefined: not known
-};
+/// As matmul multiplies: leading dimensions are a batch and broadcast, vectors are rows or columns.
+Sums multiply(Tensor a, Tensor b, bool trans_b) {
+    const bool in_double = a.dtype() == wide || b.dtype() == wide;
+    a = computable(a, in_double);
+    b = computable(b, in_double);
+    if (trans_b) b = b.transpose(-1, -2);
+    const bool row = a.dim() == 1;
+    const bool column = b.dim() == 1;
+    if (row) a = a.unsqueeze(0);
+    if (column) b = b.unsqueeze(1);
+    const auto lead = [](const Tensor& t) { return Ints(t.shape().begin(), t.shape().end() - 2); };
+    const Ints batch_shape = broadcast_shapes(lead(a), lead(b));
+    std::int64_t m = a.size(-2);
+    const std::int64_t n = b.size(-1);
+    const std::int64_t k = a.size(-1);
+    Ints shape = batch_shape;
+    if (!row) shape.push_back(m);
+    if (!column) shape.push_back(n);
+    std::int64_t batch = numel_of(batch_shape);
+    if (numel_of(lead(b)) == 1) {  // the batch of A is more rows
+        m *= batch;
+        batch = 1;
+        a = a.contiguous();
+        b = b.reshape({k, n});
+    } else {
+        const auto whole = [&](const Tensor& t, std::int64_t rows, std::int64_t columns) {
+            Ints expanded = batch_shape;
+            expanded.insert(expanded.end(), {rows, columns});
+            return t.expand(expanded).reshape({batch, rows, columns});
+        };
+        a = whole(a, m, k).contiguous();
+        b = whole(b, k, n);
+    }
+    const bool transposed = b.stride(-1) != 1 && b.stride(-2) == 1;  // as it lies, so that nothing is copied
+    b = (transposed ? b.transpose(-1, -2) : b).contiguous();
+    const std::int64_t ldb = transposed ? k : n;
 
-PartialSums partial_sums(const OpCall& call, const DotOp& op, std::int64_t n) {
-    constexpr std::int64_t pieces = 8;
-    const Tensor a = call.tensor(op.a);
-    const Tensor b = call.tensor(op.b);
-    std::int64_t dim_a = -1;
-    std::int64_t dim_b = op.kind == DotOp::Linear ? -1 : -2;
-    if (op.kind == DotOp::Convolution) {
-        dim_a = a.dim() == b.dim() ? 1 : 0;
-        dim_b = 1;
-    }
-    const bool cuts = op.kind != DotOp::Transposed && call.number("groups", 1) == 1 && a.dim() >= 2 && b.dim() >= 2 &&
-                      a.size(dim_a) == b.size(dim_b) && a.size(dim_a) >= 4 * pieces;
-    if (!cuts) return {first(call), {}};
-    const std::int64_t length = a.size(dim_a);
-    const std::int64_t step = (length + pieces - 1) / pieces;
-    PartialSums sums;
-    for (std::int64_t begin = 0; begin < length; begin += step) {
-        const std::int64_t size = std::min(step, length - begin);
-        const Tensor piece =
-            first(call.with(op.a, a.narrow(dim_a, begin, size)).with(op.b, b.narrow(dim_b, begin, size)));
-        sums.sum = sums.sum.defined() ? each([](double s, double p) { return s + p; }, sums.sum, piece) : piece;
-        const double weight = static_cast<double>(n) * static_cast<double>(size) / static_cast<double>(length);
-        sums.squares = sums.squares.defined()
-                           ? each([=](double q, double s) { return q + weight * s * s; }, sums.squares, sums.sum)
-                           : each([=](double s) { return weight * s * s; }, sums.sum);
-    }
+    Sums sums(shape, k >= fewest_terms);
+    const double scale_a = scale_of(a);
+    const double scale_b = scale_of(b);
+    sums.unit = 1 / (scale_a * scale_a * scale_b * scale_b);
+    const Tensor a_squares = squared(a, scale_a);
+    const Tensor b_squares = squared(b, scale_b);
+    visit_float(a.dtype(), "multiply", [&]<class X>(X) {
+        parallel_for(batch, 1, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t i = begin; i < end; ++i) {
+                const std::int64_t at = i * m * n;
+                add_products(transposed, m, n, k, a.data<X>() + i * m * k, k, b.data<X>() + i * k * n, ldb,
+                             sums.sum.data<double>() + at,
+                             sums.partial.defined() ? sums.partial.data<double>() + at : nullptr, n);
+                backend::gemm(false, transposed, m, n, k, a_squares.data<float>() + i * m * k, k,
+                              b_squares.data<float>() + i * k * n, ldb, 0, sums.squares.data<float>() + at, n);
+            }
+        });
+    });
     return sums;
 }
 
-/// The sum of the squares of the products, in float32: a few digits will do.
-Tensor sum_of_squares(const OpCall& call) {
-    const OpCall narrow = call.map_tensors([](const Tensor& tensor) {
+/// The lines (of the last dimension) of an image's output that one piece of work computes, and its patches.
+class Patches {
+  public:
+    explicit Patches(const backend::ConvGeometry& g) : window_(g), width_(window_.output[2]) {}
+
+    std::int64_t lines() const { return window_.output[0] * window_.output[1]; }
+    std::int64_t width() const { return width_; }
+    /// About a thousand pixels at once.
+    std::int64_t lines_at_once() const { return std::max<std::int64_t>(1, 1024 / std::max<std::int64_t>(1, width_)); }
+
+    /// Calls `f(tap, source, begin, end)` for an output line and every tap of the kernel: the pixels begin to end of
+    /// the line see x[source + pixel * stride()]; the others see padding.
+    template <class F>
+    void for_each_tap(std::int64_t line, F f) const {
+        const backend::detail::Window& w = window_;
+        const std::int64_t at[2] = {line / w.output[1], line % w.output[1]};
+        std::int64_t tap = 0;
+        for (std::int64_t a = 0; a < w.kernel[0]; ++a)
+            for (std::int64_t b = 0; b < w.kernel[1]; ++b) {
+                const std::int64_t x = at[0] * w.stride[0] - w.padding[0] + a * w.dilation[0];
+                const std::int64_t y = at[1] * w.stride[1] - w.padding[1] + b * w.dilation[1];
+                const bool inside = x >= 0 && x < w.input[0] && y >= 0 && y < w.input[1];
+                for (std::int64_t c = 0; c < w.kernel[2]; ++c, ++tap) {
+                    const std::int64_t shift = c * w.dilation[2] - w.padding[2];
+                    const std::int64_t begin = shift >= 0 ? 0 : (-shift + w.stride[2] - 1) / w.stride[2];
+                    const std::int64_t last = w.input[2] - 1 - shift;  // of the input, seen from pixel 0
+                    const std::int64_t end = inside && last >= 0 ? std::min(width_, last / w.stride[2] + 1) : 0;
+                    f(tap, (x * w.input[1] + y) * w.input[2] + shift, std::min(begin, end), end);
+                }
+            }
+    }
+    std::int64_t stride() const { return window_.stride[2]; }
+    std::int64_t taps() const { return window_.taps(); }
+    std::int64_t pixels() const { return window_.pixels(); }
+    std::int64_t input_pixels() const { return window_.input_pixels(); }
+
+  private:
+    backend::detail::Window window_;
+    std::int64_t width_;
+};
+
+/// Convolution with so few terms per element that products are added one by one: x[channels, pixels] of one group,
+/// y of one output channel.
+template <class X>
+void convolve_directly(const Patches& patches, std::int64_t channels, const X* x, double scale_x, const X* weight,
+                       double scale_w, double* sum, float* squares) {
+    const std::int64_t width = patches.width();
+    const std::int64_t stride = patches.stride();
+    std::fill_n(sum, patches.pixels(), 0.0);
+    std::fill_n(squares, patches.pixels(), 0.0F);
+    for (std::int64_t line = 0; line < patches.lines(); ++line)
+        for (std::int64_t c = 0; c < channels; ++c)
+            patches.for_each_tap(line,
+                                 [&](std::int64_t tap, std::int64_t source, std::int64_t begin, std::int64_t end) {
+                                     const double w = weight[c * patches.taps() + tap];
+                                     const double unit = scale_x * scale_w;
+                                     const X* from = x + c * patches.input_pixels() + source;
+                                     double* s = sum + line * width;
+                                     float* q = squares + line * width;
+                                     const auto add = [&](std::int64_t i, double product) {
+                                         const auto scaled = static_cast<float>(product * unit);
+                                         s[i] += product;
+                                         q[i] += scaled * scaled;
+                                     };
+                                     if (stride == 1)
+                                         for (std::int64_t i = begin; i < end; ++i)
+                                             add(i, w * static_cast<double>(from[i]));
+                                     else
+                                         for (std::int64_t i = begin; i < end; ++i)
+                                             add(i, w * static_cast<double>(from[i * stride]));
+                                 });
+}
+
+/// Row-major [N, O, pixels…], of operands of one dtype, float32 or float64.
+Sums convolve(const Tensor& input, const Tensor& filter, const backend::ConvGeometry& g) {
+    const Tensor x = input.contiguous();
+    const Tensor weight = filter.contiguous();
+    const Patches patches(g);
+    const std::int64_t in = g.in_channels / g.groups;
+    const std::int64_t out = g.out_channels / g.groups;
+    const std::int64_t pixels = patches.pixels();
+    const std::int64_t terms = in * patches.taps();
+    Ints shape{g.batch, g.out_channels};
+    shape.insert(shape.end(), g.output.begin(), g.output.end());
+    Sums sums(shape, terms >= fewest_terms);
+    const double scale_x = scale_of(x);
+    const double scale_w = scale_of(weight);
+    sums.unit = 1 / (scale_x * scale_x * scale_w * scale_w);
+    const bool directly = terms < fewest_terms && out < 4;
+    const Tensor weight_squares = directly ? Tensor{} : squared(weight, scale_w);
+    const std::int64_t lines = directly ? patches.lines() : patches.lines_at_once();
+    const std::int64_t blocks = (patches.lines() + lines - 1) / lines;
+    // A 1 x 1 kernel multiplies the image as it lies.
+    const bool as_it_lies = patches.taps() == 1 && patches.input_pixels() == pixels;
+    visit_float(x.dtype(), "convolve", [&]<class X>(X) {
+        parallel_for(g.batch * g.groups * blocks, 1, [&](std::int64_t first, std::int64_t last) {
+            std::vector<X> columns;
+            std::vector<float> column_squares;
+            for (std::int64_t piece = first; piece < last; ++piece) {
+                const std::int64_t block = piece % blocks;
+                const std::int64_t group = piece / blocks % g.groups;
+                const std::int64_t image = piece / blocks / g.groups;
+                const X* source = x.data<X>() + (image * g.in_channels + group * in) * patches.input_pixels();
+                const X* w = weight.data<X>() + group * out * terms;
+                const std::int64_t at = (image * g.out_channels + group * out) * pixels;
+                if (directly) {
+                    for (std::int64_t o = 0; o < out; ++o)
+                        convolve_directly(patches, in, source, scale_x, w + o * terms, scale_w,
+                                          sums.sum.data<double>() + at + o * pixels,
+                                          sums.squares.data<float>() + at + o * pixels);
+                    continue;
+                }
+                const std::int64_t begin = block * lines;
+                const std::int64_t count = (std::min(begin + lines, patches.lines()) - begin) * patches.width();
+                const std::int64_t shift = begin * patches.width();
+                const X* b = source + shift;
+                std::int64_t ldb = pixels;
+                if (!as_it_lies) {
+                    columns.assign(static_cast<std::size_t>(terms * count), X(0));
+                    for (std::int64_t line = begin; line * patches.width() < shift + count; ++line)
+                        patches.for_each_tap(
+                            line, [&](std::int64_t tap, std::int64_t from, std::int64_t i0, std::int64_t i1) {
+                                for (std::int64_t c = 0; c < in && i0 < i1; ++c) {
+                                    const X* row = source + c * patches.input_pixels() + from;
+                                    X* to = columns.data() + (c * patches.taps() + tap) * count +
+                                            (line - begin) * patches.width();
+                                    if (patches.stride() == 1)
+                                        std::copy(row + i0, row + i1, to + i0);
+                                    else
+                                        for (std::int64_t i = i0; i < i1; ++i) to[i] = row[i * patches.stride()];
+                                }
+                            });
+                    b = columns.data();
+                    ldb = count;
+                }
+                add_products(false, out, count, terms, w, terms, b, ldb, sums.sum.data<double>() + at + shift,
+                             sums.partial.defined() ? sums.partial.data<double>() + at + shift : nullptr, pixels);
+                column_squares.resize(static_cast<std::size_t>(terms * count));
+                for (std::int64_t k = 0; k < terms; ++k)
+                    square_into(column_squares.data() + k * count, b + k * ldb, scale_x, count);
+                backend::gemm(false, false, out, count, terms, weight_squares.data<float>() + group * out * terms,
+                              terms, column_squares.data(), count, 0, sums.squares.data<float>() + at + shift, pixels);
+            }
+        });
+    });
+    return sums;
+}
+
+/// By the op itself, on the operands and on their squares.
+Sums by_op(const OpCall& call, const DotOp& op) {
+    const OpCall products = call.with(op.addend, None{});
+    Sums sums({}, false);
+    sums.sum = first(products.in_double());
+    sums.squares = first(products.map_tensors([](const Tensor& tensor) {
         return elementwise<float>(
             DType::Float32, [](float x) { return x * x; }, tensor);
-    });
-    return first(narrow).to(wide);
+    }));
+    return sums;
+}
+
+Sums sums_of(const OpCall& call, const DotOp& op) {
+    const Tensor a = call.tensor(op.a);
+    const Tensor b = call.tensor(op.b);
+    if (op.kind == DotOp::Matrix) return multiply(a, b, false);
+    if (op.kind == DotOp::Linear && b.dim() == 2) return multiply(a, b, true);
+    const IValue* padding = call.find("padding");
+    if (op.kind != DotOp::Convolution || call.number("transposed", 0) != 0 || !padding ||
+        !std::holds_alternative<Ints>(*padding))
+        return by_op(call, op);
+    const auto list = [&](std::string_view name) { return std::get<Ints>(*call.find(name)); };
+    const bool in_double = a.dtype() == wide || b.dtype() == wide;
+    const bool single = a.dim() < b.dim();
+    const Tensor images = computable(single ? a.unsqueeze(0) : a, in_double);
+    const Tensor weight = computable(b, in_double);
+    Sums sums = convolve(images, weight,
+                         kernels::conv_geometry(images, weight, {},
+                                                {list("stride"), list("padding"), list("dilation"),
+                                                 static_cast<std::int64_t>(call.number("groups", 1))}));
+    if (single)
+        for (Tensor* tensor : {&sums.sum, &sums.squares, &sums.partial})
+            if (tensor->defined()) *tensor = tensor->squeeze(0);
+    return sums;
 }
 
 }  // namespace
 
-bool dot_spread(const OpCall& call, const RoundingProfile& profile, double u, Spread& result) {
+bool dot_spread(const OpCall& call, const Precision& p, Spread& result) {
     const std::string name = call.base_name();
     const auto* op =
         std::find_if(std::begin(dot_ops), std::end(dot_ops), [&](const DotOp& o) { return o.name == name; });
     if (op == std::end(dot_ops)) return false;
     const Tensor a = call.tensor(op->a);
     const Tensor b = call.tensor(op->b);
-    if (!a.defined() || !b.defined() || a.dtype() != wide || b.dtype() != wide || a.dim() == 0 || b.dim() == 0)
-        return false;
+    for (const Tensor* operand : {&a, &b})
+        if (!operand->defined() || !is_floating_point(operand->dtype()) || operand->dim() == 0 || operand->numel() == 0)
+            return false;
     const bool convolution = op->kind == DotOp::Convolution || op->kind == DotOp::Transposed;
-    std::int64_t terms = a.size(-1);
-    if (convolution) terms = b.size(0) == 0 ? 0 : b.numel() / b.size(op->kind == DotOp::Convolution ? 0 : 1);
-    if (terms == 0 || a.numel() == 0 || b.numel() == 0) return false;
-    const double n = static_cast<double>(terms);
-
-    const OpCall products = products_only(call, *op);
-    const PartialSums sums = partial_sums(products, *op, terms);
-    const Tensor& s = sums.sum;
+    const bool transposed = op->kind == DotOp::Transposed || call.number("transposed", 0) != 0;
+    const double n = static_cast<double>(convolution ? b.numel() / b.size(transposed ? 1 : 0) : a.size(-1));
+    const Sums sums = sums_of(call, *op);
     const double alpha = call.number("alpha", 1);
-    const Tensor q = sum_of_squares(products);
-    const std::int64_t channel = convolution && s.dim() == b.dim() ? 1 : 0;
-    Tensor addend = addend_of(call, *op, s.shape(), channel);
-    const bool adds = addend.defined();
-    if (!adds) addend = Tensor::zeros({}, wide).expand(s.shape());
-    const Tensor y = adds ? each([](double x, double c) { return x + c; }, s, addend) : s;
-    const double ui = profile.operand;
-    const double factor = convolution ? profile.convolution : 1;
-    const double stored = adds ? profile.storage : 0;  // the sum may be rounded before the addend joins it
-    // What the pieces show of the natural order; 0 where they show nothing.
-    const Tensor order = sums.squares.defined() ? sums.squares : Tensor::zeros({}, wide).expand(s.shape());
-    const Tensor variance = each(
-        [=](double sum, double squares, double value, double natural) {
-            const double terms_squared = std::fabs(alpha) * std::fabs(squares);
-            return factor * factor * u * u * sum_variance(n, sum, terms_squared, value, natural) +
-                   2 * ui * ui / 3 * terms_squared + stored * stored / 3 * sum * sum;
-        },
-        s, q, y, order);
-    result.value = y;
-    result.sigma = each([](double v) { return std::sqrt(v); }, variance);
-    // The sum of the magnitudes is at most sqrt(n q).
-    result.bound = each(
-        [=](double squares, double c) {
-            const double total = std::sqrt(n * std::fabs(alpha * squares));
-            return factor * n * u * (total + std::fabs(c)) + 2 * ui * total + stored * total;
-        },
-        q, addend);
+    const Tensor addend = addend_of(call, *op, sums.sum.shape());
+    const double factor = convolution ? p.convolution : 1;
+    const double stored = addend.defined() ? p.stored : 0;  // the sum may be rounded before the addend joins it
+    const double unit = alpha * alpha * sums.unit;
+    const auto spread = [=](double sum, double squares, double partial, double c) {
+        sum *= alpha;
+        squares = std::fabs(squares) * unit;
+        const double y = sum + c;
+        // The sum of the magnitudes is at most sqrt(n q).
+        const double total = std::sqrt(n * squares);
+        const double variance =
+            factor * factor * p.u * p.u * sum_variance(n, sum, squares, y, alpha * alpha * partial) +
+            2 * p.operand * p.operand / 3 * squares + stored * stored / 3 * sum * sum;
+        return p.rounded(y, variance,
+                         factor * n * p.u * (total + std::fabs(c)) + 2 * p.operand * total + stored * total);
+    };
+    const Tensor zero = Tensor::zeros({}, wide);
+    result = spread_of(p, sums.sum.shape(), spread, sums.sum, sums.squares,
+                       sums.partial.defined() ? sums.partial : zero, addend.defined() ? addend : zero);
     return true;
 }
 
-bool sum_spread(const OpCall& call, double u, Spread& result) {
+bool sum_spread(const OpCall& call, const Precision& p, Spread& result) {
     const std::string name = call.base_name();
     const bool pool =
         name.starts_with("avg_pool") || name.starts_with("adaptive_avg_pool") || name.starts_with("_adaptive_avg_pool");
@@ -189,10 +372,12 @@ bool sum_spread(const OpCall& call, double u, Spread& result) {
     const Tensor q = first(plain.map_tensors([](const Tensor& t) { return each([](double x) { return x * x; }, t); }));
     const Tensor size =
         first(plain.map_tensors([](const Tensor& t) { return each([](double x) { return std::fabs(x); }, t); }));
-    result.value = y;
-    result.sigma = each(
-        [=](double sum, double squares) { return u * std::sqrt(sum_variance(n, sum, squares / scale, sum)); }, y, q);
-    result.bound = each([=](double total) { return n * u * total; }, size);
+    result = spread_around(
+        p, y,
+        [=](double squares, double total, double sum) {
+            return p.rounded(sum, p.u * p.u * sum_variance(n, sum, squares / scale, sum), n * p.u * total);
+        },
+        q, size);
     return true;
 }
 
