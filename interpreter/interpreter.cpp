@@ -125,6 +125,14 @@ class SymbolBinder {
 
 namespace {
 
+/// The tensors that a subclass of Tensor is made of (`linear.weight.qdata`), as text.
+std::string inner_tensors(const std::string& name, const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& inner : names)
+        if (inner.starts_with(name + ".")) text += (text.empty() ? "'" : ", '") + inner + "'";
+    return text;
+}
+
 /// What is missing, as names and what they should be: how most of it is called in the file, and each with the name that
 /// it may have there.
 void add_missing(const std::vector<std::pair<std::string, std::string>>& missing, const Weights& weights,
@@ -136,6 +144,12 @@ void add_missing(const std::vector<std::pair<std::string, std::string>>& missing
     const PrefixChange change = find_prefix_change(wanted, names);
     if (change.count > 0) problems.push_back(describe(change, missing.size()));
     for (const auto& [name, meta] : missing) {
+        if (const std::string inner = inner_tensors(name, names); !inner.empty()) {
+            problems.push_back("'" + name + "' (" + meta + ") is a subclass of Tensor made of " + inner +
+                               ", and the graph uses it as a whole: take it apart by run_decompositions({}) after the "
+                               "export, or dequantize() it before");
+            continue;
+        }
         const std::string by_prefix = renamed(name, change);
         const std::string similar = weights.find(by_prefix) ? by_prefix : closest(name, names);
         problems.push_back("'" + name + "' (" + meta + ") is missing" +

@@ -16,8 +16,7 @@ namespace torch_ir {
 /// - the casts of enabled autocast regions as nodes,
 /// - what `torch.vmap` left in it as a `torch.vmap` node with the body as a subgraph.
 /// Subgraphs are rewritten when they are planned. Gives back `graph` itself when there is nothing to do; else values
-/// keep their numbers. Every op that the nodes name must be in the registry. Throws UnsupportedError for an op whose
-/// casts under autocast are not known, SchemaError for a malformed node.
+/// keep their numbers. Every op that the nodes name must be in the registry. Throws SchemaError for a malformed node.
 std::shared_ptr<const Graph> lower(std::shared_ptr<const Graph> graph, const Registry& registry);
 
 namespace detail {

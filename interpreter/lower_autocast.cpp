@@ -128,11 +128,18 @@ bool is_full_pad(const Node& node) {
     return *mode == Argument("replicate") || (*mode == Argument("reflect") && list->size() <= 4);
 }
 
-/// Ops made of others whose intermediate dtypes under autocast the graph does not tell.
-bool is_unknown(const std::string& op_type) {
-    static const Names names{"aten.lstm.input",     "aten.lstm.data",     "aten.gru.input",      "aten.gru.data",
-                             "aten.rnn_tanh.input", "aten.rnn_tanh.data", "aten.rnn_relu.input", "aten.rnn_relu.data"};
+/// Recurrent networks, of which autocast sees the products inside: only the weights are cast, the state stays as it is.
+/// The kernel takes weights of a narrower dtype for that.
+bool is_recurrent(std::string_view op_type) {
+    static const Names names{"aten.lstm.input",     "aten.lstm.data",     "aten.lstm_cell.default",
+                             "aten.gru.input",      "aten.gru.data",      "aten.gru_cell.default",
+                             "aten.rnn_tanh.input", "aten.rnn_tanh.data", "aten.rnn_tanh_cell.default",
+                             "aten.rnn_relu.input", "aten.rnn_relu.data", "aten.rnn_relu_cell.default"};
     return names.contains(op_type);
+}
+
+bool is_weight_of_recurrent(std::string_view argument) {
+    return argument == "params" || argument.starts_with("w_") || argument.starts_with("b_");
 }
 
 bool is_castable(const Value& value) {
@@ -153,10 +160,6 @@ class Region {
 
   private:
     void add(Node node) {
-        if (is_unknown(node.op_type))
-            throw UnsupportedError(
-                "node '" + node.name + "' (" + node.op_type +
-                "): not supported in an enabled autocast region; export it with run_decompositions()");
         // A region inside has its own setting; any other subgraph runs under this one.
         if (node.op_type.starts_with("higher_order.") && node.op_type != "higher_order.wrap_with_autocast")
             for (NamedArgument& arg : node.args)
@@ -164,11 +167,28 @@ class Region {
                     body->graph = std::make_shared<Graph>(Region(*body->graph, reduced_).with_casts());
         // What is in the list under promote (cat, stack, index_copy) promotes by itself.
         casts_.clear();
-        if (is_reduced(node.op_type))
+        if (is_reduced(node.op_type) || is_onednn_lstm(node))
             for (NamedArgument& arg : node.args) cast(arg.value, reduced_);
         else if (is_full(node.op_type) || is_full_pad(node))
             for (NamedArgument& arg : node.args) cast(arg.value, DType::Float32);
+        else if (is_recurrent(node.op_type))
+            for (NamedArgument& arg : node.args)
+                if (is_weight_of_recurrent(arg.name)) cast(arg.value, reduced_);
         graph_.nodes.push_back(std::move(node));
+    }
+
+    /// The LSTM that is one op of oneDNN, and as such cast as a whole: over padded input, without projections.
+    bool is_onednn_lstm(const Node& node) const {
+        if (node.op_type != "aten.lstm.input") return false;
+        const Argument* hx = node.find("hx");
+        const auto* states = hx ? hx->get_if<ArgumentList>() : nullptr;
+        if (!states || states->size() != 2) return false;
+        const auto width = [&](const Argument& state) -> std::optional<Dim> {
+            const auto* ref = state.get_if<ValueRef>();
+            if (!ref || graph_.value(*ref).meta.shape.empty()) return std::nullopt;
+            return graph_.value(*ref).meta.shape.back();
+        };
+        return width((*states)[0]) == width((*states)[1]);
     }
 
     /// The dtypes of values in a region are not always those that they have under autocast: the cast looks when it

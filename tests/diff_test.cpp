@@ -44,6 +44,19 @@ TEST_SUITE("diff") {
         CHECK(found.matched == 3);
     }
 
+    TEST_CASE("a tensor that is None is one that is left out, with or without a default") {
+        GraphBuilder b("sample");
+        const ValueRef x = b.input("x", {{1, 2, 5}});
+        const ArgumentList one{1}, zero{0};
+        b.output(b.call("aten.convolution.default",
+                        {x, b.input("w", {{3, 2, 1}}), None{}, one, zero, one, false, zero, 1}, {{1, 3, 5}}));
+        const Model written = b.build();
+        Model left_out = written;
+        std::erase_if(left_out.graph.nodes[0].args, [](const NamedArgument& arg) { return arg.value.is_none(); });
+        CHECK(left_out.graph.nodes[0].args.size() == 8);
+        CHECK(diff(written, left_out).equal());
+    }
+
     TEST_CASE("a changed argument is one change, what follows is the same") {
         Choice other;
         other.eps = 1e-6;

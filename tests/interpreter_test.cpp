@@ -71,6 +71,11 @@ TEST_CASE("missing and misshapen weights are all named, with the closest name") 
         "weights: 1 of 1 missing name is there when the prefix 'module.' is stripped from the names in "
         "the file; 'lin.weight' (float32[4, 3]) is missing; the closest name is 'module.lin.weight'",
         ArgumentError);
+    CHECK_THROWS_WITH_AS(
+        interpreter.load_weights(weights_of("lin.weight.qdata", floats({4, 3}, std::vector<float>(12)))),
+        "weights: 'lin.weight' (float32[4, 3]) is a subclass of Tensor made of 'lin.weight.qdata', and the graph uses "
+        "it as a whole: take it apart by run_decompositions({}) after the export, or dequantize() it before",
+        ArgumentError);
     CHECK_THROWS_WITH_AS(interpreter.load_weights(weights_of("lin.weight", floats({3, 4}, std::vector<float>(12)))),
                          "weights: 'lin.weight': expected float32[4, 3], found float32[3, 4]", ArgumentError);
     CHECK_THROWS_WITH_AS(interpreter.run({floats({2, 3}, std::vector<float>(6))}),

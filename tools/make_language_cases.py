@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Writes tests/data/language and examples/plugin_model: small models that use one feature of torch.export each, with inputs
-and the outputs that PyTorch gives for them (torch 2.13, safetensors).
+the outputs that PyTorch gives for them, and meta.json (torch 2.13, safetensors).
 
 usage: make_language_cases.py OUT              OUT/<case>/, model.pt2 with inputs and expected outputs
        make_language_cases.py --plugin OUT     OUT/, the model of examples/plugin_ops.cpp
@@ -9,6 +9,7 @@ usage: make_language_cases.py OUT              OUT/<case>/, model.pt2 with input
 import collections
 import copy
 import dataclasses
+import json
 import pathlib
 import sys
 import warnings
@@ -116,6 +117,24 @@ class Autocast(nn.Module):
             with torch.autocast("cpu", enabled=False):
                 off = self.lin(y.float())
             return y, z, kept, full, both, self.conv(x.t()[None]), attention, off, self.lin(off)
+
+
+class AutocastRecurrent(nn.Module):
+    """Networks of which autocast casts the products inside, and the LSTM that is one op of oneDNN."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 4, 2, bidirectional=True)
+        self.projected = nn.LSTM(3, 4, proj_size=2)
+        self.gru = nn.GRU(3, 4, 2, bidirectional=True, batch_first=True)
+        self.tanh, self.relu = nn.RNN(3, 4), nn.RNN(3, 4, nonlinearity="relu", bias=False)
+        self.lstm_cell, self.gru_cell, self.cell = nn.LSTMCell(3, 4), nn.GRUCell(3, 4), nn.RNNCell(3, 4)
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            whole = self.lstm(x), self.projected(x), self.gru(x), self.tanh(x), self.relu(x)
+            half = self.gru(x.bfloat16())
+            return whole, half, self.lstm_cell(x[0]), self.gru_cell(x[0]), self.cell(x[0])
 
 
 class Hints(nn.Module):
@@ -294,31 +313,33 @@ class Training(nn.Module):
 
 
 def cases():
-    yield "cond", Condition(), [(X.abs(), X), (-X.abs(), X), (X.abs(), X.abs())], None
-    yield "while_loop", WhileLoop(), [(X, torch.tensor(3)), (X, torch.tensor(0))], None
-    yield "scan", Scan(), [(X[0], X), (X[0], torch.cat([X, X]))], ({}, {0: Dim("steps", min=1, max=50)})
-    yield "scan_reverse", Scan(True), [(X[0], X)], None
-    yield "associative_scan", AssociativeScan(), [(X.repeat(2, 1), X.repeat(2, 1) + 1)], None
-    yield "map", Map(), [(X, torch.tensor([0.5, -1.0, 2.0]))], None
-    yield "invoke_subgraph", InvokeSubgraph(), [(X,)], None
-    yield "grad_modes", GradModes(), [(X,)], None
-    yield "autocast", Autocast(), [(X,)], None
-    yield "autocast_float16", Autocast(torch.float16), [(X,)], None
-    yield "hints_wrapper", Hints(), [(X,)], None
-    yield "vmap", Vmap(), [(X, X[:3, 0])], None
-    yield "with_effects", Effects(), [(X,)], None
-    yield "out_dtype", OutDtype(), [((X * 100).to(torch.int8),)], None
+    """Name, categories, model, calls and dynamic shapes."""
+    yield "cond", "control_flow", Condition(), [(X.abs(), X), (-X.abs(), X), (X.abs(), X.abs())], None
+    yield "while_loop", "control_flow", WhileLoop(), [(X, torch.tensor(3)), (X, torch.tensor(0))], None
+    yield "scan", "control_flow dynamic_shapes", Scan(), [(X[0], X), (X[0], torch.cat([X, X]))], ({}, {0: Dim("steps", min=1, max=50)})
+    yield "scan_reverse", "control_flow", Scan(True), [(X[0], X)], None
+    yield "associative_scan", "control_flow", AssociativeScan(), [(X.repeat(2, 1), X.repeat(2, 1) + 1)], None
+    yield "map", "control_flow", Map(), [(X, torch.tensor([0.5, -1.0, 2.0]))], None
+    yield "invoke_subgraph", "control_flow", InvokeSubgraph(), [(X,)], None
+    yield "grad_modes", "regions", GradModes(), [(X,)], None
+    yield "autocast", "regions precision", Autocast(), [(X,)], None
+    yield "autocast_recurrent", "regions precision recurrent", AutocastRecurrent(), [(X.reshape(2, 2, 3),)], None
+    yield "autocast_float16", "regions precision", Autocast(torch.float16), [(X,)], None
+    yield "hints_wrapper", "regions", Hints(), [(X,)], None
+    yield "vmap", "vmap", Vmap(), [(X, X[:3, 0])], None
+    yield "with_effects", "effects", Effects(), [(X,)], None
+    yield "out_dtype", "quantization", OutDtype(), [((X * 100).to(torch.int8),)], None
     past = [Pair(X, X + 1), Pair(X + 2, X + 3)]
-    yield "inputs", Inputs(), [((X, 2, 0.5, True, "twice", None, past, Batch(X, {"m": X})), {"scale": X + 4, "bias": 3})], None
-    yield "aliases", Aliases(), [(X, X + 1)], None
-    yield "mutations", Mutations(), [(X, X + 1)], None
-    yield "cache", Cache(), [(X.reshape(3, 1, 4)[i : i + 1],) for i in range(3)], None
+    yield "inputs", "multi_io", Inputs(), [((X, 2, 0.5, True, "twice", None, past, Batch(X, {"m": X})), {"scale": X + 4, "bias": 3})], None
+    yield "aliases", "multi_io", Aliases(), [(X, X + 1)], None
+    yield "mutations", "state", Mutations(), [(X, X + 1)], None
+    yield "cache", "state attention", Cache(), [(X.reshape(3, 1, 4)[i : i + 1],) for i in range(3)], None
     grown = torch.cat([X, X + 1])[:6]
     sizes = {"x": {0: Dim.AUTO}, "ys": [{0: Dim("more", min=3, max=12)}, {0: Dim.AUTO}]}
-    yield "guards", Guarded(), [(X, [grown, grown[:5]]), (grown, [X, X[:3]])], sizes
-    yield "symbolic_math", SymbolicMath(), [(X, 3), (grown, 4)], {"x": {0: Dim.AUTO}, "n": Dim.AUTO}
+    yield "guards", "dynamic_shapes multi_io", Guarded(), [(X, [grown, grown[:5]]), (grown, [X, X[:3]])], sizes
+    yield "symbolic_math", "dynamic_shapes", SymbolicMath(), [(X, 3), (grown, 4)], {"x": {0: Dim.AUTO}, "n": Dim.AUTO}
     counts = torch.tensor([1, 0, 2, 1])
-    yield "unbacked", Unbacked(), [(X, torch.tensor(2), counts), (X.relu(), torch.tensor(4), counts + 1)], None
+    yield "unbacked", "dynamic_shapes", Unbacked(), [(X, torch.tensor(2), counts), (X.relu(), torch.tensor(4), counts + 1)], None
 
 
 def split(args):
@@ -331,6 +352,11 @@ def named(values, prefix):
         return torch.tensor(value, dtype=torch.float64) if isinstance(value, float) else as_tensor(value)
 
     return {f"{prefix}_{i}": tensor(v) for i, v in enumerate(values) if isinstance(v, (torch.Tensor, bool, int, float))}
+
+
+def write_meta(folder, categories):
+    meta = {"name": folder.name, "categories": categories.split()}
+    (folder / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
 
 
 def write(folder, program, model, calls, steps=False):
@@ -377,13 +403,15 @@ def main():
             model = CustomOps()
             program = torch.export.export(copy.deepcopy(model), (X,)).run_decompositions()
             return write(out, program, model, [(X,)])
-        for name, model, calls, shapes in cases():
+        for name, categories, model, calls, shapes in cases():
             args, kwargs = copy.deepcopy(split(calls[0]))
             program = torch.export.export(copy.deepcopy(model).eval(), args, kwargs, dynamic_shapes=shapes)
             if name == "with_effects":  # plain exports have no tokens
                 program = program.run_decompositions()
             write(out / name, program, model.eval(), calls, steps=name == "cache")
+            write_meta(out / name, categories)
     write_training(out / "training")
+    write_meta(out / "training", "gradients")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 
 import torch
 import torchao.quantization as torchao_quantization  # registers torchao::
+from make_language_cases import write_meta
 from make_pt2_cases import hide_folders
 from op_cases import make_case, write_cases
 from safetensors.torch import save_file
@@ -50,9 +51,10 @@ def write_ops(directory):
 
 
 def write_model(directory):
-    """A linear layer with 4-bit weights in groups of 8 and one with 8-bit weights per channel, exported as they are."""
+    """Linear layers with 4-bit weights in groups of 8, 8-bit weights per channel and 8-bit floats, exported as they are."""
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(16, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4)).eval()
+    linear = torch.nn.Linear
+    model = torch.nn.Sequential(linear(16, 8), torch.nn.ReLU(), linear(8, 4), torch.nn.ReLU(), linear(4, 3)).eval()
     quantization = torchao_quantization
     quantization.quantize_(
         model,
@@ -64,6 +66,7 @@ def write_model(directory):
         quantization.IntxWeightOnlyConfig(weight_dtype=torch.int8, granularity=quantization.PerAxis(0)),
         lambda module, name: name == "2",
     )
+    quantization.quantize_(model, quantization.Float8WeightOnlyConfig(), lambda module, name: name == "4")
     x = torch.randn(3, 16)
     program = torch.export.export(model, (x,))
     hide_folders(program)
@@ -73,6 +76,7 @@ def write_model(directory):
     save_file({"input": x}, directory / "inputs.safetensors")
     with torch.no_grad():
         save_file({"output_0": model(x).contiguous()}, directory / "expected.safetensors")
+    write_meta(directory, "quantization mlp")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 // Recurrent networks: LSTM, GRU and plain cells, over padded or packed sequences.
 #include <cmath>
 
+#include "half.hpp"
+#include "kernels/arithmetic.hpp"
 #include "kernels/families.hpp"
 #include "kernels/matmul.hpp"
 #include "kernels/move.hpp"
@@ -25,10 +27,36 @@ struct Weights {
     Tensor w_hr;
 };
 
+/// What PyTorch keeps between the operations of a step: products and gates in one dtype, the state in another. They
+/// differ under autocast, which casts the weights and leaves the state as it is. `is_fused` is oneDNN's LSTM, which
+/// rounds nothing but the new state.
+struct Precision {
+    DType gates;
+    DType state;
+    bool is_fused = false;
+};
+
+/// `x` as a tensor of `dtype` has it.
+template <class T, class C>
+C rounded(C x) {
+    if constexpr (std::is_same_v<T, C>)
+        return x;
+    else
+        return static_cast<C>(static_cast<T>(x));
+}
+Tensor rounded(const Tensor& x, DType dtype) {
+    const bool is_half = dtype == DType::BFloat16 || dtype == DType::Float16;
+    return is_half && x.defined() ? x.to(dtype).to(x.dtype()) : x;
+}
+
 /// One step of `rows` sequences: x and h are what their weights give, [rows, gates · n]; `state` (and `cell` of an
-/// LSTM) is [rows, n] and becomes the new one.
-template <class C>
+/// LSTM) is [rows, n] and becomes the new one. Gates are rounded to G, what is stored to S.
+template <class C, class G, class S>
 void step(CellKind kind, std::int64_t rows, std::int64_t n, const C* x, const C* h, C* state, C* cell) {
+    using P = std::conditional_t<std::is_same_v<S, C>, C, G>;  // of gate and state together
+    const auto gate = [&](auto f, std::int64_t j) { return rounded<G>(f(rounded<G>(h[j] + x[j]))); };
+    const auto sigmoid = [](C v) { return vmath::sigmoid(v); };
+    const auto tanh = [](C v) { return vmath::tanh(v); };
     const std::int64_t width = gates_of(kind) * n;
     for (std::int64_t i = 0; i < rows; ++i, x += width, h += width, state += n) {
         switch (kind) {
@@ -36,35 +64,62 @@ void step(CellKind kind, std::int64_t rows, std::int64_t n, const C* x, const C*
                 C* c = cell + i * n;
 #pragma GCC ivdep
                 for (std::int64_t j = 0; j < n; ++j) {
-                    const C in = vmath::sigmoid(x[j] + h[j]);
-                    const C forget = vmath::sigmoid(x[n + j] + h[n + j]);
-                    const C candidate = vmath::tanh(x[2 * n + j] + h[2 * n + j]);
-                    const C out = vmath::sigmoid(x[3 * n + j] + h[3 * n + j]);
-                    c[j] = forget * c[j] + in * candidate;
-                    state[j] = out * vmath::tanh(c[j]);
+                    const C in = gate(sigmoid, j);
+                    const C forget = gate(sigmoid, n + j);
+                    const C candidate = gate(tanh, 2 * n + j);
+                    const C out = gate(sigmoid, 3 * n + j);
+                    const C next = rounded<P>(rounded<P>(forget * c[j]) + rounded<G>(in * candidate));
+                    c[j] = rounded<S>(next);
+                    state[j] = rounded<S>(out * rounded<P>(vmath::tanh(next)));
                 }
                 break;
             }
             case CellKind::Gru:
 #pragma GCC ivdep
                 for (std::int64_t j = 0; j < n; ++j) {
-                    const C reset = vmath::sigmoid(x[j] + h[j]);
-                    const C update = vmath::sigmoid(x[n + j] + h[n + j]);
-                    const C candidate = vmath::tanh(x[2 * n + j] + reset * h[2 * n + j]);
-                    state[j] = candidate + update * (state[j] - candidate);
+                    const C reset = gate(sigmoid, j);
+                    const C update = gate(sigmoid, n + j);
+                    const C candidate =
+                        rounded<G>(vmath::tanh(rounded<G>(x[2 * n + j] + rounded<G>(reset * h[2 * n + j]))));
+                    state[j] = rounded<S>(candidate + rounded<P>(update * rounded<P>(state[j] - candidate)));
                 }
                 break;
             case CellKind::Tanh:
-                for (std::int64_t j = 0; j < n; ++j) state[j] = vmath::tanh(x[j] + h[j]);
+                for (std::int64_t j = 0; j < n; ++j) state[j] = gate(tanh, j);
                 break;
             case CellKind::Relu:
-                for (std::int64_t j = 0; j < n; ++j) {
-                    const C v = x[j] + h[j];
-                    state[j] = v < 0 ? C(0) : v;
-                }
+                for (std::int64_t j = 0; j < n; ++j) state[j] = gate([](C v) { return v < 0 ? C(0) : v; }, j);
                 break;
         }
     }
+}
+
+template <class C, class F>
+void visit_rounding(DType dtype, F f) {
+    if constexpr (std::is_same_v<C, float>) {
+        if (dtype == DType::BFloat16) return f(BFloat16{});
+        if (dtype == DType::Float16) return f(Float16{});
+    }
+    f(C{});
+}
+
+/// The step for a cell of a precision.
+template <class C>
+auto step_of(const Precision& precision) {
+    void (*result)(CellKind, std::int64_t, std::int64_t, const C*, const C*, C*, C*) = nullptr;
+    visit_rounding<C>(precision.is_fused ? dtype_of<C>() : precision.gates, [&]<class G>(G) {
+        visit_rounding<C>(precision.state, [&]<class S>(S) { result = step<C, G, S>; });
+    });
+    return result;
+}
+
+/// x·wᵀ + b as the gates have it. With `in_two_steps` the product is rounded before b is added: PyTorch's linear() of a
+/// tensor of 3 dimensions that is not contiguous.
+Tensor gates(const Tensor& x, const Tensor& w, const Tensor& b, const Precision& precision, bool in_two_steps = false) {
+    const auto round = [&](const Tensor& t) { return precision.is_fused ? t : rounded(t, precision.gates); };
+    const Tensor operand = rounded(x, precision.gates);
+    if (in_two_steps && b.defined()) return round(plus(round(linear(operand, w, {})), b)).contiguous();
+    return round(linear(operand, w, b)).contiguous();
 }
 
 void check_weights(const char* op, CellKind kind, std::int64_t input, std::int64_t hidden, std::int64_t state,
@@ -83,25 +138,23 @@ void check_weights(const char* op, CellKind kind, std::int64_t input, std::int64
     if (state != hidden) check("w_hr", w.w_hr, {state, hidden}, false);
 }
 
-Tensor projected(const Tensor& x, const Weights& w) { return w.w_hr.defined() ? linear(x, w.w_hr, {}) : x; }
-
-/// Runs one direction of one layer over rows [total, input] that hold sizes[t] sequences at step t; writes
+/// Runs one direction of one layer over rows of `from_input` that hold sizes[t] sequences at step t; writes
 /// [total, state] into `out`; h [batch, state] and c [batch, hidden] become the last states.
 template <class C>
-void run_layer(CellKind kind, const Tensor& x, const Ints& sizes, const Weights& w, bool reverse, const Tensor& h,
-               const Tensor& c, std::int64_t hidden, const Tensor& out) {
-    const Tensor from_input = linear(x, w.w_ih, w.b_ih);
+void run_layer(CellKind kind, const Precision& precision, const Tensor& from_input, const Ints& sizes, const Weights& w,
+               bool reverse, const Tensor& h, const Tensor& c, std::int64_t hidden, const Tensor& out) {
+    const auto step = step_of<C>(precision);
     const std::int64_t width = gates_of(kind) * hidden;
     Tensor work = w.w_hr.defined() ? Tensor::empty({h.size(0), hidden}, h.dtype()) : h;
-    std::int64_t row = reverse ? x.size(0) : 0;
+    std::int64_t row = reverse ? from_input.size(0) : 0;
     for (std::size_t i = 0; i < sizes.size(); ++i) {
         const std::int64_t n = sizes[reverse ? sizes.size() - 1 - i : i];
         if (reverse) row -= n;
         const Tensor now = h.narrow(0, 0, n);
-        const Tensor from_state = linear(now, w.w_hh, w.b_hh).contiguous();
-        step<C>(kind, n, hidden, from_input.data<C>() + row * width, from_state.data<C>(), work.data<C>(),
-                c.defined() ? c.data<C>() : nullptr);
-        if (w.w_hr.defined()) now.copy_from(projected(work.narrow(0, 0, n), w));
+        const Tensor from_state = gates(now, w.w_hh, w.b_hh, precision);
+        step(kind, n, hidden, from_input.data<C>() + row * width, from_state.data<C>(), work.data<C>(),
+             c.defined() ? c.data<C>() : nullptr);
+        if (w.w_hr.defined()) now.copy_from(gates(work.narrow(0, 0, n), w.w_hr, {}, precision));
         out.narrow(0, row, n).copy_from(h.narrow(0, 0, n));
         if (!reverse) row += n;
     }
@@ -121,7 +174,17 @@ struct Network {
     double dropout;
     bool train;
     bool bidirectional;
+    bool is_packed = false;
+    bool is_transposed = false;  // the input came as [batch, time, features]
 };
+
+/// In which dtypes PyTorch computes with weights of `weights`, given the dtypes of the data and of the state. bfloat16
+/// is the only half dtype in which its LSTM is oneDNN's on every processor that has one.
+Precision precision_of(CellKind kind, DType weights, DType data, DType state, bool may_fuse) {
+    const bool is_fused = may_fuse && kind == CellKind::Lstm && weights == DType::BFloat16 && data == weights;
+    const bool is_plain = kind == CellKind::Tanh || kind == CellKind::Relu;
+    return {weights, is_fused || is_plain ? weights : state, is_fused};
+}
 
 /// All layers over rows with sizes[t] sequences at step t.
 Sequence run_network(const Network& net, const Tensor& data, const Ints& sizes, const Tensor& h0, const Tensor& c0,
@@ -149,8 +212,12 @@ Sequence run_network(const Network& net, const Tensor& data, const Ints& sizes, 
         throw ArgumentError(op + ": expected " +
                             std::to_string(each * static_cast<std::size_t>(net.layers * directions)) +
                             " tensors in 'params', found " + std::to_string(params.size()));
-    const DType dtype = data.dtype();
-    return visit_float(dtype, net.op, [&]<class C>(C) {
+    for (const Tensor& param : params)
+        if (!param.defined()) throw ArgumentError(op + ": 'params' must not hold None");
+    const Precision precision = precision_of(net.kind, params[0].dtype(), data.dtype(),
+                                             (c0.defined() ? c0 : h0).dtype(), !net.is_packed && !projects);
+    const DType output = projects ? precision.gates : precision.state;
+    return visit_float(data.dtype(), net.op, [&]<class C>(C) {
         const auto plain = [](const Tensor& t) { return t.to(dtype_of<C>()).contiguous(); };
         Tensor x = plain(data);
         Tensor h = h0.to(dtype_of<C>()).contiguous().clone();
@@ -160,8 +227,6 @@ Sequence run_network(const Network& net, const Tensor& data, const Ints& sizes, 
             for (std::int64_t d = 0; d < directions; ++d) {
                 const std::int64_t at = layer * directions + d;
                 const Tensor* p = params.data() + static_cast<std::size_t>(at) * each;
-                for (std::size_t i = 0; i < each; ++i)
-                    if (!p[i].defined()) throw ArgumentError(op + ": 'params' must not hold None");
                 Weights w{plain(p[0]), plain(p[1]), {}, {}, {}};
                 if (net.has_biases) {
                     w.b_ih = plain(p[2]);
@@ -169,21 +234,28 @@ Sequence run_network(const Network& net, const Tensor& data, const Ints& sizes, 
                 }
                 if (projects) w.w_hr = plain(p[each - 1]);
                 check_weights(net.op, net.kind, x.size(1), hidden, state, w);
-                run_layer<C>(net.kind, x, sizes, w, d == 1, h.select(0, at), c.defined() ? c.select(0, at) : Tensor{},
-                             hidden, out.narrow(1, d * state, state));
+                if (precision.is_fused && net.has_biases) {
+                    w.b_ih = rounded(plus(w.b_ih, w.b_hh), precision.gates);
+                    w.b_hh = {};
+                }
+                const Tensor from_input =
+                    gates(x, w.w_ih, w.b_ih, precision, net.is_transposed && layer == 0 && !precision.is_fused);
+                run_layer<C>(net.kind, precision, from_input, sizes, w, d == 1, h.select(0, at),
+                             c.defined() ? c.select(0, at) : Tensor{}, hidden, out.narrow(1, d * state, state));
             }
             x = out;
         }
-        return Sequence{x.to(dtype), h.to(dtype), c.defined() ? c.to(dtype) : c};
+        return Sequence{x.to(output), h.to(output), c.defined() ? c.to(precision.state) : c};
     });
 }
 
 /// Padded input [time, batch, features], or with batch_first [batch, time, features].
-Sequence run_padded(const Network& net, const Tensor& input, bool batch_first, const Tensor& h0, const Tensor& c0,
+Sequence run_padded(Network net, const Tensor& input, bool batch_first, const Tensor& h0, const Tensor& c0,
                     const TensorList& params) {
     if (input.dim() != 3)
         throw ArgumentError(std::string(net.op) + ": expected 'input' of 3 dimensions, found " + describe(input));
     const Tensor x = batch_first ? input.transpose(0, 1) : input;
+    net.is_transposed = !x.is_contiguous();
     const Ints sizes(static_cast<std::size_t>(x.size(0)), x.size(1));
     Sequence s = run_network(net, x.reshape({x.size(0) * x.size(1), x.size(2)}), sizes, h0, c0, params);
     s.output = s.output.reshape({x.size(0), x.size(1), s.output.size(1)});
@@ -227,7 +299,7 @@ Three lstm_input(const Tensor& input, const TensorList& hx, const TensorList& pa
 }
 Three lstm_data(const Tensor& data, const Tensor& batch_sizes, const TensorList& hx, const TensorList& params,
                 bool has_biases, std::int64_t num_layers, double dropout, bool train, bool bidirectional) {
-    const Network net{"lstm", CellKind::Lstm, has_biases, num_layers, dropout, train, bidirectional};
+    const Network net{"lstm", CellKind::Lstm, has_biases, num_layers, dropout, train, bidirectional, true};
     const Sequence s = run_packed(net, data, batch_sizes, state_of(hx, 0), state_of(hx, 1), params);
     return {s.output, s.h, s.c};
 }
@@ -244,7 +316,7 @@ Two rnn_input(const Tensor& input, const Tensor& hx, const TensorList& params, b
 template <CellKind Kind>
 Two rnn_data(const Tensor& data, const Tensor& batch_sizes, const Tensor& hx, const TensorList& params, bool has_biases,
              std::int64_t num_layers, double dropout, bool train, bool bidirectional) {
-    const Network net{names[static_cast<int>(Kind)], Kind, has_biases, num_layers, dropout, train, bidirectional};
+    const Network net{names[static_cast<int>(Kind)], Kind, has_biases, num_layers, dropout, train, bidirectional, true};
     const Sequence s = run_packed(net, data, batch_sizes, hx, {}, params);
     return {s.output, s.h};
 }
@@ -257,8 +329,9 @@ Two cell(const char* op, CellKind kind, const Tensor& input, const Tensor& hx, c
         throw ArgumentError(std::string(op) +
                             ": expected 'input' and 'hx' of 1 or 2 dimensions and one batch size, found " +
                             describe(input) + " and " + describe(hx));
-    const DType dtype = input.dtype();
-    return visit_float(dtype, op, [&]<class C>(C) {
+    const Precision precision =
+        precision_of(kind, w_ih.dtype(), input.dtype(), (cx.defined() ? cx : hx).dtype(), false);
+    return visit_float(input.dtype(), op, [&]<class C>(C) {
         const auto plain = [](const Tensor& t) { return t.defined() ? t.to(dtype_of<C>()).contiguous() : t; };
         const auto batched = [&](const Tensor& t) { return plain(t.dim() == 1 ? t.unsqueeze(0) : t); };
         const Weights w{plain(w_ih), plain(w_hh), plain(b_ih), plain(b_hh), {}};
@@ -266,12 +339,12 @@ Two cell(const char* op, CellKind kind, const Tensor& input, const Tensor& hx, c
         const Tensor h = batched(hx).clone();
         const Tensor c = cx.defined() ? batched(cx).clone() : Tensor{};
         check_weights(op, kind, x.size(1), h.size(1), h.size(1), w);
-        const Tensor from_input = linear(x, w.w_ih, w.b_ih).contiguous();
-        const Tensor from_state = linear(h, w.w_hh, w.b_hh).contiguous();
-        step<C>(kind, h.size(0), h.size(1), from_input.template data<C>(), from_state.template data<C>(),
-                h.template data<C>(), c.defined() ? c.template data<C>() : nullptr);
+        const Tensor from_input = gates(x, w.w_ih, w.b_ih, precision);
+        const Tensor from_state = gates(h, w.w_hh, w.b_hh, precision);
+        step_of<C>(precision)(kind, h.size(0), h.size(1), from_input.template data<C>(), from_state.template data<C>(),
+                              h.template data<C>(), c.defined() ? c.template data<C>() : nullptr);
         const auto result = [&](const Tensor& t) {
-            return t.defined() ? (input.dim() == 1 ? t.squeeze(0) : t).to(dtype) : t;
+            return t.defined() ? (input.dim() == 1 ? t.squeeze(0) : t).to(precision.state) : t;
         };
         return Two(result(h), result(c));
     });

@@ -75,8 +75,8 @@ class IRExecutor:
         """
         Args:
             ir: The graph.
-            weights: Torch tensors or NumPy arrays by ``state_dict`` key; their memory is used, not copied. Subclasses of
-                torch.Tensor (torchao's quantised weights) count as the tensors they are made of.
+            weights: Torch tensors or NumPy arrays by ``state_dict`` key; their memory is used, not copied. Subclasses
+                of torch.Tensor (torchao's quantised weights) count as the tensors they are made of.
             constants: Values of lifted constants (and of any weight), in place of those in the graph.
         """
         self.ir = ir

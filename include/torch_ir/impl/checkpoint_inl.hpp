@@ -49,8 +49,9 @@ inline std::uint64_t byte_size(const Storage& storage) {
     return static_cast<std::uint64_t>(*size);
 }
 
-inline Loaded load_archive(const Archive& archive, Checksum checksum) {
-    Loaded loaded{Machine(archive.read("data.pkl").bytes).run(), {}};
+inline Loaded load_archive(const Archive& archive, Checksum checksum,
+                           UnknownCalls unknown_calls = UnknownCalls::Refuse) {
+    Loaded loaded{Machine(archive.read("data.pkl").bytes, unknown_calls).run(), {}};
     for (const Storage& storage : loaded.program.storages) {
         ZipData data = archive.read("data/" + storage.key, checksum);
         if (byte_size(storage) > data.bytes.size())

@@ -59,6 +59,8 @@ class Differ {
             const NamedArgument& named = node.args[i];
             const SchemaParameter* parameter = schema ? schema->find(named.name) : nullptr;
             if (parameter && parameter->default_value && *parameter->default_value == named.value) continue;
+            // The same for a tensor that is not there, which JSON leaves out.
+            if (parameter && parameter->type.kind == SchemaKind::Tensor && named.value.is_none()) continue;
             std::string text = argument_text(named.value, value);
             for_each_subgraph_text(named.value, text);
             texts.emplace(named.name.empty() ? "argument " + std::to_string(i) : named.name, std::move(text));

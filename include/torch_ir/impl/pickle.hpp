@@ -47,10 +47,14 @@ inline std::optional<DType> storage_dtype(std::string_view name) {
     return std::nullopt;
 }
 
+/// What becomes of a callable that is not known here: an error, or a value of which nothing is known.
+enum class UnknownCalls : std::uint8_t { Refuse, Opaque };
+
 /// The machine. Its errors carry the position of the opcode.
 class Machine {
   public:
-    explicit Machine(Bytes bytes) : bytes_(bytes) {}
+    explicit Machine(Bytes bytes, UnknownCalls unknown_calls = UnknownCalls::Refuse)
+        : bytes_(bytes), unknown_calls_(unknown_calls) {}
 
     /// Runs until STOP.
     Program run() {
@@ -409,6 +413,7 @@ class Machine {
     std::map<std::uint32_t, Ref> memo_;
     std::map<std::string, std::uint32_t> storage_index_;
     std::size_t copied_ = 0;
+    UnknownCalls unknown_calls_;
 };
 
 inline Ref Machine::call(const Global& callable, const std::vector<Ref>& arguments) {
@@ -463,6 +468,7 @@ inline Ref Machine::call(const Global& callable, const std::vector<Ref>& argumen
           "numpy._core.multiarray.scalar", "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"})
         if (text == inert) return make(Opaque{text});
     if (is_builtin("bytearray") || is_builtin("slice") || is_builtin("range")) return make(Opaque{text});
+    if (unknown_calls_ == UnknownCalls::Opaque) return make(Opaque{text});
     refuse_call(callable);
 }
 

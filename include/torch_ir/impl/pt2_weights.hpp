@@ -137,9 +137,10 @@ class Pt2ConfigReader {
                                static_size(*offset_entry, "storage_offset"), data.bytes, data.owner));
     }
 
-    /// Subclasses of Tensor are torch.save archives of one tensor, or of the inner tensors that make it.
+    /// Subclasses of Tensor are torch.save archives of one tensor, or of the inner tensors that make it and of settings
+    /// (enumerations, for one) that nothing here needs.
     void add_pickled(const std::string& name, const ZipData& data) {
-        const auto loaded = pickle::load_archive(open_nested(data), Checksum::Skip);
+        const auto loaded = pickle::load_archive(open_nested(data), Checksum::Skip, pickle::UnknownCalls::Opaque);
         const pickle::Ref root = loaded.program.root;
         if (!loaded.get_if<pickle::Tensor>(root) && !loaded.get_if<pickle::Record>(root))
             throw UnsupportedError("a pickled object, expected a tensor");
