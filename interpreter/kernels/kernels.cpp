@@ -24,6 +24,8 @@ void register_kernels(Registry& registry) {
     register_create(registry);
     register_decompose(registry);
     register_distance(registry);
+    register_distributions(registry);
+    register_double_backward(registry);
     register_dropout(registry);
     register_embedding(registry);
     register_extreme(registry);
@@ -52,6 +54,7 @@ void register_kernels(Registry& registry) {
     register_power(registry);
     register_prims(registry);
     register_quantize(registry);
+    register_quantize_backward(registry);
     register_random(registry);
     register_rearrange(registry);
     register_reduce(registry);
@@ -60,6 +63,7 @@ void register_kernels(Registry& registry) {
     register_scatter(registry);
     register_segment(registry);
     register_sequence(registry);
+    register_sobol(registry);
     register_softmax(registry);
     register_sort(registry);
     register_special(registry);
