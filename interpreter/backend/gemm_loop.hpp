@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
-#include <vector>
 
 #include "parallel.hpp"
+#include "scratch.hpp"
 
 namespace torch_ir::backend {
 
@@ -25,13 +25,13 @@ inline constexpr std::int64_t block_rows = 6;
 template <class T>
 inline constexpr std::int64_t block_columns = std::is_floating_point_v<T> ? 2 * vector_bytes / sizeof(T) : 8;
 
-// Panels of A stay in the second-level cache, a block's columns of B in the first. The longer the panels, the less
-// packing; but four of them should come out of a long side, for threads to share.
+// Panels of A stay in the second-level cache, a block's columns of B in the first. The fewer rows, the more columns, so
+// that packing is worth its while.
 inline constexpr std::int64_t panel_depth = 192;
-inline std::int64_t panel_rows(std::int64_t m) {
-    return std::clamp((m / 4 + block_rows - 1) / block_rows * block_rows, 32 * block_rows, 64 * block_rows);
+inline constexpr std::int64_t panel_rows = 32 * block_rows;
+inline std::int64_t panel_columns(std::int64_t m) {
+    return std::clamp<std::int64_t>(2 * panel_rows * 192 / std::clamp<std::int64_t>(m, 1, panel_rows), 192, 768);
 }
-inline std::int64_t panel_columns(std::int64_t n) { return std::clamp<std::int64_t>((n / 4 + 31) / 32 * 32, 192, 768); }
 
 /// packed[i / block][p][i % block] = x(i, p), zero beyond the edge, for `n` lines of which element (i, p) lies at
 /// x[i * line + p * step].
@@ -92,23 +92,22 @@ void gemm_pieces(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std
     const std::int64_t row_depth_step = trans_a ? lda : 1;
     const std::int64_t column_step = trans_b ? ldb : 1;
     const std::int64_t column_depth_step = trans_b ? 1 : ldb;
-    const std::int64_t most_rows = panel_rows(m);
-    const std::int64_t most_columns = panel_columns(n);
-    const std::int64_t row_panels = (m + most_rows - 1) / most_rows;
+    const std::int64_t most_columns = panel_columns(m);
+    const std::int64_t row_panels = (m + panel_rows - 1) / panel_rows;
     const std::int64_t column_panels = (n + most_columns - 1) / most_columns;
     const std::int64_t work = m * n * k;
     parallel_for(row_panels * column_panels, work < 65536 ? row_panels * column_panels : 1,
                  [&](std::int64_t begin, std::int64_t end) {
                      const std::int64_t depth_used = std::min(most_depth, k);
-                     const std::int64_t rows_used = (std::min(most_rows, m) / block_rows + 1) * block_rows;
+                     const std::int64_t rows_used = (std::min(panel_rows, m) / block_rows + 1) * block_rows;
                      const std::int64_t columns_used = (std::min(most_columns, n) / width + 1) * width;
-                     std::vector<T> packed_a(static_cast<std::size_t>(rows_used * depth_used));
-                     std::vector<T> packed_b(static_cast<std::size_t>(columns_used * depth_used));
+                     const Scratch<T> packed_a(rows_used * depth_used);
+                     const Scratch<T> packed_b(columns_used * depth_used);
                      T sum[block_rows][width];
                      for (std::int64_t panel = begin; panel < end; ++panel) {
-                         const std::int64_t i0 = panel % row_panels * most_rows;
+                         const std::int64_t i0 = panel % row_panels * panel_rows;
                          const std::int64_t j0 = panel / row_panels * most_columns;
-                         const std::int64_t rows = std::min(most_rows, m - i0);
+                         const std::int64_t rows = std::min(panel_rows, m - i0);
                          const std::int64_t columns = std::min(most_columns, n - j0);
                          for (std::int64_t p0 = 0; p0 < k; p0 += most_depth) {
                              const std::int64_t depth = std::min(most_depth, k - p0);

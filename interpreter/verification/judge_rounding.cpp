@@ -55,10 +55,12 @@ struct Statistics {
     double signed_sum = 0;
     double max_q = 0;
     double max_abs = 0;
-    std::int64_t worst = 0;
+    std::int64_t worst = 0;  // -1: not looked for
 
-    void add(const Statistics& other) {
-        if (other_pattern == 0 && (other.other_pattern > 0 || other.max_q > max_q)) worst = other.worst;
+    /// True when the worst element of the two is the other's.
+    bool add(const Statistics& other) {
+        const bool worse = other_pattern == 0 && (other.other_pattern > 0 || other.max_q > max_q);
+        if (worse) worst = other.worst;
         count += other.count;
         beyond_bound += other.beyond_bound;
         other_pattern += other.other_pattern;
@@ -66,6 +68,7 @@ struct Statistics {
         signed_sum += other.signed_sum;
         max_q = std::max(max_q, other.max_q);
         max_abs = std::max(max_abs, other.max_abs);
+        return worse;
     }
 };
 
@@ -100,19 +103,23 @@ Statistics judge_plain(const Block<Found, Spread>& block) {
         max_q = q_size > max_q ? q_size : max_q;
         max_abs = size > max_abs ? size : max_abs;
     }
-    Statistics all{n, beyond, 0, squares, signed_sum, max_q, max_abs, 0};
-    for (std::int64_t i = 0; i < n; ++i)
-        if (std::fabs((found[i] - value[i]) / (sigma[i] + floor_value)) == max_q) {
-            all.worst = i;
-            break;
-        }
-    return all;
+    return {n, beyond, 0, squares, signed_sum, max_q, max_abs, -1};
+}
+
+/// The position of a q of that size, which judge_plain found.
+template <class Found, class Spread>
+std::int64_t find_q(const Block<Found, Spread>& block, double size) {
+    for (std::int64_t i = 0; i < block.n; ++i)
+        if (std::fabs((static_cast<double>(block.found[i]) - block.value[i]) /
+                      (static_cast<double>(block.sigma[i]) + floor_value)) == size)
+            return i;
+    return 0;
 }
 
 /// `stored`: the unit roundoff of what is stored coarser than it is computed, else 0. Such results are compared with
-/// the interval that rounds to them.
+/// the interval that rounds to them, and their sigma is without that rounding; `least` of its square stays in any case.
 template <class Found, class Spread>
-Statistics judge_block(const Block<Found, Spread>& block, double stored, double accumulator) {
+Statistics judge_block(const Block<Found, Spread>& block, double stored, double accumulator, double least) {
     Statistics all;
     for (std::int64_t i = 0; i < block.n; ++i) {
         const double value = block.value[i];
@@ -130,7 +137,7 @@ Statistics judge_block(const Block<Found, Spread>& block, double stored, double 
             difference = difference > half ? difference - half : difference < -half ? difference + half : 0;
             const double own = stored * value;
             const double rest = 2 * accumulator * value;
-            sigma = std::sqrt(std::max(0.0, sigma * sigma - own * own / 3) + rest * rest);
+            sigma = std::sqrt(std::max(least * sigma * sigma, sigma * sigma - own * own / 3) + rest * rest);
         }
         const double q = difference / (sigma + floor_value);
         all.squares += q * q;
@@ -177,6 +184,7 @@ std::int64_t row_major(std::int64_t flat, const Ints& shape, const std::vector<s
 Statistics judge_elements(const Tensor& candidate, const Reference& reference, bool region, double stored,
                           double accumulator) {
     constexpr std::int64_t block_size = 8192;
+    const double least = region ? 0.25 : 0;  // a sigma from few probes is itself uncertain
     const Tensor value = real_view(std::get<Tensor>(reference.value));
     const std::vector<std::int64_t> order = order_in_memory(value);
     const auto in_order = [&](const Tensor& tensor) { return tensor.permute(order).contiguous(); };
@@ -185,19 +193,26 @@ Statistics judge_elements(const Tensor& candidate, const Reference& reference, b
     const Tensor s = in_order(reference.sigma);
     const Tensor b = region ? Tensor{} : in_order(reference.bound);
     const std::int64_t n = y.numel();
-    std::vector<Statistics> blocks(static_cast<std::size_t>((n + block_size - 1) / block_size));
+    Statistics all;
     const auto judge_all = [&]<class Found, class Spread>(const Found* found, const Spread* sigma,
                                                           const Spread* bound) {
         const std::vector<Spread> unbounded(block_size, std::numeric_limits<Spread>::infinity());
-        parallel_for(n, block_size, [&](std::int64_t begin, std::int64_t end) {
-            const Block<Found, Spread> block{end - begin, found + begin, y.data<double>() + begin, sigma + begin,
-                                             bound ? bound + begin : unbounded.data()};
-            Statistics& own = blocks[static_cast<std::size_t>(begin / block_size)];
-            own = stored == 0 && all_finite(block.found, block.value, block.n)
-                      ? judge_plain(block)
-                      : judge_block(block, stored, accumulator);
-            own.worst += begin;
+        const auto block_at = [&](std::int64_t begin) {
+            return Block<Found, Spread>{std::min(block_size, n - begin), found + begin, y.data<double>() + begin,
+                                        sigma + begin, bound ? bound + begin : unbounded.data()};
+        };
+        std::vector<Statistics> blocks(static_cast<std::size_t>((n + block_size - 1) / block_size));
+        parallel_for(n, block_size, [&](std::int64_t begin, std::int64_t) {
+            const auto block = block_at(begin);
+            blocks[static_cast<std::size_t>(begin / block_size)] =
+                stored == 0 && all_finite(block.found, block.value, block.n)
+                    ? judge_plain(block)
+                    : judge_block(block, stored, accumulator, least);
         });
+        std::int64_t worst = 0;
+        for (std::int64_t begin = 0; begin < n; begin += block_size)
+            if (all.add(blocks[static_cast<std::size_t>(begin / block_size)])) worst = begin;
+        all.worst = worst + (n > 0 && all.worst < 0 ? find_q(block_at(worst), all.max_q) : all.worst);
     };
     visit_float(s.dtype(), "judge_rounding", [&]<class Spread>(Spread) {
         const Spread* bound = region ? nullptr : b.data<Spread>();
@@ -206,8 +221,6 @@ Statistics judge_elements(const Tensor& candidate, const Reference& reference, b
         else
             judge_all(c.to(DType::Float64).data<double>(), s.data<Spread>(), bound);
     });
-    Statistics all;
-    for (const Statistics& block : blocks) all.add(block);
     all.worst = row_major(all.worst, value.shape(), order);
     return all;
 }

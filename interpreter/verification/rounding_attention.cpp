@@ -44,21 +44,21 @@ class Attention {
     void run(const Head<X>& h, Extra extra, double* y, double* sigma, double* bound) {
         const std::int64_t scores = h.rows * h.keys;
         const std::int64_t results = h.rows * h.width;
-        for (auto* list : {&score_, &partial_, &weight_}) list->resize(static_cast<std::size_t>(scores));
-        for (auto* list : {&squares_, &plain_, &squared_, &moved_, &reach_})
-            list->resize(static_cast<std::size_t>(scores));
+        for (auto* list : {&score_, &weight_}) list->resize(static_cast<std::size_t>(scores));
+        partial_.assign(static_cast<std::size_t>(scores), 0);
+        for (auto* list : {&plain_, &squared_, &moved_, &reach_}) list->resize(static_cast<std::size_t>(scores));
         for (auto* list : {&of_products_, &of_weights_, &most_, &total_})
             list->resize(static_cast<std::size_t>(results));
-        order_.resize(static_cast<std::size_t>(results));
+        order_.assign(static_cast<std::size_t>(results), 0);
         const bool ordered = h.depth >= fewest_terms;
         add_products(true, h.rows, h.keys, h.depth, h.query, h.depth, h.key, h.depth, score_.data(),
                      ordered ? partial_.data() : nullptr, h.keys);
         backend::gemm(false, true, h.rows, h.keys, h.depth, h.query_squares, h.depth, h.key_squares, h.depth, 0,
-                      squares_.data(), h.keys);
+                      squared_.data(), h.keys);
         spread_.assign(static_cast<std::size_t>(h.rows), 0);
         limit_.assign(static_cast<std::size_t>(h.rows), 0);
         empty_.assign(static_cast<std::size_t>(h.rows), 0);
-        for (std::int64_t i = 0; i < h.rows; ++i) weigh(h, i, ordered, extra);
+        for (std::int64_t i = 0; i < h.rows; ++i) weigh(h, i, extra);
 
         const bool long_rows = h.keys >= fewest_terms;
         add_products(false, h.rows, h.width, h.keys, weight_.data(), h.keys, widened(h.value, h.keys * h.width),
@@ -72,74 +72,105 @@ class Attention {
         times(reach_, h.value_sizes, most_);
         times(plain_, h.value_sizes, total_);
         const auto count = static_cast<double>(h.keys);
-        for (std::int64_t i = 0; i < h.rows; ++i)
+        const double u = p_.u;
+        const double operand = p_.operand;
+        const double unit = h.value_unit;
+        const Precision precision = p_;
+        for (std::int64_t i = 0; i < h.rows; ++i) {
+            const auto row = static_cast<std::size_t>(i);
+            double* out = y + i * h.width;
+            if (empty_[row]) std::fill_n(out, h.width, 0.0);  // PyTorch gives zeros for a row that may look at nothing
+            const double spread = spread_[row];
+            const double limit = limit_[row];
+            const auto first = row * static_cast<std::size_t>(h.width);
+            const float* of_products = of_products_.data() + first;
+            const float* of_weights = of_weights_.data() + first;
+            const float* most = most_.data() + first;
+            const float* total = total_.data() + first;
+            const double* order = order_.data() + first;
+            double* row_sigma = sigma + first;
+            double* row_bound = bound + first;
+#pragma GCC ivdep
             for (std::int64_t d = 0; d < h.width; ++d) {
-                const std::int64_t to = i * h.width + d;
-                const auto at = static_cast<std::size_t>(to);
-                const auto row = static_cast<std::size_t>(i);
-                if (empty_[row]) y[to] = 0;  // PyTorch gives zeros for a row that may look at nothing
-                const double out = y[to];
-                const double squares = of_products_[at] * h.value_unit;
-                const double product =
-                    p_.u * p_.u * sum_variance(count, out, squares, out, long_rows ? order_[at] : 0) +
-                    2 * p_.operand * p_.operand / 3 * squares;
-                const double inherited = p_.u * p_.u * (of_weights_[at] * h.value_unit + spread_[row] * out * out);
+                const double squares = of_products[d] * unit;
+                const double variance = u * u * sum_variance(count, out[d], squares, out[d], order[d]) +
+                                        2 * operand * operand / 3 * squares +
+                                        u * u * (of_weights[d] * unit + spread * out[d] * out[d]);
                 const Rounded rounded =
-                    p_.rounded(out, inherited + product,
-                               p_.u * (most_[at] + limit_[row] * std::fabs(out)) +
-                                   (count * p_.u + 2 * p_.operand) * static_cast<double>(total_[at]));
-                sigma[to] = rounded.sigma;
-                bound[to] = rounded.bound;
+                    precision.rounded(out[d], variance,
+                                      u * (most[d] + limit * std::fabs(out[d])) +
+                                          (count * u + 2 * operand) * static_cast<double>(total[d]));
+                row_sigma[d] = rounded.sigma;
+                row_bound[d] = rounded.bound;
             }
+        }
     }
 
   private:
     /// The weights of row `i` and, in units of u, what rounding does to them.
     template <class X, class Extra>
-    void weigh(const Head<X>& h, std::int64_t i, bool ordered, Extra extra) {
+    void weigh(const Head<X>& h, std::int64_t i, Extra extra) {
         const auto row = static_cast<std::size_t>(i);
         const auto count = static_cast<double>(h.keys);
         const auto terms = static_cast<double>(h.depth);
         const double u = p_.u;
-        double* score = score_.data() + i * h.keys;
+        const auto first = static_cast<std::size_t>(i * h.keys);
+        double* score = score_.data() + first;
+        double* weight = weight_.data() + first;
+        const double* partial = partial_.data() + first;
+        float* squared = squared_.data() + first;  // squares of the products; then of the weights
         double top = -infinity;
         for (std::int64_t j = 0; j < h.keys; ++j) {
-            weight_[static_cast<std::size_t>(i * h.keys + j)] = score[j];  // before scale and mask
+            weight[j] = score[j];  // before scale and mask
             score[j] = score[j] * scale_ + extra(i, j);
-            top = std::max(top, score[j]);
+            top = score[j] > top ? score[j] : top;
         }
         empty_[row] = top == -infinity;
-        double sum = 0;
-        for (std::int64_t j = 0; j < h.keys && top != -infinity; ++j) sum += std::exp(score[j] - top);
-        for (std::int64_t j = 0; j < h.keys; ++j) {
-            const auto at = static_cast<std::size_t>(i * h.keys + j);
-            const double dot = weight_[at];
-            if (empty_[row] || score[j] == -infinity) {
-                weight_[at] = 0;
-                plain_[at] = squared_[at] = moved_[at] = reach_[at] = 0;
-                continue;
-            }
-            const double squares = squares_[at] * h.score_unit;
-            const double operand = p_.operand / u;
-            const double stored = p_.stored / u;
-            const double below = top - score[j];
-            const double size = std::fabs(score[j]);
-            const double variance = (sum_variance(terms, dot, squares, dot, ordered ? partial_[at] : 0) +
-                                     2 * operand * operand / 3 * squares) *
-                                        scale_ * scale_ +
-                                    4 + below * below + size * size + count / 9 +
-                                    stored * stored / 3 * (1 + size * size);
-            const double most = (terms + 2 * operand) * std::sqrt(terms * squares) * std::fabs(scale_) + 4 + 2 * below +
-                                2 * size + count + stored * (1 + size);
-            const double w = std::exp(score[j] - top) / sum;
-            weight_[at] = w;
-            plain_[at] = static_cast<float>(w);
-            squared_[at] = static_cast<float>(w * w);
-            moved_[at] = static_cast<float>(w * w * variance);
-            reach_[at] = static_cast<float>(w * most);
-            spread_[row] += w * w * variance;
-            limit_[row] += w * most;
+        if (empty_[row]) {
+            std::fill_n(weight, h.keys, 0.0);
+            for (auto* list : {&plain_, &squared_, &moved_, &reach_}) std::fill_n(list->data() + first, h.keys, 0.0F);
+            return;
         }
+        const double unit = h.score_unit;
+        const double operand = p_.operand / u;
+        const double stored = p_.stored / u;
+        const double scale = scale_;
+        float* plain = plain_.data() + first;
+        float* moved = moved_.data() + first;
+        float* reach = reach_.data() + first;
+#pragma GCC ivdep
+        for (std::int64_t j = 0; j < h.keys; ++j) {
+            const double squares = squared[j] * unit;
+            const bool hidden = score[j] == -infinity;
+            const double below = hidden ? 0 : top - score[j];
+            const double size = hidden ? 0 : std::fabs(score[j]);
+            const double dot = weight[j];
+            const double variance =
+                (sum_variance(terms, dot, squares, dot, partial[j]) + 2 * operand * operand / 3 * squares) * scale *
+                    scale +
+                4 + below * below + size * size + count / 9 + stored * stored / 3 * (1 + size * size);
+            const double most = (terms + 2 * operand) * std::sqrt(terms * squares) * std::fabs(scale) + 4 + 2 * below +
+                                2 * size + count + stored * (1 + size);
+            moved[j] = static_cast<float>(variance);
+            reach[j] = static_cast<float>(most);
+        }
+        double sum = 0;
+        for (std::int64_t j = 0; j < h.keys; ++j)
+            sum += weight[j] = score[j] == -infinity ? 0 : std::exp(score[j] - top);
+        double spread = 0;
+        double limit = 0;
+        for (std::int64_t j = 0; j < h.keys; ++j) {
+            const double w = weight[j] / sum;
+            weight[j] = w;
+            plain[j] = static_cast<float>(w);
+            squared[j] = static_cast<float>(w * w);
+            moved[j] = static_cast<float>(w * w * moved[j]);
+            reach[j] = static_cast<float>(w * reach[j]);
+            spread += moved[j];
+            limit += reach[j];
+        }
+        spread_[row] = spread;
+        limit_[row] = limit;
     }
 
     const double* widened(const double* values, std::int64_t) { return values; }
@@ -151,7 +182,7 @@ class Attention {
     const Precision& p_;
     double scale_;
     std::vector<double> score_, partial_, weight_, order_, spread_, limit_, wide_;
-    std::vector<float> squares_, plain_, squared_, moved_, reach_, of_products_, of_weights_, most_, total_;
+    std::vector<float> plain_, squared_, moved_, reach_, of_products_, of_weights_, most_, total_;
     std::vector<char> empty_;
 };
 

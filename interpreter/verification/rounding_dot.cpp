@@ -218,8 +218,9 @@ Sums convolve(const Tensor& input, const Tensor& filter, const backend::ConvGeom
     const bool as_it_lies = patches.taps() == 1 && patches.input_pixels() == pixels;
     visit_float(x.dtype(), "convolve", [&]<class X>(X) {
         parallel_for(g.batch * g.groups * blocks, 1, [&](std::int64_t first, std::int64_t last) {
-            std::vector<X> columns;
-            std::vector<float> column_squares;
+            const std::int64_t most = directly ? 0 : terms * lines * patches.width();
+            const Scratch<X> columns(as_it_lies ? 0 : most);
+            const Scratch<float> column_squares(most);
             for (std::int64_t piece = first; piece < last; ++piece) {
                 const std::int64_t block = piece % blocks;
                 const std::int64_t group = piece / blocks % g.groups;
@@ -240,18 +241,19 @@ Sums convolve(const Tensor& input, const Tensor& filter, const backend::ConvGeom
                 const X* b = source + shift;
                 std::int64_t ldb = pixels;
                 if (!as_it_lies) {
-                    columns.assign(static_cast<std::size_t>(terms * count), X(0));
                     for (std::int64_t line = begin; line * patches.width() < shift + count; ++line)
                         patches.for_each_tap(
                             line, [&](std::int64_t tap, std::int64_t from, std::int64_t i0, std::int64_t i1) {
-                                for (std::int64_t c = 0; c < in && i0 < i1; ++c) {
+                                for (std::int64_t c = 0; c < in; ++c) {
                                     const X* row = source + c * patches.input_pixels() + from;
                                     X* to = columns.data() + (c * patches.taps() + tap) * count +
                                             (line - begin) * patches.width();
+                                    std::fill_n(to, i0, X(0));
                                     if (patches.stride() == 1)
                                         std::copy(row + i0, row + i1, to + i0);
                                     else
                                         for (std::int64_t i = i0; i < i1; ++i) to[i] = row[i * patches.stride()];
+                                    std::fill_n(to + i1, patches.width() - i1, X(0));
                                 }
                             });
                     b = columns.data();
@@ -259,7 +261,6 @@ Sums convolve(const Tensor& input, const Tensor& filter, const backend::ConvGeom
                 }
                 add_products(false, out, count, terms, w, terms, b, ldb, sums.sum.data<double>() + at + shift,
                              sums.partial.defined() ? sums.partial.data<double>() + at + shift : nullptr, pixels);
-                column_squares.resize(static_cast<std::size_t>(terms * count));
                 for (std::int64_t k = 0; k < terms; ++k)
                     square_into(column_squares.data() + k * count, b + k * ldb, scale_x, count);
                 backend::gemm(false, false, out, count, terms, weight_squares.data<float>() + group * out * terms,

@@ -26,10 +26,11 @@ struct Sums {
     }
 };
 
-/// Partial sums are looked at about eight times, and not for so few terms that the order makes no difference.
+/// Partial sums are looked at from time to time, at least four times, and not for so few terms that the order makes no
+/// difference.
 inline constexpr std::int64_t fewest_terms = 32;
 inline std::int64_t piece_length(std::int64_t terms) {
-    return terms < fewest_terms ? terms : std::min((terms + 7) / 8, backend::detail::panel_depth);
+    return terms < fewest_terms ? terms : std::min((terms + 3) / 4, backend::detail::panel_depth);
 }
 
 /// Sums and partial sums of A[m, k] · B[k, n]; rows of the results are `ldc` elements apart.
@@ -41,18 +42,20 @@ void add_products(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, 
                                      std::int64_t depth, const double* piece) {
                                      double* s = sum + i * ldc + j;
                                      double* squares = partial ? partial + i * ldc + j : nullptr;
-                                     const auto weight = static_cast<double>(depth);
+                                     const double half = static_cast<double>(depth) / 2;
                                      const auto add = [&](std::int64_t count) {
                                          if (before == 0) {
                                              std::copy_n(piece, count, s);
                                              for (std::int64_t jj = 0; jj < count && squares; ++jj)
-                                                 squares[jj] = weight * piece[jj] * piece[jj];
+                                                 squares[jj] = half * piece[jj] * piece[jj];
                                          } else if (squares) {
 #pragma GCC ivdep
                                              for (std::int64_t jj = 0; jj < count; ++jj) {
-                                                 const double so_far = s[jj] + piece[jj];
-                                                 s[jj] = so_far;
-                                                 squares[jj] += weight * so_far * so_far;
+                                                 const double sum_before = s[jj];
+                                                 const double sum_after = sum_before + piece[jj];
+                                                 s[jj] = sum_after;
+                                                 squares[jj] +=
+                                                     half * (sum_before * sum_before + sum_after * sum_after);
                                              }
                                          } else {
                                              for (std::int64_t jj = 0; jj < count; ++jj) s[jj] += piece[jj];
