@@ -40,6 +40,29 @@ bool fits(const TensorMeta& meta, const Tensor& tensor) {
     return true;
 }
 
+/// The tensor with the strides that the graph gives it, when they order a dense tensor: an op may look at the memory,
+/// and files of weights need not keep the order.
+Tensor in_order_of(const TensorMeta& meta, const Tensor& tensor) {
+    if (!meta.strides || meta.strides->size() != tensor.shape().size() || tensor.numel() == 0) return tensor;
+    Ints strides;
+    std::vector<std::pair<std::int64_t, std::int64_t>> order;  // stride and size
+    for (std::size_t i = 0; i < meta.strides->size(); ++i) {
+        if (!(*meta.strides)[i].is_static()) return tensor;
+        strides.push_back((*meta.strides)[i].value());
+        if (tensor.shape()[i] > 1) order.emplace_back(strides.back(), tensor.shape()[i]);
+    }
+    if (strides == tensor.strides()) return tensor;
+    std::sort(order.begin(), order.end());
+    std::int64_t dense = 1;
+    for (const auto& [stride, size] : order) {
+        if (stride != dense) return tensor;
+        dense *= size;
+    }
+    Tensor result = Tensor::empty_strided(tensor.shape(), std::move(strides), tensor.dtype());
+    result.copy_from(tensor);
+    return result;
+}
+
 /// Every problem in one error.
 void throw_problems(const std::string& what, const std::vector<std::string>& problems) {
     if (problems.empty()) return;
@@ -236,6 +259,7 @@ void Interpreter::load_weights(const Weights& weights) {
                                describe(tensor));
             continue;
         }
+        tensor = in_order_of(value.meta, tensor);
         tensor.storage()->set_constant();
         weights_[i] = std::move(tensor);
     }

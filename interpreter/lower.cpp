@@ -92,9 +92,17 @@ class Functionalized {
         next_copy_ = results_.size() - copies;
     }
 
-    /// A copy of a tensor under the name of the result that it is.
-    Argument copy_of(const Argument& original) {
-        const Argument& result = results_[next_copy_++];
+    /// A copy of a tensor, or of each in a list, under the name of the result that it is.
+    Argument copy_of(const Argument& original) { return copied(original, results_[next_copy_++]); }
+
+    Argument copied(const Argument& original, const Argument& result) {
+        if (const auto* list = original.get_if<ArgumentList>()) {
+            const auto* results = result.get_if<ArgumentList>();
+            ArgumentList copies;
+            for (std::size_t i = 0; i < list->size(); ++i)
+                copies.push_back(copied((*list)[i], results && i < results->size() ? (*results)[i] : Argument()));
+            return copies;
+        }
         const auto* ref = original.get_if<ValueRef>();
         if (!ref) return original;
         const auto* named = result.get_if<ValueRef>();

@@ -82,6 +82,17 @@ TEST_CASE("missing and misshapen weights are all named, with the closest name") 
                          "weight 'lin.weight' has no value: load_weights was not called", ArgumentError);
 }
 
+TEST_CASE("a weight has the strides of the graph, whatever those in the file are") {
+    GraphBuilder b("Strided");
+    const auto w = b.parameter("p_w", "w", {{2, 3}});
+    b.output(b.call("aten.as_strided.default", {w, ArgumentList{6}, ArgumentList{1}}, {{6}}));
+    Model model = b.build();
+    model.graph.value(w).meta.strides = Shape{1, 2};
+    Interpreter interpreter(std::make_shared<const Model>(model));
+    interpreter.load_weights(weights_of("w", floats({2, 3}, {1, 2, 3, 4, 5, 6})));
+    CHECK(test::values(value_tensor(interpreter.run({}).outputs[0].value)) == std::vector<double>{1, 4, 2, 5, 3, 6});
+}
+
 TEST_CASE("inputs are checked: missing, extra, shape, dtype") {
     const Interpreter interpreter(test::model_of(linear_model()));
     CHECK_THROWS_WITH_AS(interpreter.bind_inputs({{"z", floats({2, 3}, std::vector<float>(6))}}),

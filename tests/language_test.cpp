@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "kernels/kernels.hpp"
 #include "load.hpp"
 #include "support/graphs.hpp"
 #include "torch_ir/json.hpp"
@@ -80,6 +81,31 @@ TEST_CASE("a weight that is a subclass of Tensor comes as the tensors it is made
     // Its pickle has an enumeration among its settings, which is a call that nothing here makes.
     REQUIRE(values.find("4.weight.qdata"));
     CHECK(values.find("4.weight.qdata")->dtype == DType::Float8E4M3FN);
+}
+
+TEST_CASE("a list that an op writes to is copied before, in files of torch 2.5") {
+    Registry registry;
+    register_kernels(registry);
+    registry.add("test::increase(Tensor(a!)[] xs, float k=1.) -> ()", [](const TensorList& xs, double k) {
+        for (const Tensor& x : xs) x.data<float>()[0] += static_cast<float>(k);
+    });
+    const auto tensor = [](const std::string& name) {
+        return R"({"name": ")" + name + R"(", "shape": [1], "dtype": "float32"})";
+    };
+    const std::string written = "[" + tensor("a_new") + ", " + tensor("b_new") + "]";
+    const std::string json = R"({"graph_inputs": [)" + tensor("a") + ", " + tensor("b") +
+                             R"(], "weights": [], "graph_outputs": [)" + tensor("a") + ", " + tensor("a_new") + ", " +
+                             tensor("b_new") + R"(], "nodes": [{"name": "call",
+        "op_type": "higher_order.auto_functionalized", "inputs": [)" +
+                             tensor("a") + ", " + tensor("b") + R"(],
+        "input_args": ["xs[0]", "xs[1]"], "outputs": )" +
+                             written + R"(, "returns": [null, [0, 1]],
+        "attrs": {"_tensor_list_sizes": [2], "0": {"operator": "test.increase.default"}, "k": 2.0}}]})";
+    const Interpreter interpreter(std::make_shared<const Model>(parse_json(json)), registry);
+    const RunResult result = interpreter.run({test::floats({1}, {1}), test::floats({1}, {5})});
+    std::vector<double> values;
+    for (const auto& output : result.outputs) values.push_back(test::values(value_tensor(output.value)).at(0));
+    CHECK(values == std::vector<double>{1, 3, 7});
 }
 
 TEST_CASE("a cache goes on from step to step as in PyTorch") {
