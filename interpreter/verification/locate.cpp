@@ -3,13 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <set>
 
-#include "alias.hpp"
 #include "elementwise.hpp"
 #include "parallel.hpp"
 #include "verification/compare.hpp"
+#include "verification/shared_memory.hpp"
 
 namespace torch_ir {
 namespace {
@@ -41,7 +42,7 @@ void shake(To* to, const double* value, const Sigma* sigma, std::uint64_t stream
 struct Known {
     std::vector<IValue> values;
     std::vector<const Node*> absent;  // nodes since the last values that the candidate shows
-    Tensor sigma;                     // of outputs of the graph, where they are not exact
+    Tensor sigma;                     // of outputs of the graph that a node on known operands rounds
     Tensor bound;
 
     bool is_region() const { return values.size() > 1; }
@@ -89,6 +90,7 @@ class Locator {
           plan_(model.unfused_plan()),
           graph_(plan_.graph()),
           options_(options),
+          memory_(plan_),
           known_(graph_.values.size()) {
         name_candidates(candidate);
     }
@@ -116,6 +118,7 @@ class Locator {
                 reference = {graph_.value(*ref).name,
                              {known.values[0], known.sigma, known.bound},
                              {known.values.begin() + 1, known.values.end()}};
+                if (known.is_region() && !known.sigma.defined()) widen(reference.reference, reference.probes);
             }
             references.push_back(std::move(reference));
         }
@@ -124,14 +127,16 @@ class Locator {
 
   private:
     void walk(std::vector<IValue> user_inputs) {
-        check_writes();
         take_inputs(model_.graph_inputs(std::move(user_inputs)));
         const std::vector<Step>& steps = plan_.steps();
         for (std::size_t i = 0; i < steps.size(); ++i) {
             const Node& node = *steps[i].node;
             with_context([&] { return "node '" + node.name + "' (" + node.op_type + ")"; },
                          [&] { take_step(steps[i], i); });
-            for (const std::uint32_t slot : steps[i].released) known_[slot] = {};
+            for (const std::uint32_t slot : steps[i].released) {
+                known_[slot] = {};
+                memory_.release(slot);
+            }
         }
     }
 
@@ -153,29 +158,6 @@ class Locator {
         }
     }
 
-    /// An in-place op is run on a copy. That is right as long as nobody reads what it wrote to by another name.
-    void check_writes() const {
-        const AliasSets aliases(graph_);
-        std::map<std::uint32_t, std::vector<std::uint32_t>> members;  // the values so far by alias set
-        std::map<std::uint32_t, const Node*> stale;
-        for (const Argument& input : graph_.inputs)
-            for_each_value(input, [&](ValueRef ref) { members[aliases.find(ref.id)].push_back(ref.id); });
-        for (const Step& step : plan_.steps()) {
-            for (const ValueRef ref : step.node->input_values())
-                if (const auto found = stale.find(ref.id); found != stale.end())
-                    throw UnsupportedError("node '" + step.node->name + "' reads '" + graph_.value(ref).name +
-                                           "', which node '" + found->second->name + "' (" + found->second->op_type +
-                                           ") changed in place: export the model with run_decompositions(), which "
-                                           "gives a functional graph");
-            for (std::size_t i = 0; step.op && i < step.args.size(); ++i)
-                if (step.op->schema.parameters[i].is_write && step.args[i].slot != BoundArgument::no_slot)
-                    for (const std::uint32_t slot : members[aliases.find(step.args[i].slot)])
-                        stale.emplace(slot, step.node);
-            for (const auto& slots : step.outputs)
-                for (const std::uint32_t slot : slots) members[aliases.find(slot)].push_back(slot);
-        }
-    }
-
     void take_inputs(std::vector<IValue> inputs) {
         for (std::size_t i = 0; i < inputs.size(); ++i) {
             const auto* ref = graph_.inputs[i].get_if<ValueRef>();
@@ -186,6 +168,8 @@ class Locator {
             known_[ref->id].values = {std::move(inputs[i])};
             if (candidates_.contains(ref->id))
                 settle(ref->id, nullptr, nullptr, 0, {known_[ref->id].values[0], {}, {}});
+            if (const auto* tensor = std::get_if<Tensor>(&known_[ref->id].values[0]))
+                memory_.add_input(ref->id, tensor->shape());
         }
     }
 
@@ -232,8 +216,42 @@ class Locator {
             exact && region ? exact_in_double(call) : reference(call, dtypes, options_.profile);
         std::vector<std::vector<IValue>> probes;  // [probe][return]
         if (region || !exact) probes = probe(step, index, region, references, dtypes);
-        if (region && is_judged(step)) widen(references, probes);
+        if (region && is_shown(step))
+            for (std::size_t i = 0; i < references.size(); ++i) {
+                std::vector<IValue> results;
+                for (const auto& values : probes)
+                    if (i < values.size()) results.push_back(values[i]);
+                widen(references[i], results);
+            }
         store(step, call, references, probes, region, absent);
+        if (!memory_.active()) return;
+        memory_.add_results(step, call,
+                            [&](std::uint32_t slot) { return value_tensor(known_[slot].values.at(0)).shape(); });
+        for (const SharedMemory::Change& change : memory_.changes(step))
+            overwrite(known_[change.slot], known_[step.outputs[0][0]], change.source);
+    }
+
+    /// Puts the elements that `source` says (see SharedMemory::Change) in the place of a value's own.
+    static void overwrite(Known& value, const Known& with, const std::vector<std::int64_t>& source) {
+        const auto mixed = [&](const Tensor& own, const Tensor& other) {
+            const DType dtype = own.dtype() == other.dtype() ? own.dtype() : wide;
+            Tensor result = own.to(dtype).contiguous().clone();
+            const Tensor elements = other.to(dtype).contiguous();
+            const std::size_t size = item_size(dtype);
+            for (std::size_t i = 0; i < source.size(); ++i)
+                if (source[i] >= 0)
+                    std::memcpy(result.raw() + i * size, elements.raw() + static_cast<std::size_t>(source[i]) * size,
+                                size);
+            return result;
+        };
+        std::vector<IValue> values;
+        for (std::size_t i = 0; i < std::max(value.values.size(), with.values.size()); ++i)
+            values.emplace_back(mixed(value_tensor(value.variant(i)), value_tensor(with.variant(i))));
+        value.values = std::move(values);
+        value.sigma = value.bound = {};
+        for (const Node* node : with.absent)
+            if (std::find(value.absent.begin(), value.absent.end(), node) == value.absent.end())
+                value.absent.push_back(node);
     }
 
     static std::vector<Reference> exact_in_double(const OpCall& call) {
@@ -299,27 +317,23 @@ class Locator {
         return false;
     }
 
-    /// Some result of the step is shown by the candidate, or is an output of which the reference is asked for.
-    bool is_judged(const Step& step) const {
+    /// Some result of the step is shown by the candidate.
+    bool is_shown(const Step& step) const {
         for (const auto& slots : step.outputs)
             for (const std::uint32_t slot : slots)
-                if (candidates_.contains(slot) || outputs_.contains(slot)) return true;
+                if (candidates_.contains(slot)) return true;
         return false;
     }
 
     /// Sigma from the spread of the probes.
-    void widen(std::vector<Reference>& references, const std::vector<std::vector<IValue>>& probes) const {
-        for (std::size_t i = 0; i < references.size(); ++i) {
-            const auto* base = std::get_if<Tensor>(&references[i].value);
-            if (!base || (base->dtype() != wide && !is_complex(base->dtype()))) continue;
-            detail::Scatter scatter(real_view(*base));
-            for (const auto& values : probes) {
-                const auto* other = i < values.size() ? std::get_if<Tensor>(&values[i]) : nullptr;
-                if (other && other->shape() == base->shape()) scatter.add(*other);
-            }
-            references[i].sigma = scatter.sigma(probes.size());
-            references[i].bound = references[i].sigma;
-        }
+    static void widen(Reference& reference, const std::vector<IValue>& probes) {
+        const auto* base = std::get_if<Tensor>(&reference.value);
+        if (!base || (base->dtype() != wide && !is_complex(base->dtype()))) return;
+        detail::Scatter scatter(real_view(*base));
+        for (const IValue& probe : probes)
+            if (const auto* other = std::get_if<Tensor>(&probe); other && other->shape() == base->shape())
+                scatter.add(*other);
+        reference.sigma = reference.bound = scatter.sigma(probes.size());
     }
 
     void store(const Step& step, const OpCall& call, std::vector<Reference>& references,
@@ -336,7 +350,7 @@ class Locator {
                 known.values = {element(references[i].value)};
                 for (const auto& values : probes) known.values.push_back(element(values[i]));
                 if (region || !references[i].is_exact()) known.absent = absent;
-                if (outputs_.contains(slots[k])) {
+                if (outputs_.contains(slots[k]) && !region) {
                     known.sigma = references[i].sigma;
                     known.bound = references[i].bound;
                 }
@@ -428,6 +442,7 @@ class Locator {
     const Plan& plan_;
     const Graph& graph_;
     const LocateOptions& options_;
+    SharedMemory memory_;
     std::vector<Known> known_;
     std::map<std::uint32_t, Tensor> candidates_;
     std::set<std::uint32_t> outputs_;
