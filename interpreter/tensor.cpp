@@ -221,9 +221,11 @@ Tensor Tensor::expand(std::span<const std::int64_t> shape) const {
     Ints sizes(shape.begin(), shape.end());
     Ints strides(shape.size(), 0);
     const std::size_t added = shape.size() - shape_.size();
-    for (std::size_t i = 0; i < shape.size(); ++i) {
+    for (std::size_t i = shape.size(); i-- > 0;) {
         if (i < added) {
             if (sizes[i] < 0) fail();
+            // A new dimension of size 1 has the stride that unsqueeze gives it, which as_strided and slice can show.
+            if (sizes[i] == 1 && !shape_.empty()) strides[i] = sizes[i + 1] * strides[i + 1];
             continue;
         }
         const std::int64_t own = shape_[i - added];

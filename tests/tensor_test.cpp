@@ -23,6 +23,8 @@ TEST_CASE("views share memory and have the strides of PyTorch") {
     t.select(0, 1).fill(9);
     CHECK(values(transposed) == std::vector<double>{0, 9, 1, 9, 2, 9});
     CHECK(t.expand(Ints{4, -1, 3}).strides() == Ints{0, 3, 1});
+    CHECK(t.expand(Ints{1, 4, 1, 2, 3}).strides() == Ints{0, 0, 6, 3, 1});
+    CHECK(t.expand(Ints{1, 1, 2, 3}).strides() == Ints{6, 6, 3, 1});
 }
 
 TEST_CASE("try_view finds the strides of a view where there is one") {

@@ -102,7 +102,8 @@ def write_losses(directory):
           [dict(grad_output=one, self=x, target=rand(3, 4), reduction=1), dict(grad_output=rand(3, 4), self=x, target=rand(3, 4), reduction=0)])
     write(directory, aten.nll_loss_backward.default,
           [dict(nll, grad_output=one), dict(nll, grad_output=rand(3), weight=rand(4).abs(), reduction=0),
-           dict(nll, grad_output=one, self=rand(4), target=torch.tensor(2), reduction=2)], in_turn=True)
+           dict(nll, grad_output=one, self=rand(4), target=torch.tensor(2), reduction=2),
+           dict(nll, grad_output=one, self=x[0], target=torch.tensor([2, 0, 1, 3]))], in_turn=True)
     image = dict(nll, self=rand(1, 3, 2, 2), target=torch.tensor([[[0, 2], [-1, 1]]]), ignore_index=-1)
     write(directory, aten.nll_loss2d_backward.default,
           [dict(image, grad_output=one, weight=rand(3).abs()), dict(image, grad_output=rand(1, 2, 2), reduction=0)], in_turn=True)

@@ -71,6 +71,7 @@ void register_split(Registry& r);
 void register_stft(Registry& r);
 void register_symbolic(Registry& r);
 void register_torchao(Registry& r);
+void register_torchvision(Registry& r);
 void register_unary(Registry& r);
 void register_unique(Registry& r);
 void register_upsample(Registry& r);

@@ -71,6 +71,7 @@ void register_kernels(Registry& registry) {
     register_stft(registry);
     register_symbolic(registry);
     register_torchao(registry);
+    register_torchvision(registry);
     register_unary(registry);
     register_unique(registry);
     register_upsample(registry);

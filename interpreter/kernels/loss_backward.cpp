@@ -129,7 +129,10 @@ Tensor nll_loss_backward(const Tensor& grad_output, const Tensor& self, const Te
                          std::int64_t reduction, std::int64_t ignore_index, const Tensor& total_weight) {
     if (self.dim() < 1 || self.dim() > 2)
         throw ArgumentError("nll_loss_backward: expected 'self' of 1 or 2 dimensions, found " + describe(self));
-    return nll("nll_loss_backward", grad_output, self, target, weight, reduction, ignore_index, total_weight);
+    // One sample may come with as many class numbers as there are classes; the first is the sample's.
+    const bool first = self.dim() == 1 && target.dim() == 1 && target.shape() == self.shape() && target.numel() > 0;
+    return nll("nll_loss_backward", grad_output, self, first ? target.select(0, 0) : target, weight, reduction,
+               ignore_index, total_weight);
 }
 
 Tensor nll_loss2d_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target, const Tensor& weight,

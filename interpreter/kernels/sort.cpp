@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sorting, the k largest, and order statistics of rows. NaN counts as the largest value; equal values keep their order.
+// Sorting, the k largest, and order statistics of rows. NaN counts as the largest value; equal values keep their order,
+// except where topk and kthvalue leave them as PyTorch does.
 #include "kernels/sort.hpp"
 
 #include <cmath>
@@ -60,6 +61,47 @@ struct CollectBest {
     }
 };
 
+/// The first `k` of an order of values alone, in the places where PyTorch's use of partial_sort or nth_element leaves
+/// equal values. Where values differ, that is the order by value, which is found faster.
+template <bool Largest>
+struct CollectTop {
+    std::size_t k;
+    bool sorted;
+
+    template <class C>
+    void operator()(std::span<const C> values, std::vector<Ranked<C>>& row) const {
+        const bool partial = k <= values.size() / 64;
+        const auto last = [&] { return row.begin() + static_cast<std::ptrdiff_t>(k); };
+        if (sorted || partial) {
+            CollectBest<Largest>{k}(values, row);
+            std::partial_sort(row.begin(), last(), row.end(), CollectBest<Largest>::template before<C>);
+            if (differ(values, row)) return;
+        }
+        CollectAll()(values, row);
+        if (partial) {
+            std::partial_sort(row.begin(), last(), row.end(), before<C>);
+        } else {
+            std::nth_element(row.begin(), last() - 1, row.end(), before<C>);
+            if (sorted) std::sort(row.begin(), last() - 1, before<C>);
+        }
+    }
+
+  private:
+    template <class C>
+    static bool before(const Ranked<C>& a, const Ranked<C>& b) {
+        return Largest ? less_nan_last(b.value, a.value) : less_nan_last(a.value, b.value);
+    }
+    /// Has each of the first `k` of `row`, which are in order, a value of its own?
+    template <class C>
+    bool differ(std::span<const C> values, const std::vector<Ranked<C>>& row) const {
+        const auto equal = [](C a, C b) { return a == b || (a != a && b != b); };
+        for (std::size_t i = 1; i < k; ++i)
+            if (equal(row[i - 1].value, row[i].value)) return false;
+        const C worst = row[k - 1].value;
+        return std::count_if(values.begin(), values.end(), [&](C v) { return equal(v, worst); }) == 1;
+    }
+};
+
 /// Calls `f(row)` for all rows along `dim` in parallel: `row` holds the collected (value, index) pairs to be reordered,
 /// whose first `k` become the results.
 template <class F, class Collect = CollectAll>
@@ -111,22 +153,15 @@ Tensor argsort(const Tensor& self, std::int64_t dim, bool descending) {
 }
 Tensor msort(const Tensor& self) { return std::get<0>(sort(self, 0, false)); }
 
-Values topk(const Tensor& self, std::int64_t k, std::int64_t dim, bool largest, bool) {
+Values topk(const Tensor& self, std::int64_t k, std::int64_t dim, bool largest, bool sorted) {
     const std::int64_t n = self.dim() == 0 ? 1 : self.size(dim);
     if (k < 0 || k > n)
         throw ArgumentError("topk: expected 'k' between 0 and " + std::to_string(n) + " (the size of dimension " +
                             std::to_string(dim) + "), found " + std::to_string(k));
-    const auto best = [&](auto collect) {
-        return along(
-            "topk", self, dim, k,
-            [k, collect](auto& row) {
-                std::partial_sort(row.begin(), row.begin() + k, row.end(),
-                                  [&](const auto& a, const auto& b) { return collect.before(a, b); });
-            },
-            collect);
-    };
     const auto count = static_cast<std::size_t>(k);
-    return largest ? best(CollectBest<true>{count}) : best(CollectBest<false>{count});
+    const auto keep = [](auto&) {};
+    return largest ? along("topk", self, dim, k, keep, CollectTop<true>{count, sorted})
+                   : along("topk", self, dim, k, keep, CollectTop<false>{count, sorted});
 }
 
 /// One value and index of every row along `dim`: `pick(row)` leaves it first.
@@ -148,12 +183,46 @@ void bring_to_front(Row& row, std::int64_t k) {
     std::swap(row[0], row[static_cast<std::size_t>(k)]);
 }
 
+/// Swaps a row until the element that ordering would bring to `k` is there. The choice of pivots decides which of equal
+/// values that is: it is PyTorch's (quick_select_template in aten/src/ATen/native/Sorting.cpp), the median of three.
+template <class C>
+void quick_select(std::span<Ranked<C>> row, std::int64_t k) {
+    const auto at = [&](std::int64_t i) -> Ranked<C>& { return row[static_cast<std::size_t>(i)]; };
+    const auto order = [&](std::int64_t a, std::int64_t b) {
+        if (less_nan_last(at(b).value, at(a).value)) std::swap(at(a), at(b));
+    };
+    std::int64_t left = 0, right = static_cast<std::int64_t>(row.size()) - 1;
+    while (right > left) {
+        if (right == left + 1) return order(left, right);
+        std::swap(at(left + (right - left) / 2), at(left + 1));
+        order(left + 1, right);
+        order(left, right);
+        order(left + 1, left);
+        const C pivot = at(left).value;
+        std::int64_t i = left + 1, j = right;
+        for (;;) {
+            do ++i;
+            while (less_nan_last(at(i).value, pivot));
+            do --j;
+            while (less_nan_last(pivot, at(j).value));
+            if (j < i) break;
+            std::swap(at(i), at(j));
+        }
+        std::swap(at(left), at(j));
+        if (j <= k) left = i;
+        if (j >= k) right = j - 1;
+    }
+}
+
 Values kthvalue(const Tensor& self, std::int64_t k, std::int64_t dim, bool keepdim) {
     const std::int64_t n = self.dim() == 0 ? 1 : self.size(dim);
     if (k < 1 || k > n)
         throw ArgumentError("kthvalue: expected 'k' between 1 and " + std::to_string(n) + ", found " +
                             std::to_string(k));
-    return pick_dim("kthvalue", self, dim, keepdim, [k](auto& row) { bring_to_front(row, k - 1); });
+    return pick_dim("kthvalue", self, dim, keepdim, [k](auto& row) {
+        quick_select(std::span(row), k - 1);
+        std::swap(row[0], row[static_cast<std::size_t>(k - 1)]);
+    });
 }
 
 /// The lower median; a NaN is the median of its row unless they are ignored.
