@@ -82,11 +82,28 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 18> renamed_
     {"aten.transpose_.default", "aten.transpose.int"},
 }};
 
-bool same_parameters(const Schema& twin, const Schema& schema, std::size_t count) {
-    if (twin.parameters.size() != count) return false;
-    for (std::size_t i = 0; i < count; ++i)
-        if (twin.parameters[i].type.text != schema.parameters[i].type.text) return false;
-    return true;
+/// For every parameter of `twin` the one among the first `count` of `schema` that it takes, or `count` for those that
+/// only a new tensor needs (dtype, layout, device, pin_memory); nothing when they do not correspond. A generator may be
+/// left over: graphs carry none.
+std::optional<std::vector<std::size_t>> correspond(const Schema& twin, const Schema& schema, std::size_t count) {
+    constexpr std::array<std::string_view, 4> of_new_tensors{"dtype", "layout", "device", "pin_memory"};
+    std::vector<std::size_t> sources;
+    std::size_t next = 0;
+    const auto skip_generator = [&](const std::string& wanted) {
+        if (next < count && schema.parameters[next].type.text == "Generator?" && wanted != "Generator?") ++next;
+    };
+    for (const SchemaParameter& parameter : twin.parameters) {
+        skip_generator(parameter.type.text);
+        if (next < count && parameter.type.text == schema.parameters[next].type.text)
+            sources.push_back(next++);
+        else if (std::ranges::find(of_new_tensors, parameter.name) != of_new_tensors.end())
+            sources.push_back(count);
+        else
+            return std::nullopt;
+    }
+    skip_generator("");
+    if (next != count) return std::nullopt;
+    return sources;
 }
 
 /// Ops with written parameters that, in PyTorch too, give any dtype.
@@ -102,10 +119,11 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
     std::vector<std::size_t> written;
     for (std::size_t i = 0; i < schema->parameters.size(); ++i)
         if (schema->parameters[i].is_write) written.push_back(i);
-    if (written.empty() || schema->returns.size() > written.size()) return std::nullopt;
+    const bool writes = !written.empty();
+    if (writes ? schema->returns.size() > written.size() : !schema->find("generator")) return std::nullopt;
     const bool in_place = schema->name.ends_with("_") && written == std::vector<std::size_t>{0};
-    const std::size_t count = in_place ? schema->parameters.size() : written.front();
-    if (!in_place && written.back() + 1 != schema->parameters.size()) return std::nullopt;
+    const std::size_t count = in_place || !writes ? schema->parameters.size() : written.front();
+    if (writes && !in_place && written.back() + 1 != schema->parameters.size()) return std::nullopt;
 
     const std::string name = in_place ? schema->name.substr(0, schema->name.size() - 1) : schema->name;
     std::vector<std::string> candidates;
@@ -118,8 +136,10 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
             candidates.push_back(it->first);
     for (const std::string& candidate : candidates) {
         const auto twin = ops_.find(candidate);
-        if (twin == ops_.end() || !same_parameters(twin->second.schema, *schema, count)) continue;
-        if (twin->second.schema.returns.size() != written.size()) continue;
+        if (twin == ops_.end()) continue;
+        const auto sources = correspond(twin->second.schema, *schema, count);
+        if (!sources) continue;
+        if (twin->second.schema.returns.size() != (writes ? written.size() : schema->returns.size())) continue;
         const KernelFn& kernel = twin->second.kernel;
         const bool returns_self = !schema->returns.empty();
         const bool converts = std::ranges::find(converting, schema->name) != converting.end();
@@ -128,26 +148,38 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
         const auto dtype_at = dtype ? static_cast<std::size_t>(dtype - schema->parameters.data()) : count;
         const bool wide = name == "float_power";
         Schema derived = *schema;
-        for (std::size_t i = 0; i < count; ++i) derived.parameters[i].type = twin->second.schema.parameters[i].type;
-        return Op{std::move(derived),
-                  [kernel, written, count, in_place, returns_self, converts, dtype_at, wide](
-                      Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
-                      std::vector<IValue> values;
-                      kernel(context, args.first(count), values);
-                      for (std::size_t i = 0; i < written.size(); ++i) {
-                          const auto& target = std::get<Tensor>(*args[written[i]]);
-                          const Tensor& value = std::get<Tensor>(values[i]);
-                          check_written(in_place, converts, value, target);
-                          const bool exact =
-                              in_place &&
-                              (wide || (dtype_at < count && std::holds_alternative<DType>(*args[dtype_at])));
-                          if (exact && value.dtype() != target.dtype())
-                              throw ArgumentError("the result is " + describe(value) + ", expected the dtype of " +
-                                                  describe(target) + " for the op in place");
-                          target.copy_from(value);
-                          if (returns_self) results.emplace_back(target);
-                      }
-                  }};
+        std::vector<bool> takes_dtype;
+        for (std::size_t i = 0; i < sources->size(); ++i) {
+            const SchemaParameter& parameter = twin->second.schema.parameters[i];
+            if ((*sources)[i] < count) derived.parameters[(*sources)[i]].type = parameter.type;
+            takes_dtype.push_back(parameter.name == "dtype");
+        }
+        return Op{
+            std::move(derived),
+            [kernel, sources = *sources, takes_dtype, written, count, in_place, returns_self, converts, dtype_at, wide](
+                Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
+                const IValue none = None{};
+                const IValue dtype_of_out =
+                    written.empty() ? none : IValue(std::get<Tensor>(*args[written.front()]).dtype());
+                std::vector<const IValue*> given;
+                for (std::size_t i = 0; i < sources.size(); ++i)
+                    given.push_back(sources[i] < count ? args[sources[i]] : takes_dtype[i] ? &dtype_of_out : &none);
+                if (written.empty()) return kernel(context, given, results);
+                std::vector<IValue> values;
+                kernel(context, given, values);
+                for (std::size_t i = 0; i < written.size(); ++i) {
+                    const auto& target = std::get<Tensor>(*args[written[i]]);
+                    const Tensor& value = std::get<Tensor>(values[i]);
+                    check_written(in_place, converts, value, target);
+                    const bool exact =
+                        in_place && (wide || (dtype_at < count && std::holds_alternative<DType>(*args[dtype_at])));
+                    if (exact && value.dtype() != target.dtype())
+                        throw ArgumentError("the result is " + describe(value) + ", expected the dtype of " +
+                                            describe(target) + " for the op in place");
+                    target.copy_from(value);
+                    if (returns_self) results.emplace_back(target);
+                }
+            }};
     }
     return std::nullopt;
 }

@@ -126,8 +126,8 @@ class Registry {
     /// Registers a function for a target without a schema.
     void add_function(std::string name, FunctionFn f);
 
-    /// The op as registered, or derived: an in-place or out variant runs its functional twin and copies the result.
-    /// nullptr when it cannot run.
+    /// The op as registered, or derived: an in-place or out variant runs its functional twin and copies the result, one
+    /// that names a generator runs that without. nullptr when it cannot run.
     const Op* find(std::string_view op_type) const;
 
     /// The function registered for a schema-less target, or nullptr.

@@ -33,6 +33,13 @@ def calls():
     yield aten._aminmax.default, t(3, 4)
     yield aten._aminmax.dim, t(3, 4), 1
     yield aten._aminmax.dim, n(3, 4), 0, True
+    square, ramp = torch.arange(36.0).reshape(2, 3, 6).square() / 100, torch.arange(12.0).reshape(2, 6) - 5
+    yield aten._sparse_addmm.default, ramp, ramp[:, :2], ramp + 1, {"beta": 0.5, "alpha": 2}
+    yield aten._trilinear.default, ramp, square, ramp[0], [1], [], [0, 1], [0], 0
+    yield aten._trilinear.default, ramp, square, ramp[0], [1], [], [1, 0], [2, 0], 0
+    yield aten._trilinear.default, ramp, square, ramp[:, :3], [1], [], [2], [2], 1
+    yield aten._trilinear.default, square, square, square, [0], [0], [0], [2], 0  # no tensor has the first dimension
+    yield aten._trilinear.default, square, square, square, [0], [0], [0], [0], 0
     yield aten._assert_async.default, torch.tensor(True)
     yield aten._assert_async.msg, torch.tensor([2.0]), "must hold"
     yield aten._assert_scalar.default, 1, "must hold"
@@ -178,6 +185,37 @@ def calls():
     yield aten._grouped_mm.default, t(3, 4, 16), t(16, 8), ends
     yield torch.ops.transformers.grouped_mm_fallback.default, t(8, 5), t(3, 5, 4), ends
     yield torch.ops.transformers.grouped_mm_fallback.default, t(9, 5), t(3, 5, 4), ends.long()
+    for shape in ((3, 5), (7, 2), (8, 3), (3, 3, 3)):
+        yield aten.fill_diagonal_.default, t(*shape), 1.5, len(shape) == 2
+    yield aten.fill_diagonal_.default, t(4, 7).t(), 2
+    yield aten._standard_gamma.default, t(2, 3).abs()
+    yield aten._sample_dirichlet.default, t(2, 3).abs()
+    yield aten.binomial.default, n(2, 3).abs().float(), torch.rand(2, 3)
+    yield aten.randint_like.Tensor, t(2, 3), torch.tensor(9)
+    yield aten.rrelu_with_noise_functional.default, t(2, 3), t(2, 3)
+    engine = torch.quasirandom.SobolEngine(3)
+    yield aten._sobol_engine_draw.default, engine.quasi, 5, engine.sobolstate, 3, 0, torch.float64
+    yield aten._sobol_engine_draw.default, engine.quasi, 4, engine.sobolstate, 2, 6, None
+    yield aten._sobol_engine_ff_.default, engine.quasi, 7, engine.sobolstate, 3, 2
+    yield aten._sobol_engine_scramble_.default, engine.sobolstate, torch.randint(0, 2, (3, 30, 30)).tril(), 3
+    for training in (True, False):
+        yield aten._batch_norm_impl_index.default, t(2, 3, 4), t(3), t(3), t(3), t(3).abs(), training, 0.1, 1e-5, False
+        yield (aten._batch_norm_impl_index_backward.default, 0, t(2, 3, 4), t(2, 3, 4), t(3), t(3), t(3).abs(), t(3), t(3).abs(), training, 1e-5,
+               [True] * 3, torch.zeros(0, dtype=torch.uint8))  # fmt: skip
+    yield aten._cholesky_solve_helper.default, t(3, 2), torch.linalg.cholesky(torch.eye(3) + 0.1), False
+    yield aten._dim_arange.default, t(2, 5), 1
+    yield aten._neg_view_copy.default, t(2, 3)
+    yield aten._compute_linear_combination.default, t(3, 2, 2), t(4, 3)
+    yield aten._linalg_check_errors.default, torch.zeros(3, dtype=torch.int32), "linalg.inv", {"is_matrix": False}
+    yield aten.unflatten_dense_tensors.default, t(10), [t(2, 3), t(4)]
+    yield aten.dequantize.self, t(2, 3).double()
+    for op in (aten._cummax_helper, aten._cummin_helper):
+        yield op.default, n(2, 5).float(), torch.zeros(2, 5), torch.zeros(2, 5, dtype=torch.int64), 1
+    yield aten.arange.start_out, 1, 9, 2, {"out": torch.zeros(4, dtype=torch.float64)}
+    yield aten.full.out, [2, 3], 1.5, {"out": torch.zeros(2, 3, dtype=torch.int32)}
+    yield aten.linspace.out, 0, 1, 5, {"out": torch.zeros(5, dtype=torch.float64)}
+    yield aten.ones_like.out, t(2, 3), {"out": torch.zeros(2, 3, dtype=torch.int64)}
+    yield aten._to_copy.out, t(2, 3), {"out": torch.zeros(2, 3, dtype=torch.float64)}
 
 
 def main(directory):

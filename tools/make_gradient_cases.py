@@ -233,6 +233,42 @@ def write_short(directory):
         write(directory, op, calls, (torch.float32, torch.float64), True)
 
 
+def write_double_backward(directory):
+    """Gradients of gradients, of matrix_exp, recurrent cells, learnt quantisation and samples."""
+    aten = torch.ops.aten
+    double = (torch.float32, torch.float64)
+    geometry = dict(stride=[2, 1], padding=[1, 0], dilation=[1, 2], transposed=False, output_padding=[0, 0], groups=2)
+    conv = dict(geometry, gO=rand(1, 4, 2, 3), self=rand(1, 2, 4, 5), weight=rand(4, 1, 3, 2))
+    conv |= dict(ggI=rand(1, 2, 4, 5), ggW=rand(4, 1, 3, 2), ggb=rand(4), output_mask=[True, True, True])
+    back = dict(geometry, gO=rand(1, 4, 5, 4), self=rand(1, 2, 3, 2), weight=rand(2, 2, 2, 2), transposed=True, output_padding=[1, 0])
+    back |= dict(ggI=rand(1, 2, 3, 2), ggW=rand(2, 2, 2, 2), ggb=None, output_mask=[True, True, True])
+    write(directory, aten._convolution_double_backward.default,
+          [conv, dict(conv, ggb=None, ggW=None), back, dict(conv, ggI=None, output_mask=[True, True, False])], double, True)
+    write(directory, aten.matrix_exp_backward.default,
+          [dict(self=rand(3, 3) / 2, grad=rand(3, 3)), dict(self=rand(2, 2, 2), grad=rand(2, 2, 2))], (torch.float64, torch.float32), True)
+    x, dx = rand(3, 4), rand(3, 4)
+    y, dy = rand(3, 2), rand(3, 2)
+    write(directory, aten.glu_backward_jvp.default,
+          [dict(grad_x=aten.glu_backward.default(y, x, 1), grad_glu=y, x=x, dgrad_glu=dy, dx=dx, dim=1)], double)
+    gates = dict(input_gates=rand(3, 8), hidden_gates=rand(3, 8), input_bias=rand(8), hidden_bias=rand(8), cx=rand(3, 2), cy=rand(3, 2))
+    write(directory, aten._thnn_differentiable_lstm_cell_backward.default,
+          [dict(gates, grad_hy=rand(3, 2), grad_cy=rand(3, 2)), dict(gates, grad_hy=rand(3, 2), grad_cy=None, input_bias=None, hidden_bias=None)], double)
+    gates = dict(grad_hy=rand(3, 2), input_gates=rand(3, 6), hidden_gates=rand(3, 6), hx=rand(3, 2))
+    write(directory, aten._thnn_differentiable_gru_cell_backward.default,
+          [dict(gates, input_bias=rand(6), hidden_bias=rand(6)), dict(gates, input_bias=None, hidden_bias=None)], double)
+    fake = dict(grad=rand(3, 4), self=3 * rand(3, 4), quant_min=-4, quant_max=3, grad_factor=0.5)
+    write(directory, aten._fake_quantize_learnable_per_tensor_affine_backward.default,
+          [dict(fake, scale=torch.tensor([0.5]), zero_point=torch.tensor([z])) for z in (0.0, 1.3, -2.7)], (torch.float32,))
+    write(directory, aten._fake_quantize_learnable_per_channel_affine_backward.default,
+          [dict(fake, scale=torch.tensor([0.5, 0.75, 1.0]), zero_point=torch.tensor([0.0, 1.3, -2.7]), axis=0)], (torch.float32,))
+    alpha = torch.tensor([0.2, 0.9, 2.0, 5.0, 9.0, 12.0, 40.0], dtype=torch.double)
+    factors = torch.tensor([0.05, 0.5, 0.97, 1.05, 1.6], dtype=torch.double)[:, None]
+    write(directory, aten._standard_gamma_grad.default, [dict(self=alpha.expand(5, 7).contiguous(), output=alpha * factors)], double)
+    shares = torch.tensor([0.001, 0.05, 0.3, 0.48, 0.52, 0.8, 0.999], dtype=torch.double)
+    write(directory, aten._dirichlet_grad.default,
+          [dict(x=shares, alpha=torch.full_like(shares, a), total=torch.full_like(shares, t)) for a, t in ((0.3, 1.0), (3.0, 8.0), (9.0, 20.0))], double)
+
+
 def main(directory):
     torch.manual_seed(0)
     grad = rand(3, 7)
@@ -268,6 +304,7 @@ def main(directory):
     write_attention(directory)
     write_others(directory)
     write_short(directory)
+    write_double_backward(directory)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 DOCUMENT = Path("docs/operators.md")
 
 RANDOM = (
-    r"bernoulli_?|cauchy_?|exponential_?|geometric_?|log_normal_?|multinomial|normal_?|normal_functional|poisson|rand|rand_like|randint"
+    r"_sample_dirichlet|_standard_gamma|bernoulli_?|binomial|cauchy_?|exponential_?|geometric_?|log_normal_?|multinomial|normal_?|normal_functional|poisson|rand|rand_like|randint"
     r"|randint_like|randn|randn_like|randperm|random_?|uniform_?|dropout_?|native_dropout|alpha_dropout_?|feature_dropout_?"
     r"|feature_alpha_dropout_?|rrelu_?|rrelu_with_noise_?"
 )
@@ -52,7 +52,7 @@ REASONS = [
      "Storages, devices and files behind a tensor."),
     (r"generator", "A generator as an argument: graphs have none."),
     (r"out_?$", "`out=` variants of ops without a functional twin of the same parameters (creation, random numbers), or whose twin does not run."),
-    (r"sobol|_standard_gamma|_sample_dirichlet|binomial", "Distributions that are sampled by torch.distributions or torch.quasirandom."),
+    (r"sobol", "The direction numbers of Sobol sequences: an engine is made before a graph is."),
 ]
 OTHERWISE = "Not written yet."
 
@@ -62,7 +62,6 @@ DIFFERENCES = [
      "PyTorch computes in the half type and overflows to nan for matrices of large norm; here it is computed in float32 and rounded once."),
     ("special_airy_ai", "all",
      "PyTorch's values are off near the zeros of the function and for large negative x; those here agree with SciPy's."),
-    ("convolution_backward", "all", "A gradient that output_mask does not ask for is None; PyTorch gives some of them all the same."),
     ("bernoulli, dropout, exponential", "all",
      "On Intel's processors PyTorch draws them with MKL; here, as on all others, they come from its own generator."),
     ("log10", "complex64", "Of ±inf±inf·i, the imaginary part next to an infinite real part has another last bit."),

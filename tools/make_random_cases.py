@@ -96,6 +96,12 @@ def input_calls():
             yield aten.multinomial.default, weights, samples, replacement
             yield aten.multinomial.default, weights[0], samples, replacement
         yield aten.multinomial.default, weights.t(), 2, True
+    for dtype in FLOATS[:2]:
+        for size in (*SIZES, [4, 30]):
+            rates = torch.randint(0, 65, size, generator=source).to(dtype) / 16
+            yield aten._standard_gamma.default, rates
+            yield aten._sample_dirichlet.default, rates + 0.25
+            yield aten.binomial.default, 25 * rates.round(), torch.randint(0, 65, size, generator=source).to(dtype) / 64
 
 
 def main(directory):

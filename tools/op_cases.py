@@ -13,7 +13,7 @@ KINDS = {
     "float": "float", "List[float]": "floats", "bool": "bool", "List[bool]": "bools", "str": "string", "number": "scalar", "List[number]": "scalars",
     "ScalarType": "dtype", "Device": "device", "MemoryFormat": "memory_format", "Layout": "layout",
 }  # fmt: skip
-RANDOM = set("bernoulli cauchy empty empty_permuted empty_strided exponential geometric log_normal normal normal_functional poisson rand randint randn random randperm uniform".split())
+RANDOM = set("_sample_dirichlet _standard_gamma bernoulli binomial cauchy empty empty_permuted empty_strided exponential geometric log_normal normal normal_functional poisson rand randint randint_like randn random randperm uniform".split())
 
 
 def name_of(dtype):

@@ -252,6 +252,41 @@ Tensor glu_jvp(In glu, In x, In dx, std::int64_t dim) {
     });
 }
 
+/// How glu_backward(grad_glu, x) moves when x moves by dx and grad_glu by dgrad_glu.
+Tensor glu_backward_jvp(In grad_x, In grad_glu, In x, In dgrad_glu, In dx, std::int64_t dim) {
+    const char* op = "glu_backward_jvp";
+    const std::int64_t d = x.wrap_dim(dim);
+    const std::int64_t half = x.dim() == 0 ? 0 : x.size(d) / 2;
+    Ints expected = x.shape();
+    if (x.dim() > 0) expected[static_cast<std::size_t>(d)] = half;
+    if (x.dim() == 0 || x.size(d) % 2 != 0 || dx.shape() != x.shape() || grad_x.shape() != x.shape() ||
+        grad_glu.shape() != expected || dgrad_glu.shape() != expected)
+        throw ArgumentError(std::string(op) + ": 'grad_glu' " + describe(grad_glu) + " or 'dx' " + describe(dx) +
+                            " do not fit 'x' " + describe(x));
+    return visit_float(x.dtype(), op, [&]<class C>(C) {
+        const auto halves = [&](In t) { return std::pair{t.narrow(d, 0, half), t.narrow(d, half, half)}; };
+        const auto [a, b] = halves(x);
+        const auto [da, db] = halves(dx);
+        const Tensor result = Tensor::empty(x.shape(), x.dtype());
+        const auto [first, second] = halves(result);
+        elementwise_into<C>(
+            first,
+            [](C g, C dg, C y, C dy) {
+                const C s = vmath::sigmoid(y);
+                return s * (dg + (C(1) - s) * dy * g);
+            },
+            grad_glu, dgrad_glu, b, db);
+        elementwise_into<C>(
+            second,
+            [](C g, C dg, C v, C dv, C y, C dy) {
+                const C s = vmath::sigmoid(y);
+                return s * (C(1) - s) * (g * dv + v * dg + g * v * (C(1) - 2 * s) * dy);
+            },
+            grad_glu, dgrad_glu, a, da, b, db);
+        return result;
+    });
+}
+
 }  // namespace
 
 void register_activation_backward(Registry& r) {
@@ -272,6 +307,8 @@ void register_activation_backward(Registry& r) {
     r.add("infinitely_differentiable_gelu_backward(Tensor grad, Tensor self) -> Tensor",
           [](In grad, In self) { return gelu_backward(grad, self, "none"); });
     r.add("glu_jvp(Tensor glu, Tensor x, Tensor dx, int dim) -> Tensor", glu_jvp);
+    r.add("glu_backward_jvp(Tensor grad_x, Tensor grad_glu, Tensor x, Tensor dgrad_glu, Tensor dx, int dim) -> Tensor",
+          glu_backward_jvp);
     r.add(
         "elu_backward(Tensor grad_output, Scalar alpha, Scalar scale, Scalar input_scale, bool is_result, Tensor "
         "self_or_result) -> Tensor",

@@ -36,15 +36,15 @@ struct Result {
     Tensor logsumexp;  // [batch, heads, L], only when asked for
 };
 
-/// Softmax of one row in place; returns its logsumexp. A row that is masked out entirely gives zeros, as PyTorch's
-/// `_safe_softmax`.
+/// Softmax of one row in place; returns its logsumexp. A row without any number above -inf (masked out entirely, or all
+/// NaN) gives zeros and a logsumexp of 0, as PyTorch's flash kernel.
 template <class C>
 C masked_softmax_row(C* row, std::int64_t n) {
     constexpr C lowest = -std::numeric_limits<C>::infinity();
     const C largest = max_of(row, n);
-    if (largest == lowest && std::none_of(row, row + n, [](C x) { return x != x; })) {
+    if (largest == lowest) {
         std::fill(row, row + n, C(0));
-        return lowest;
+        return 0;
     }
     C total = 0;
 #pragma omp simd reduction(+ : total)
@@ -153,7 +153,8 @@ std::tuple<Tensor, Tensor> weigh(const Tensor& query, const Tensor& key, const T
             dtype_of<C>(), [factor](C v) { return v * factor; }, matmul(plain(query), plain(key).transpose(-2, -1)));
         if (mask.defined() && mask.dtype() == DType::Bool)
             scores = elementwise<C>(
-                dtype_of<C>(), [](C v, C m) { return m != 0 ? v : -std::numeric_limits<C>::infinity(); }, scores, mask);
+                dtype_of<C>(), [](C v, C m) { return m != 0 ? v : v - std::numeric_limits<C>::infinity(); }, scores,
+                mask);
         else if (mask.defined())
             scores = elementwise<C>(
                 dtype_of<C>(), [](C v, C m) { return v + m; }, scores, mask);
@@ -164,7 +165,7 @@ std::tuple<Tensor, Tensor> weigh(const Tensor& query, const Tensor& key, const T
         for (std::int64_t i = 0; i < rows; ++i) {
             C* row = scores.data<C>() + i * columns;
             if (is_causal)
-                for (std::int64_t j = i % length + 1; j < columns; ++j) row[j] = -std::numeric_limits<C>::infinity();
+                for (std::int64_t j = i % length + 1; j < columns; ++j) row[j] -= std::numeric_limits<C>::infinity();
             if (std::all_of(row, row + columns, [](C v) { return v == -std::numeric_limits<C>::infinity(); }))
                 std::fill(row, row + columns, C(0));
             else

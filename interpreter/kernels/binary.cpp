@@ -45,6 +45,8 @@ bool rounds_between(DType dtype, const Tensor& self, const Tensor& other) {
 /// `self + alpha * other`; `sign` is -1 for subtraction.
 Tensor add_scaled(const char* op, const Tensor& self, const Tensor& other, const Scalar& alpha, int sign) {
     const DType dtype = result_type(self, other);
+    if (alpha.kind() == Scalar::Kind::Bool && dtype != DType::Bool)
+        throw ArgumentError(std::string(op) + ": argument 'alpha' may only be a bool when the result is");
     if (is_integral(dtype, true) && !alpha.is_integral())
         throw ArgumentError(std::string(op) +
                             ": for integral tensors, argument 'alpha' must not be a floating point number");

@@ -90,7 +90,11 @@ void register_bitwise(Registry& r) {
         };
         r.add(op + ".Tensor(Tensor self, Tensor other) -> Tensor", kernel);
         r.add(op + (is_shift ? ".Tensor_Scalar" : ".Scalar") + "(Tensor self, Scalar other) -> Tensor", kernel);
-        r.add(op + ".Scalar_Tensor(Scalar self, Tensor other) -> Tensor", kernel);
+        // A negative number is one of the tensor's dtype before it is shifted.
+        r.add(op + ".Scalar_Tensor(Scalar self, Tensor other) -> Tensor",
+              [kernel](const Tensor& self, const Tensor& other) {
+                  return kernel(self.to(result_type(self, other)), other);
+              });
     }
     const BinaryEntry operators[] = {{"__and__", logic[0].kernel},
                                      {"__or__", logic[1].kernel},

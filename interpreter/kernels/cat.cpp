@@ -37,10 +37,7 @@ Tensor cat(const TensorList& tensors, std::int64_t dim) {
         if (tensor.dim() == 0) throw ArgumentError("cat: zero-dimensional tensors cannot be concatenated");
         if (!lead && !is_skipped(tensor)) lead = &tensor;
     }
-    if (!lead) {
-        tensors.front().wrap_dim(dim);
-        return Tensor::empty({0}, dtype);
-    }
+    if (!lead) return Tensor::empty({0}, dtype);
     const auto d = static_cast<std::size_t>(lead->wrap_dim(dim));
     Ints shape = lead->shape();
     shape[d] = 0;
@@ -75,9 +72,17 @@ Tensor stack(const TensorList& tensors, std::int64_t dim) {
         if (tensor.shape() != tensors.front().shape())
             throw ArgumentError("stack: expected all tensors to be of equal size, found " + describe(tensors.front()) +
                                 " and " + describe(tensor));
-    TensorList rows;
-    for (const Tensor& tensor : tensors) rows.push_back(tensor.unsqueeze(dim));
-    return cat(rows, dim < 0 ? dim + rows.front().dim() : dim);
+    const Tensor& first = tensors.front();
+    const std::int64_t at = dim < 0 ? dim + first.dim() + 1 : dim;
+    if (at == first.dim() || at < 0 || at > first.dim()) {
+        TensorList rows;
+        for (const Tensor& tensor : tensors) rows.push_back(tensor.unsqueeze(dim));
+        return cat(rows, at);
+    }
+    // One behind the other, then apart: the result has the strides that PyTorch's has.
+    Ints shape = first.shape();
+    shape.insert(shape.begin() + at, static_cast<std::int64_t>(tensors.size()));
+    return cat(tensors, at).reshape(std::span<const std::int64_t>(shape));
 }
 
 namespace {

@@ -361,7 +361,10 @@ Tensor conv_transpose(const Tensor& input, const Tensor& weight, const Tensor& b
                       const Ints& padding, const Ints& output_padding, std::int64_t groups, const Ints& dilation) {
     return with_batch(input, weight, [&](const Tensor& x) {
         const ConvParameters parameters{stride, padding, dilation, groups};
-        return convolution_adjoint(x, weight, bias, transposed_geometry(x, weight, bias, parameters, output_padding));
+        const Tensor y =
+            convolution_adjoint(x, weight, bias, transposed_geometry(x, weight, bias, parameters, output_padding));
+        const bool last = suggests_channels_last(x) || (x.dtype() == DType::Float32 && suggests_channels_last(weight));
+        return last ? in_format(y, channels_last_format(y.dim())) : y;
     });
 }
 
@@ -369,6 +372,8 @@ Tensor convolution_op(Context& context, const Tensor& input, const Tensor& weigh
                       const Ints& stride, const Ints& padding, const Ints& dilation, bool is_transposed,
                       const Ints& output_padding, std::int64_t groups) {
     if (is_transposed) return conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation);
+    if (weight.dim() > 2)
+        per_dimension("output_padding", output_padding, static_cast<std::size_t>(weight.dim()) - 2, 0);
     return conv(context, input, weight, bias, stride, padding, dilation, groups);
 }
 

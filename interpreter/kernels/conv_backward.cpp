@@ -9,6 +9,7 @@
 #include "convert.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/families.hpp"
+#include "kernels/layout.hpp"
 #include "kernels/reduce.hpp"
 #include "parallel.hpp"
 
@@ -96,16 +97,20 @@ Three convolution_backward(const Tensor& grad_output, const Tensor& input, const
     if (grad_output.shape() != expected)
         throw ArgumentError(std::string(op) + ": expected 'grad_output' of shape " + to_string(expected) + ", found " +
                             to_string(grad_output.shape()));
+    const bool last = suggests_channels_last(input) || suggests_channels_last(weight);
+    const auto laid_out = [&](const Tensor& t) { return last ? in_format(t, channels_last_format(t.dim())) : t; };
     Three result;
-    if (output_mask[1])
+    // PyTorch's library of kernels for the shorter dtypes has the bias's gradient only together with the weight's.
+    const bool together = output_mask[2] && input.dtype() != DType::Float64 && input.numel() > 0;
+    if (output_mask[1] || together)
         std::get<1>(result) = visit_float(input.dtype(), op, [&]<class C>(C) {
-            return weight_gradient<C>(transposed ? grad_output : input, transposed ? input : grad_output, g,
-                                      weight.shape())
-                .to(weight.dtype());
+            return laid_out(weight_gradient<C>(transposed ? grad_output : input, transposed ? input : grad_output, g,
+                                               weight.shape())
+                                .to(weight.dtype()));
         });
     if (output_mask[0])
         std::get<0>(result) = visit_float(input.dtype(), op, [&](auto) {
-            return input_gradient(grad_output, input, weight, parameters, transposed, g);
+            return laid_out(input_gradient(grad_output, input, weight, parameters, transposed, g));
         });
     if (output_mask[2]) std::get<2>(result) = bias_gradient(grad_output);
     return result;

@@ -366,7 +366,7 @@ Tensor pinv(const Tensor& a, const Tensor& atol, const Tensor& rtol, bool hermit
     const Matrices in("linalg.pinv", a);
     if (hermitian) in.require_square("linalg.pinv");
     std::int64_t i = 0;
-    return map_matrices("linalg.pinv", a, in.columns(), in.rows(), [&](const Matrix& m) {
+    const Tensor inverse = map_matrices("linalg.pinv", a, in.columns(), in.rows(), [&](const Matrix& m) {
         const dense::Svd f = dense::svd(hermitian ? hermitian_from(m, 'L') : m);
         const double limit = tolerance(i++, f.s.empty() ? 0 : f.s[0]);
         Matrix v = f.v;
@@ -376,6 +376,7 @@ Tensor pinv(const Tensor& a, const Tensor& atol, const Tensor& rtol, bool hermit
         }
         return v * dense::adjoint(f.u);
     });
+    return inverse.contiguous();
 }
 Tensor pinv_float(const Tensor& a, Number atol, Number rtol, bool hermitian) {
     return pinv(a, number_or_none(atol), number_or_none(rtol), hermitian);
@@ -454,7 +455,7 @@ Four lstsq(const Tensor& a_in, const Tensor& b_in, Number rcond, const std::opti
 Tensor matrix_exp(const Tensor& a) {
     const Matrices in("linalg.matrix_exp", a);
     in.require_square("linalg.matrix_exp");
-    return map_matrices("linalg.matrix_exp", a, in.rows(), in.rows(), dense::exponential);
+    return map_matrices("linalg.matrix_exp", a, in.rows(), in.rows(), dense::exponential).contiguous();
 }
 Tensor matrix_power(const Tensor& a, std::int64_t n) {
     if (a.dim() < 2 || a.size(-1) != a.size(-2))

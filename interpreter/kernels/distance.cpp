@@ -242,8 +242,7 @@ Tensor linalg_cross(const Tensor& self, const Tensor& other, std::int64_t dim) {
         throw ArgumentError("cross: expected self and other to have size 3 in dim " + std::to_string(dim) + ", found " +
                             describe(self) + " and " + describe(other));
     const DType dtype = result_type(self, other);
-    const Tensor* const operands[] = {&a, &b};
-    const Tensor out = elementwise_output(dtype, operands);
+    const Tensor out = Tensor::empty(shape, dtype);
     for (std::int64_t i = 0; i < 3; ++i)
         visit_rule<InAny>(dtype, "cross", [&]<class C>(C) {
             const std::int64_t j = (i + 1) % 3, k = (i + 2) % 3;

@@ -46,16 +46,8 @@ Three convolution_double_backward(In ggI, In ggW, In ggb, In gO, In weight, In s
         if (shape.size() > 1) shape[1] = -1;
         ggO = added(ggO, ggb.reshape(shape).expand(gO.shape()));
     }
-    const auto wanted = [&](std::size_t i, In like, auto gradient, bool defined) {
-        if (!output_mask[i]) return Tensor{};
-        return defined ? gradient() : Tensor::zeros(like.shape(), like.dtype());
-    };
-    return {wanted(
-                0, gO, [&] { return ggO; }, ggO.defined()),
-            wanted(
-                1, self, [&] { return backward(self, ggW, 0); }, ggW.defined()),
-            wanted(
-                2, weight, [&] { return backward(ggI, weight, 1); }, ggI.defined())};
+    return {output_mask[0] ? ggO : Tensor{}, output_mask[1] && ggW.defined() ? backward(self, ggW, 0) : Tensor{},
+            output_mask[2] && ggI.defined() ? backward(ggI, weight, 1) : Tensor{}};
 }
 
 /// N. J. Higham, Functions of Matrices, 2008, theorem 3.6: the upper right block of exp [[Aᴴ, G], [0, Aᴴ]].

@@ -147,6 +147,14 @@ void register_dropout(Registry& r) {
         "bool training=False, Generator? generator=None) -> Tensor",
         with_noise);
     r.add(
+        "rrelu_with_noise_functional(Tensor self, Tensor noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, "
+        "bool training=False, Generator? generator=None) -> (Tensor, Tensor noise_out)",
+        [](Context& context, const Tensor& self, const Tensor& noise, const Scalar& lower, const Scalar& upper,
+           bool training, None) -> std::tuple<Tensor, Tensor> {
+            const Tensor noise_out = noise.clone();
+            return {leaky(context, self, noise_out, lower, upper, training), noise_out};
+        });
+    r.add(
         "rrelu_with_noise_(Tensor(a!) self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, "
         "bool training=False, Generator? generator=None) -> Tensor(a!)",
         [](Context& context, const Tensor& self, const Tensor& noise, const Scalar& lower, const Scalar& upper,

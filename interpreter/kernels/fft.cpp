@@ -2,6 +2,7 @@
 // Discrete Fourier transforms: radix 2 for powers of two, Bluestein's convolution for other sizes, in double.
 #include "kernels/fft.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -310,13 +311,32 @@ Tensor fftfreq(std::int64_t n, double d, std::optional<DType> dtype, std::option
     return y.to(out);
 }
 
+/// `y`, a transform of `self` along `dims`, with the strides of PyTorch's MKL transforms: batch dimensions outside in
+/// the order of self's strides, the transformed ones inside, but for the last `fixed` in that order too.
+Tensor laid_out(const Tensor& y, const Tensor& self, const Ints& dims, std::ptrdiff_t fixed) {
+    Ints transformed;
+    for (const std::int64_t d : dims) transformed.push_back(self.wrap_dim(d));
+    const auto outer = [&](std::int64_t a, std::int64_t b) { return self.stride(a) > self.stride(b); };
+    Ints order;
+    for (std::int64_t d = 0; d < self.dim(); ++d)
+        if (std::ranges::find(transformed, d) == transformed.end()) order.push_back(d);
+    std::stable_sort(order.begin(), order.end(), outer);
+    std::stable_sort(transformed.begin(), transformed.end() - fixed, outer);
+    order.insert(order.end(), transformed.begin(), transformed.end());
+    Ints inverse(order.size());
+    for (std::size_t i = 0; i < order.size(); ++i)
+        inverse[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
+    return y.permute(order).contiguous().permute(inverse);
+}
+
 }  // namespace
 
 Tensor fft_c2c(const Tensor& self, const Ints& dim, std::int64_t normalization, bool forward) {
     if (!is_complex(self.dtype()))
         throw ArgumentError("_fft_c2c: expected 'self' of complex dtype, found " + describe(self));
     check_dims("_fft_c2c", self, dim);
-    return c2c_wide(self, dim, normalization, forward).to(self.dtype());
+    if (dim.empty()) return self.clone();
+    return laid_out(c2c_wide(self, dim, normalization, forward).to(self.dtype()), self, dim, 0);
 }
 
 Tensor fft_r2c(const Tensor& self, const Ints& dim, std::int64_t normalization, bool onesided) {
@@ -326,7 +346,8 @@ Tensor fft_r2c(const Tensor& self, const Ints& dim, std::int64_t normalization, 
     if (dim.empty()) throw ArgumentError("_fft_r2c: expected 'dim' to have elements");
     Tensor x = c2c_wide(self, {dim.back()}, normalization, true);
     if (onesided) x = x.narrow(dim.back(), 0, x.size(dim.back()) / 2 + 1);
-    return c2c_wide(x, Ints(dim.begin(), dim.end() - 1), normalization, true).to(to_complex(self.dtype())).contiguous();
+    const Tensor y = c2c_wide(x, Ints(dim.begin(), dim.end() - 1), normalization, true);
+    return laid_out(y.to(to_complex(self.dtype())), self, dim, 1);
 }
 
 Tensor fft_c2r(const Tensor& self, const Ints& dim, std::int64_t normalization, std::int64_t last_dim_size) {
@@ -334,7 +355,11 @@ Tensor fft_c2r(const Tensor& self, const Ints& dim, std::int64_t normalization, 
         throw ArgumentError("_fft_c2r: expected 'self' of complex dtype, found " + describe(self));
     check_dims("_fft_c2r", self, dim);
     if (dim.empty()) throw ArgumentError("_fft_c2r: expected 'dim' to have elements");
-    return c2r_wide(self, dim, normalization, last_dim_size).to(to_real(self.dtype()));
+    // Several dimensions: complex along the others first, whose result has strides of its own.
+    const Ints others(dim.begin(), dim.end() - 1);
+    const Tensor input = others.empty() ? self : laid_out(self, self, others, 0);
+    const Tensor y = c2r_wide(self, dim, normalization, last_dim_size).to(to_real(self.dtype()));
+    return laid_out(y, input, {dim.back()}, 0);
 }
 
 void register_fft(Registry& r) {

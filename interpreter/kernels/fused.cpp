@@ -171,9 +171,70 @@ Tensor conv_transposed(In self, In weight, const Ints& kernel_size, In bias, con
     return convolve(self, weight, bias, kernel_size, stride, padding, dilation, true, output_padding);
 }
 
+// Batch norm with the choice of a library in front.
+
+using FiveOfNorm = std::tuple<Tensor, Tensor, Tensor, Tensor, std::int64_t>;
+FiveOfNorm batch_norm_impl_index(Context& context, In input, In weight, In bias, In running_mean, In running_var,
+                                 bool training, double momentum, double eps, bool) {
+    const std::vector<IValue> results =
+        call_op(context, "aten.native_batch_norm.default",
+                {input, maybe(weight), maybe(bias), maybe(running_mean), maybe(running_var), training, momentum, eps});
+    return {std::get<Tensor>(results[0]), std::get<Tensor>(results[1]), std::get<Tensor>(results[2]),
+            Tensor::empty({0}, DType::UInt8), 0};
+}
+Three batch_norm_impl_index_backward(Context& context, std::int64_t impl_index, In input, In grad_output, In weight,
+                                     In running_mean, In running_var, In save_mean, In save_var_transform, bool train,
+                                     double eps, const Bools& output_mask, In) {
+    if (impl_index != 0)
+        throw ArgumentError("_batch_norm_impl_index_backward: expected 'impl_index' 0, PyTorch's own, found " +
+                            std::to_string(impl_index));
+    const std::vector<IValue> results =
+        call_op(context, "aten.native_batch_norm_backward.default",
+                {grad_output, input, maybe(weight), maybe(running_mean), maybe(running_var), maybe(save_mean),
+                 maybe(save_var_transform), train, eps, output_mask});
+    const auto tensor = [&](std::size_t i) {
+        return std::holds_alternative<Tensor>(results[i]) ? std::get<Tensor>(results[i]) : Tensor{};
+    };
+    return {tensor(0), tensor(1), tensor(2)};
+}
+
 }  // namespace
 
 void register_fused(Registry& r) {
+    r.add(
+        "_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, "
+        "bool training, float momentum, float eps, bool cudnn_enabled) -> (Tensor, Tensor, Tensor, Tensor, int)",
+        batch_norm_impl_index);
+    r.add(
+        "_batch_norm_impl_index_backward(int impl_index, Tensor input, Tensor grad_output, Tensor? weight, Tensor? "
+        "running_mean, Tensor? running_var, Tensor? save_mean, Tensor? save_var_transform, bool train, float eps, "
+        "bool[3] output_mask, Tensor reservedSpace) -> (Tensor, Tensor, Tensor)",
+        batch_norm_impl_index_backward);
+    r.add("_cholesky_solve_helper(Tensor self, Tensor A, bool upper) -> Tensor", [](In self, In a, bool upper) {
+        return call("aten.cholesky_solve.default", {self, a, upper});
+    });
+    r.add("_compute_linear_combination(Tensor input, Tensor coefficients) -> Tensor", [](In input, In coefficients) {
+        return call("aten.tensordot.default", {coefficients, input, Ints{1}, Ints{0}});
+    });
+    r.add("_linalg_check_errors(Tensor info, str api_name, *, bool is_matrix) -> ()",
+          [](In info, const std::string& api_name, bool) {
+              if (call("aten.any.default", {info}).item().to<bool>())
+                  throw ArgumentError(api_name + ": the algorithm failed for at least one matrix, see 'info' " +
+                                      describe(info));
+          });
+    r.add("unflatten_dense_tensors(Tensor flat, Tensor[] tensors) -> Tensor[]", [](In flat, const TensorList& tensors) {
+        TensorList parts;
+        std::int64_t start = 0;
+        for (In like : tensors) {
+            parts.push_back(flat.narrow(0, start, like.numel()).reshape(like.shape()));
+            start += like.numel();
+        }
+        return parts;
+    });
+    r.add("_dim_arange(Tensor like, int dim) -> Tensor",
+          [](In like, std::int64_t dim) { return call("aten.arange.default", {like.size(dim)}); });
+    r.add("_neg_view_copy(Tensor self) -> Tensor", [](In self) { return call("aten.neg.default", {self}); });
+    r.add("dequantize.self(Tensor self) -> Tensor", [](In self) { return self.to(DType::Float32); });
     r.add(
         "_scaled_dot_product_flash_attention(Tensor query, Tensor key, Tensor value, float dropout_p=0., bool "
         "is_causal=False, bool return_debug_mask=False, *, float? scale=None) -> (Tensor output, Tensor logsumexp, "

@@ -20,7 +20,8 @@ struct Picked {
     std::size_t before = 0;
     std::size_t indexed = 0;
     Ints index_shape;
-    Ints offsets;  // in elements, one per index
+    Ints offsets;        // in elements, one per index
+    TensorList indices;  // expanded to index_shape
 
     std::span<const std::int64_t> after_shape() const { return std::span(self.shape()).subspan(before + indexed); }
     std::span<const std::int64_t> after_strides() const { return std::span(self.strides()).subspan(before + indexed); }
@@ -110,7 +111,8 @@ Picked pick(In self, const TensorList& indices) {
     picked.self = self.permute(order);
     picked.offsets.assign(static_cast<std::size_t>(numel_of(picked.index_shape)), 0);
     for (std::size_t i = 0; i < tensors.size(); ++i) {
-        const Tensor index = tensors[i].expand(picked.index_shape).contiguous();
+        picked.indices.push_back(tensors[i].expand(picked.index_shape));
+        const Tensor index = picked.indices.back().contiguous();
         const auto* values = index.data<std::int64_t>();
         const std::int64_t size = self.size(indexed[i]);
         const std::int64_t stride = self.stride(indexed[i]);
@@ -166,6 +168,28 @@ Tensor gather_picked(const Picked& picked) {
                      }
                  });
     return result;
+}
+
+/// `result` with the strides that PyTorch's iterator over self and the indices gives it.
+Tensor laid_out(In result, const Picked& picked) {
+    Ints strides(picked.self.strides().begin(),
+                 picked.self.strides().begin() + static_cast<std::ptrdiff_t>(picked.before));
+    strides.insert(strides.end(), picked.index_shape.size(), 0);
+    strides.insert(strides.end(), picked.after_strides().begin(), picked.after_strides().end());
+    const Tensor source = picked.self.as_strided(result.shape(), strides, picked.self.offset());
+    TensorList indices;
+    for (In index : picked.indices) {
+        Ints shape(picked.before, 1);
+        shape.insert(shape.end(), picked.index_shape.begin(), picked.index_shape.end());
+        shape.insert(shape.end(), picked.after_shape().size(), 1);
+        indices.push_back(index.try_view(shape));
+    }
+    std::vector<const Tensor*> operands{&source};
+    for (In index : indices) operands.push_back(&index);
+    Tensor out = elementwise_output(result.dtype(), operands);
+    if (out.is_contiguous()) return result;
+    out.copy_from(result);
+    return out;
 }
 
 /// Writes `values`, broadcast to the result's shape, to where they are picked.
@@ -263,7 +287,7 @@ Picked pick_rows(const char* op, In self, std::int64_t dim, In index) {
 Tensor index(In self, const TensorList& indices) {
     if (indices.empty()) throw ArgumentError("index: expected at least one index");
     const Picked picked = pick(self, indices);
-    return picked.indexed == 0 ? self.clone() : gather_picked(picked);
+    return picked.indexed == 0 ? self.clone() : laid_out(gather_picked(picked), picked);
 }
 
 Tensor index_select(In self, std::int64_t dim, In index) {
@@ -330,7 +354,8 @@ Tensor put(In self, In index, In source, bool accumulate) {
     return result;
 }
 
-Tensor unsafe_masked_index(In self, In mask, const TensorList& indices, const Scalar& fill) {
+Tensor unsafe_masked_index(In self, In mask_in, const TensorList& indices, const Scalar& fill) {
+    const Tensor mask = mask_in.to(DType::Bool);
     TensorList safe;
     for (std::size_t d = 0; d < indices.size(); ++d) {
         if (!indices[d].defined()) {
@@ -363,7 +388,7 @@ Tensor unsafe_masked_index_put_accumulate(In self, In mask, const TensorList& in
                                  indices[d])
                            : Tensor());
     }
-    return index_put(self, safe, where(mask, values, Tensor::scalar(0, values.dtype())), true);
+    return index_put(self, safe, where(mask.to(DType::Bool), values, Tensor::scalar(0, values.dtype())), true);
 }
 
 }  // namespace

@@ -16,6 +16,8 @@ using dense::Matrix;
 Matrices::Matrices(const char* op, const Tensor& t) {
     if (!is_floating_point(t.dtype()) && !is_complex(t.dtype()))
         throw ArgumentError(std::string(op) + ": expected a floating point or complex tensor, found " + describe(t));
+    if (item_size(to_real(t.dtype())) < 4 && std::string_view(op) != "linalg.matrix_exp")
+        throw UnsupportedError(std::string(op) + " is not defined for low precision, found " + describe(t));
     if (t.dim() < 2)
         throw ArgumentError(std::string(op) + ": expected a tensor of at least 2 dimensions, found " + describe(t));
     memory_ = t.to(DType::Complex128).contiguous();
@@ -35,16 +37,18 @@ void Matrices::require_square(const char* op) const {
 
 MatrixResults::MatrixResults(const Ints& batch, std::int64_t rows, std::int64_t columns) {
     Ints shape = batch;
-    shape.push_back(rows);
     shape.push_back(columns);
-    memory_ = Tensor::zeros(shape, DType::Complex128);
+    shape.push_back(rows);
+    memory_ = Tensor::zeros(shape, DType::Complex128).transpose(-2, -1);
 }
 
 void MatrixResults::set(std::int64_t i, const Matrix& m) {
     const std::int64_t n = memory_.size(-1) * memory_.size(-2);
     if (m.rows() != memory_.size(-2) || m.columns() != memory_.size(-1))
         throw ArgumentError("a matrix of another size");
-    std::copy_n(m.data(), n, memory_.data<Complex>() + i * n);
+    Complex* to = memory_.data<Complex>() + i * n;
+    for (std::int64_t c = 0; c < m.columns(); ++c)
+        for (std::int64_t r = 0; r < m.rows(); ++r) *to++ = m(r, c);
 }
 
 std::pair<Tensor, Tensor> broadcast_batches(const Tensor& a, const Tensor& b) {
@@ -158,7 +162,7 @@ Determinants determinants(const char* op, const Tensor& a) {
         for (std::int64_t k = 0; k < in.rows(); ++k) {
             const Complex d = f.lu(k, k);
             const double size = std::abs(d);
-            s *= size == 0 ? Complex(0) : d / size;
+            s *= size == 0 || (std::isnan(size) && !is_complex(a.dtype())) ? Complex(0) : d / size;
             total += std::log(size);
             product *= d;
         }
@@ -222,8 +226,8 @@ Three lu(const Tensor& a, bool pivot) {
             p.set(i, permutation);
         }
     }
-    const Tensor permutations = pivot ? p.to(a.dtype()) : Tensor::empty({0}, a.dtype());
-    return {permutations, l.to(a.dtype()), u.to(a.dtype())};
+    const Tensor permutations = pivot ? p.to(a.dtype()).contiguous() : Tensor::empty({0}, a.dtype());
+    return {permutations, l.to(a.dtype()).contiguous(), u.to(a.dtype()).contiguous()};
 }
 Three lu_unpack(const Tensor& data, const Tensor& pivots, bool unpack_data, bool unpack_pivots) {
     const char* op = "lu_unpack";
@@ -255,8 +259,8 @@ Three lu_unpack(const Tensor& data, const Tensor& pivots, bool unpack_data, bool
         }
     }
     const Tensor none = Tensor::empty({0}, data.dtype());
-    return {unpack_pivots ? p.to(data.dtype()) : none, unpack_data ? l.to(data.dtype()) : none,
-            unpack_data ? u.to(data.dtype()) : none};
+    const auto rows = [&](const MatrixResults& m) { return m.to(data.dtype()).contiguous(); };
+    return {unpack_pivots ? rows(p) : none, unpack_data ? rows(l) : none, unpack_data ? rows(u) : none};
 }
 Three lu_factor_ex(const Tensor& a, bool pivot, bool check_errors) {
     const LuTensors f = factor("linalg.lu_factor", a, pivot);
@@ -345,9 +349,10 @@ Two solve_info(const char* op, const Tensor& a_in, const Tensor& b_in, bool left
     for (std::int64_t i = 0; i < own.count(); ++i) info.set(i, Ints{dense::lu(own[i]).info});
     Tensor result = x.to(b_in.dtype());
     if (vector)
-        result = result.squeeze(-1);
+        result =
+            b_in.dim() == 1 ? result.squeeze(-1) : result.squeeze(-1).transpose(-2, -1).contiguous().transpose(-2, -1);
     else if (!left)
-        result = result.transpose(-2, -1).contiguous();
+        result = result.transpose(-2, -1);
     return {result, info.to(DType::Int32).squeeze(-1)};
 }
 Tensor solve(const Tensor& a, const Tensor& b, bool left) {
@@ -385,7 +390,8 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left,
     const char* op = "linalg.solve_triangular";
     if (left) return solve_triangular_left(op, a, b, upper, unit);
     if (b.dim() < 2 || a.dim() < 2) throw ArgumentError(std::string(op) + ": expected matrices, found " + describe(a));
-    return solve_triangular_left(op, a.transpose(-2, -1), b.transpose(-2, -1), !upper, unit).transpose(-2, -1);
+    const Tensor x = solve_triangular_left(op, a.transpose(-2, -1), b.transpose(-2, -1), !upper, unit);
+    return x.contiguous().transpose(-2, -1);
 }
 Two triangular_solve(const Tensor& self, const Tensor& a, bool upper, bool transpose, bool unit) {
     if (a.dim() < 2)
@@ -394,7 +400,7 @@ Two triangular_solve(const Tensor& self, const Tensor& a, bool upper, bool trans
     const Tensor x = solve_triangular_left("triangular_solve", m, self, upper != transpose, unit);
     Ints shape(x.shape().begin(), x.shape().end() - 2);
     shape.insert(shape.end(), a.shape().end() - 2, a.shape().end());
-    return {x, a.expand(shape).clone()};
+    return {x, a.expand(shape).transpose(-2, -1).contiguous().clone().transpose(-2, -1)};
 }
 
 // Cholesky.

@@ -30,7 +30,8 @@ class Matrices {
     Ints batch_;
 };
 
-/// A batch being filled, in complex128; `to(dtype)` takes real parts where the dtype is real.
+/// A batch being filled, in complex128; `to(dtype)` takes real parts where the dtype is real. Column by column in
+/// memory, as LAPACK leaves them and most results of PyTorch lie.
 class MatrixResults {
   public:
     MatrixResults(const Ints& batch, std::int64_t rows, std::int64_t columns);

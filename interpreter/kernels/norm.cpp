@@ -184,6 +184,12 @@ void check_channels(const char* op, const Tensor& input,
         if (t->defined() && t->numel() != input.size(1))
             throw ArgumentError(std::string(op) + ": expected '" + name + "' of " + std::to_string(input.size(1)) +
                                 " elements, found shape " + to_string(t->shape()));
+    // Parameters have the input's dtype, or are float32 next to half types.
+    for (const auto& [name, t] : vectors)
+        if (t->defined() && t->dtype() != input.dtype() &&
+            (t->dtype() != DType::Float32 || item_size(input.dtype()) != 2))
+            throw ArgumentError(std::string(op) + ": expected '" + name + "' of dtype " +
+                                std::string(torch_ir::name(input.dtype())) + ", found " + describe(*t));
 }
 
 /// With fixed statistics: one factor and one addend per channel, any layout.

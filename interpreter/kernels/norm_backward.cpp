@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/families.hpp"
+#include "kernels/layout.hpp"
 #include "parallel.hpp"
 #include "promote.hpp"
 #include "rows.hpp"
@@ -161,8 +162,10 @@ Three batch_norm_backward(const Tensor& grad_out, const Tensor& input, const Ten
                          }
                      });
         const DType dtype = (weight.defined() ? weight : train ? save_mean : running_mean).dtype();
-        return Three(output_mask[0] ? dx.to(input.dtype()) : Tensor{}, output_mask[1] ? dw.to(dtype) : Tensor{},
-                     output_mask[2] ? db.to(dtype) : Tensor{});
+        const bool last = suggests_channels_last(input) && suggests_channels_last(grad_out);
+        const MemoryFormat format = last ? channels_last_format(input.dim()) : MemoryFormat::Contiguous;
+        return Three(output_mask[0] ? in_format(dx.to(input.dtype()), format) : Tensor{},
+                     output_mask[1] ? dw.to(dtype) : Tensor{}, output_mask[2] ? db.to(dtype) : Tensor{});
     });
 }
 

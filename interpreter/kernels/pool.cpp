@@ -23,6 +23,12 @@ std::int64_t at(const char* op, const char* argument, const Ints& values, std::s
     return values.size() == 1 ? values[0] : values[i];
 }
 
+/// Which dtypes PyTorch has kernels for.
+void require_pooled(const char* op, const Tensor& self, bool integers) {
+    if (self.dtype() == DType::Bool || (!integers && is_integral(self.dtype(), true)))
+        throw UnsupportedError(std::string(op) + " is not defined for dtype '" + std::string(name(self.dtype())) + "'");
+}
+
 void require_positive(const char* op, const char* argument, std::int64_t value) {
     if (value <= 0)
         throw ArgumentError(std::string(op) + ": expected '" + argument + "' greater than 0, found " +
@@ -296,11 +302,13 @@ struct MaxPool {
 
     static Tensor values(const Tensor& self, const Ints& kernel_size, const Ints& stride, const Ints& padding,
                          const Ints& dilation, bool ceil_mode) {
+        require_pooled(name, self, true);
         const Axes axes = pool_axes(name, self, {kernel_size, stride, padding, dilation, ceil_mode}, Rank);
         return max_windows(name, self, Rank, axes);
     }
     static std::tuple<Tensor, Tensor> indexed(const Tensor& self, const Ints& kernel_size, const Ints& stride,
                                               const Ints& padding, const Ints& dilation, bool ceil_mode) {
+        require_pooled(name, self, true);
         const Axes axes = pool_axes(name, self, {kernel_size, stride, padding, dilation, ceil_mode}, Rank);
         return max_windows_indexed(name, self, Rank, axes);
     }
@@ -308,6 +316,7 @@ struct MaxPool {
         static constexpr const char* adaptive_names[] = {"adaptive_max_pool1d", "adaptive_max_pool2d",
                                                          "adaptive_max_pool3d"};
         const char* op = adaptive_names[Rank - 1];
+        require_pooled(op, self, false);
         return max_windows_indexed(op, self, Rank, adaptive_axes(op, self, output_size, Rank));
     }
 };
@@ -318,6 +327,7 @@ struct AvgPool {
 
     static Tensor regular(const Tensor& self, const Ints& kernel_size, const Ints& stride, const Ints& padding,
                           bool ceil_mode, bool count_include_pad, std::optional<std::int64_t> divisor_override) {
+        require_pooled(name, self, self.dtype() == DType::Int64);
         if (divisor_override == 0) throw ArgumentError(std::string(name) + ": 'divisor_override' must not be 0");
         const Axes axes =
             pool_axes(name, self, {kernel_size, stride, padding, {1}, ceil_mode, count_include_pad}, Rank);
@@ -331,6 +341,7 @@ struct AvgPool {
         static constexpr const char* adaptive_names[] = {"adaptive_avg_pool1d", "adaptive_avg_pool2d",
                                                          "adaptive_avg_pool3d"};
         const char* op = adaptive_names[Rank - 1];
+        require_pooled(op, self, false);
         const Axes axes = adaptive_axes(op, self, output_size, Rank);
         if (std::all_of(axes.begin(), axes.end(), [](const PoolAxis& axis) { return axis.out == 1; }) &&
             is_floating_point(self.dtype())) {

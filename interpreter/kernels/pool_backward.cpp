@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kernels/families.hpp"
+#include "kernels/layout.hpp"
 #include "kernels/pool.hpp"
 #include "parallel.hpp"
 #include "rows.hpp"
@@ -66,17 +67,24 @@ void check_gradient(const char* op, const Tensor& grad_output, const Tensor& sel
                             describe(grad_output));
 }
 
+/// Of images, the gradient has the channels last where the input has.
+template <std::size_t Rank>
+Tensor as_input(const Tensor& gradient, const Tensor& self) {
+    return Rank == 2 ? in_format(gradient, suggested_format(self)) : gradient;
+}
+
 template <std::size_t Rank>
 Tensor max_backward(const Tensor& grad_output, const Tensor& self, const Ints& kernel_size, const Ints& stride,
                     const Ints& padding, const Ints& dilation, bool ceil_mode, const Tensor& indices) {
     const char* op = Rank == 2 ? "max_pool2d_with_indices_backward" : "max_pool3d_with_indices_backward";
     const Axes axes = pool_axes(op, self, {kernel_size, stride, padding, dilation, ceil_mode, true}, Rank);
     check_gradient(op, grad_output, self, Rank, axes);
-    return scatter_planes(op, grad_output, indices, self.shape(), Rank, true);
+    return as_input<Rank>(scatter_planes(op, grad_output, indices, self.shape(), Rank, true), self);
 }
 template <std::size_t Rank>
 Tensor adaptive_max_backward(const Tensor& grad_output, const Tensor& self, const Tensor& indices) {
-    return scatter_planes("adaptive_max_pool_backward", grad_output, indices, self.shape(), Rank, true);
+    const char* op = "adaptive_max_pool_backward";
+    return as_input<Rank>(scatter_planes(op, grad_output, indices, self.shape(), Rank, true), self);
 }
 template <std::size_t Rank>
 Tensor fractional_max_backward(const Tensor& grad_output, const Tensor& self, const Ints&, const Ints&,
@@ -122,7 +130,7 @@ Tensor avg_backward(const Tensor& grad_output, const Tensor& self, const Ints& k
     if (divisor_override == 0) throw ArgumentError(std::string(op) + ": 'divisor_override' must not be 0");
     const Ints one{1};
     const Axes axes = pool_axes(op, self, {kernel_size, stride, padding, one, ceil_mode, count_include_pad}, Rank);
-    return spread(op, grad_output, self, Rank, axes, divisor_override);
+    return as_input<Rank>(spread(op, grad_output, self, Rank, axes, divisor_override), self);
 }
 
 template <std::size_t Rank>
@@ -133,7 +141,7 @@ Tensor adaptive_avg_backward(const Tensor& grad_output, const Tensor& self) {
         throw ArgumentError(std::string(op) + ": expected 'grad_output' of " + std::to_string(self.dim()) +
                             " dimensions, found " + describe(grad_output));
     const Ints output_size(grad_output.shape().end() - Rank, grad_output.shape().end());
-    return spread(op, grad_output, self, Rank, adaptive_axes(op, self, output_size, Rank), {});
+    return as_input<Rank>(spread(op, grad_output, self, Rank, adaptive_axes(op, self, output_size, Rank), {}), self);
 }
 
 Tensor unpool(const char* op, const Tensor& self, const Tensor& indices, const Ints& output_size, std::size_t rank) {

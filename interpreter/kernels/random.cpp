@@ -446,43 +446,22 @@ constexpr const char* options =
 constexpr const char* int_options =
     "ScalarType? dtype=4, Layout? layout=None, Device? device=None, bool? pin_memory=None";
 
-/// The plain form and the one that names a generator.
-template <class F, class G>
-void add_both(Registry& r, const std::string& name, const std::string& with_generator, const std::string& parameters,
-              const std::string& keywords, F plain, G with) {
-    r.add(name + "(" + parameters + ", *, " + keywords + ") -> Tensor", plain);
-    r.add(with_generator + "(" + parameters + ", *, Generator? generator, " + keywords + ") -> Tensor", with);
-}
-
 void register_sized(Registry& r) {
-    add_both(
-        r, "rand", "rand.generator", "SymInt[] size", options,
-        [](Context& c, const Ints& size, OptDType d, OptLayout, OptDevice, OptBool) { return rand(c, size, d); },
-        [](Context& c, const Ints& size, None, OptDType d, OptLayout, OptDevice, OptBool) { return rand(c, size, d); });
-    add_both(
-        r, "randn", "randn.generator", "SymInt[] size", options,
-        [](Context& c, const Ints& size, OptDType d, OptLayout, OptDevice, OptBool) { return randn(c, size, d); },
-        [](Context& c, const Ints& size, None, OptDType d, OptLayout, OptDevice, OptBool) {
-            return randn(c, size, d);
-        });
-    add_both(
-        r, "randint", "randint.generator", "SymInt high, SymInt[] size", int_options,
-        [](Context& c, std::int64_t high, const Ints& size, OptDType d, OptLayout, OptDevice, OptBool) {
-            return randint(c, 0, high, size, d);
-        },
-        [](Context& c, std::int64_t high, const Ints& size, None, OptDType d, OptLayout, OptDevice, OptBool) {
-            return randint(c, 0, high, size, d);
-        });
-    add_both(
-        r, "randint.low", "randint.low_generator", "SymInt low, SymInt high, SymInt[] size", int_options,
-        [](Context& c, std::int64_t low, std::int64_t high, const Ints& size, OptDType d, OptLayout, OptDevice,
-           OptBool) { return randint(c, low, high, size, d); },
-        [](Context& c, std::int64_t low, std::int64_t high, const Ints& size, None, OptDType d, OptLayout, OptDevice,
-           OptBool) { return randint(c, low, high, size, d); });
-    add_both(
-        r, "randperm", "randperm.generator", "SymInt n", int_options,
-        [](Context& c, std::int64_t n, OptDType d, OptLayout, OptDevice, OptBool) { return randperm(c, n, d); },
-        [](Context& c, std::int64_t n, None, OptDType d, OptLayout, OptDevice, OptBool) { return randperm(c, n, d); });
+    const std::string tail = std::string(", *, ") + options + ") -> Tensor";
+    const std::string int_tail = std::string(", *, ") + int_options + ") -> Tensor";
+    r.add("rand(SymInt[] size" + tail,
+          [](Context& c, const Ints& size, OptDType d, OptLayout, OptDevice, OptBool) { return rand(c, size, d); });
+    r.add("randn(SymInt[] size" + tail,
+          [](Context& c, const Ints& size, OptDType d, OptLayout, OptDevice, OptBool) { return randn(c, size, d); });
+    r.add("randint(SymInt high, SymInt[] size" + int_tail,
+          [](Context& c, std::int64_t high, const Ints& size, OptDType d, OptLayout, OptDevice, OptBool) {
+              return randint(c, 0, high, size, d);
+          });
+    r.add("randint.low(SymInt low, SymInt high, SymInt[] size" + int_tail,
+          [](Context& c, std::int64_t low, std::int64_t high, const Ints& size, OptDType d, OptLayout, OptDevice,
+             OptBool) { return randint(c, low, high, size, d); });
+    r.add("randperm(SymInt n" + int_tail,
+          [](Context& c, std::int64_t n, OptDType d, OptLayout, OptDevice, OptBool) { return randperm(c, n, d); });
 }
 
 }  // namespace
@@ -493,6 +472,11 @@ void register_random(Registry& r) {
     r.add("rand_like(Tensor self, *, " + like, rand_like);
     r.add("randn_like(Tensor self, *, " + like, randn_like);
     r.add("randint_like(Tensor self, SymInt high, *, " + like, randint_like);
+    r.add("randint_like.Tensor(Tensor self, Tensor high, *, " + like,
+          [](Context& c, In self, In high, OptDType dtype, OptLayout layout, OptDevice device, OptBool pin,
+             OptFormat format) {
+              return randint_like(c, self, high.item().to<std::int64_t>(), dtype, layout, device, pin, format);
+          });
     r.add("randint_like.low_dtype(Tensor self, SymInt low, SymInt high, *, " + like, randint_like_low);
     r.add("uniform(Tensor self, float from=0., float to=1., *, Generator? generator=None) -> Tensor", uniform);
     r.add("random(Tensor self, *, Generator? generator=None) -> Tensor", random);

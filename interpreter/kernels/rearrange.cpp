@@ -376,7 +376,30 @@ Tensor linalg_vander(In x, OptInt n) {
 
 }  // namespace
 
+namespace {
+
+Tensor fill_diagonal(In self, const Scalar& fill_value, bool wrap) {
+    const bool equal = std::ranges::all_of(self.shape(), [&](std::int64_t size) { return size == self.shape()[0]; });
+    if (self.dim() < 2 || (self.dim() > 2 && !equal))
+        throw ArgumentError("fill_diagonal_: expected 'self' of two dimensions or of equal ones, found " +
+                            describe(self));
+    const auto fill_from = [&](std::int64_t row) {
+        std::int64_t stride = 0;
+        for (const std::int64_t s : self.strides()) stride += s;
+        const std::int64_t length = std::min(self.size(0) - row, self.size(1));
+        if (length > 0) self.as_strided({length}, {stride}, self.offset() + row * self.stride(0)).fill(fill_value);
+    };
+    fill_from(0);
+    // In a tall matrix the diagonal goes on below a row that is left out.
+    if (wrap && self.dim() == 2)
+        for (std::int64_t row = self.size(1) + 1; row < self.size(0); row += self.size(1) + 1) fill_from(row);
+    return self;
+}
+
+}  // namespace
+
 void register_rearrange(Registry& r) {
+    r.add("fill_diagonal_(Tensor(a!) self, Scalar fill_value, bool wrap=False) -> Tensor(a!)", fill_diagonal);
     r.add("flip(Tensor self, int[] dims) -> Tensor", flip);
     r.add("fliplr(Tensor self) -> Tensor", fliplr);
     r.add("flipud(Tensor self) -> Tensor", flipud);

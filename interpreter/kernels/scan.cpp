@@ -194,6 +194,13 @@ std::tuple<Tensor, Tensor> running_extreme(const Tensor& self, std::int64_t dim)
     });
 }
 
+template <bool Max>
+void running_extreme_into(const Tensor& self, const Tensor& values, const Tensor& indices, std::int64_t dim) {
+    const auto [extremes, places] = running_extreme<Max>(self, dim);
+    values.copy_from(extremes);
+    indices.copy_from(places);
+}
+
 // Differences and integrals.
 
 Tensor part(const Tensor& x, std::int64_t dim, std::optional<std::int64_t> start, std::optional<std::int64_t> end) {
@@ -405,6 +412,9 @@ void register_scan(Registry& r) {
     r.add("cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", cumprod);
     r.add("cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", running_extreme<true>);
     r.add("cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", running_extreme<false>);
+    const std::string helper = "_helper(Tensor self, Tensor(a!) values, Tensor(b!) indices, int dim) -> ()";
+    r.add("_cummax" + helper, running_extreme_into<true>);
+    r.add("_cummin" + helper, running_extreme_into<false>);
     r.add("logcumsumexp(Tensor self, int dim) -> Tensor", logcumsumexp);
     r.add("_logcumsumexp(Tensor self, int dim) -> Tensor", logcumsumexp);
     r.add("diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor", diff);

@@ -19,7 +19,7 @@ void check(const char* op, In quasi, In sobolstate, std::int64_t dimension, std:
             throw ArgumentError(std::string(op) + ": expected '" + name + "' of dtype int64 and at least " +
                                 std::to_string(dimension) + " rows, found " + describe(*t));
     if (sobolstate.dim() != 2 || n < 0 || num_generated < 0 ||
-        std::bit_width(static_cast<std::uint64_t>(num_generated + n)) > static_cast<int>(sobolstate.size(1)))
+        static_cast<std::int64_t>(std::bit_width(static_cast<std::uint64_t>(num_generated + n))) > sobolstate.size(1))
         throw ArgumentError(std::string(op) + ": 'sobolstate' " + describe(sobolstate) + " does not reach to point " +
                             std::to_string(num_generated + n));
 }

@@ -78,7 +78,7 @@ Taps<C> antialias_taps(Mode mode, const Resize& r) {
         C total = 0;
         for (std::int64_t k = 0; k < t.taps; ++k) {
             const auto at = static_cast<std::size_t>(o * t.taps + k);
-            t.index[at] = std::min(first + k, r.in - 1);
+            t.index[at] = k < n ? first + k : first;  // beyond the window nothing is read, not even times 0
             t.weight[at] = k < n ? filter(mode, (static_cast<C>(first + k) - center + shift) * inverse) : C(0);
             total += t.weight[at];
         }
@@ -345,16 +345,12 @@ Tensor resize(const char* op, Mode mode, const Tensor& self, const Ints& output_
     };
     std::vector<bool> changed;
     for (std::size_t i = 0; i < rank; ++i) changed.push_back(changes(mode, resize_of(i)));
-    // Other integers are computed as float32 and rounded; nearest neighbours only copy.
-    const bool integral = is_integral(self.dtype(), true);
-    const bool wide = self.dtype() == DType::Float64 || (integral && item_size(self.dtype()) > 2 &&
-                                                         (mode == Mode::Nearest || mode == Mode::NearestExact));
-    return visit_float(wide ? DType::Float64 : DType::Float32, op, [&]<class C>(C) {
+    if (self.dtype() != DType::UInt8 &&
+        (!is_floating_point(self.dtype()) || (mode >= Mode::LinearAntialias && item_size(self.dtype()) < 4)))
+        throw UnsupportedError(std::string(op) + " is not defined for dtype '" + std::string(name(self.dtype())) + "'");
+    return visit_float(self.dtype() == DType::UInt8 ? DType::Float32 : self.dtype(), op, [&]<class C>(C) {
         const Tensor out =
             resample_axes<C>(self, axes, changed, [&](std::size_t i) { return make_taps<C>(mode, resize_of(i)); });
-        if (!integral || mode == Mode::Nearest || mode == Mode::NearestExact) return out.to(self.dtype());
-        C* v = out.data<C>();
-        for (std::int64_t i = 0; i < out.numel(); ++i) v[i] = std::nearbyint(v[i]);
         return out.to(self.dtype());
     });
 }

@@ -379,7 +379,7 @@ void register_view(Registry& r) {
     r.add("matrix_H(Tensor(a) self) -> Tensor(a)", matrix_h);
     r.add("mT(Tensor(a) self) -> Tensor(a)", matrix_transpose);
     r.add("mH(Tensor(a) self) -> Tensor(a)", adjoint);
-    r.add("adjoint(Tensor(a) self) -> Tensor(a)", adjoint);
+    r.add("adjoint(Tensor(a) self) -> Tensor(a)", [](In self) { return self.dim() == 0 ? conj(self) : adjoint(self); });
     r.add("permute(Tensor(a) self, int[] dims) -> Tensor(a)", permute);
     r.add("moveaxis.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)", movedim);
     r.add("movedim.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)", movedim);

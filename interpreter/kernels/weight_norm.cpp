@@ -80,7 +80,7 @@ Tensor renorm(const Tensor& self, const Scalar& p, std::int64_t dim, const Scala
         vector_norm(self, p, all_but(self, d), true, half ? std::optional(DType::Float32) : std::nullopt);
     const Tensor factor = elementwise<double>(
         DType::Float64, [limit](double n) { return n > limit ? limit / (n + 1e-7) : 1.0; }, norm);
-    return times(self, factor.to(to_real(self.dtype()))).to(self.dtype());
+    return times(self, factor.to(to_real(self.dtype()))).to(self.dtype()).contiguous();
 }
 
 }  // namespace
@@ -88,7 +88,13 @@ Tensor renorm(const Tensor& self, const Scalar& p, std::int64_t dim, const Scala
 void register_weight_norm(Registry& r) {
     r.add("norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor", norm_except_dim);
     r.add("_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor", weight_norm);
-    r.add("_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)", weight_norm_interface);
+    r.add("_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)",
+          [](const Tensor& v, const Tensor& g, std::int64_t dim) {
+              if (dim != 0 && dim != v.dim() - 1)
+                  throw ArgumentError("_weight_norm_interface: expected 'dim' 0 or " + std::to_string(v.dim() - 1) +
+                                      ", found " + std::to_string(dim));
+              return weight_norm_interface(v, g, dim);
+          });
     for (const char* op : {"_weight_norm_interface_backward", "_weight_norm_differentiable_backward"})
         r.add(std::string(op) +
                   "(Tensor grad_w, Tensor saved_v, Tensor saved_g, Tensor saved_norms, int dim) -> (Tensor, Tensor)",
