@@ -308,14 +308,26 @@ Tensor vecdot(const Tensor& x, const Tensor& y, std::int64_t dim) {
     return sum(product, Ints{dim}, false, product.dtype());
 }
 
-/// The sum of i1 · i2 · i3 with dimensions of size 1 inserted at expand1, …, over sumdim.
+/// The sum of i1 · i2 · i3 with dimensions of size 1 inserted at expand1, …, over sumdim. As in PyTorch a dimension
+/// that none of the three has is of size 0.
 Tensor trilinear(const Tensor& i1, const Tensor& i2, const Tensor& i3, const Ints& expand1, const Ints& expand2,
-                 const Ints& expand3, const Ints& sumdim, std::int64_t) {
-    const auto expanded = [](Tensor t, const Ints& dims) {
-        for (const std::int64_t d : dims) t = t.unsqueeze(d);
+                 const Ints& expand3, const Ints& sumdim, std::int64_t unroll_dim) {
+    const std::int64_t rank = i1.dim() + static_cast<std::int64_t>(expand1.size());
+    if (unroll_dim < 0 || unroll_dim >= rank)
+        throw ArgumentError("_trilinear: expected 'unroll_dim' between 0 and " + std::to_string(rank - 1) + ", found " +
+                            std::to_string(unroll_dim));
+    const auto has = [rank](const Ints& dims, std::int64_t d) {
+        return std::ranges::any_of(dims, [&](std::int64_t other) { return other == d || other + rank == d; });
+    };
+    const auto expanded = [&](Tensor t, const Ints& dims) {
+        for (std::int64_t d = 0; d < rank; ++d)
+            if (has(dims, d)) t = t.unsqueeze(d);
         return t;
     };
-    const Tensor product = times(times(expanded(i1, expand1), expanded(i2, expand2)), expanded(i3, expand3));
+    Tensor product = times(times(expanded(i1, expand1), expanded(i2, expand2)), expanded(i3, expand3));
+    for (std::int64_t d = 0; d < rank; ++d)
+        if (has(expand1, d) && has(expand2, d) && has(expand3, d) && (!has(sumdim, d) || d == unroll_dim))
+            product = product.narrow(d, 0, 0);
     return sumdim.empty() ? product : sum(product, sumdim, false, product.dtype());
 }
 

@@ -292,6 +292,7 @@ void register_matmul(Registry& r) {
     r.add("matmul(Tensor self, Tensor other) -> Tensor", matmul);
     r.add("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", linear);
     r.add("addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", addmm);
+    r.add("_sparse_addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", addmm);
     r.add("baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", baddbmm);
     r.add("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", addbmm);
     r.add("mv(Tensor self, Tensor vec) -> Tensor", mv);
