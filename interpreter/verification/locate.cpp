@@ -178,8 +178,8 @@ class Locator {
         const auto value_of = [&](std::uint32_t slot) -> const IValue& {
             const IValue& value = known_[slot].variant(variant);
             const auto* tensor = std::get_if<Tensor>(&value);
-            // The graph inside a higher-order op may name dtypes: it gets what the outer graph has.
-            if (step.op || !tensor || !tensor->defined()) return value;
+            // The graph inside a higher-order op may name dtypes, and some ops show bits: they get what the graph has.
+            if ((step.op && !shows_bits(step)) || !tensor || !tensor->defined()) return value;
             narrow = tensor->to(graph_.values[slot].meta.dtype);
             return narrow;
         };
@@ -187,6 +187,9 @@ class Locator {
         for (std::size_t i = 0; i < step.args.size(); ++i) args.push_back(bind_argument(step, i, value_of));
         return {step, std::move(args)};
     }
+
+    /// The bits of its operand, not the numbers.
+    static bool shows_bits(const Step& step) { return step.node->op_type == "aten.view.dtype"; }
 
     void for_each_operand(const BoundArgument& argument, const std::function<void(const Known&)>& f) const {
         if (argument.slot != BoundArgument::no_slot) f(known_[argument.slot]);
@@ -256,7 +259,7 @@ class Locator {
 
     static std::vector<Reference> exact_in_double(const OpCall& call) {
         std::vector<Reference> references;
-        for (IValue& value : call.in_double().run()) {
+        for (IValue& value : (shows_bits(call.step()) ? call : call.in_double()).run()) {
             if (auto* tensor = std::get_if<Tensor>(&value)) *tensor = to_double(*tensor);
             references.push_back({std::move(value), {}, {}});
         }
