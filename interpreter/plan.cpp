@@ -14,18 +14,11 @@ namespace {
 /// pytorch-ir writes the selection of one result of a node as a node of its own.
 constexpr std::string_view getitem_op = "<built-in function getitem>";
 
-/// Nodes that only state facts about shapes and devices; their results are never read.
-bool is_assertion(const std::string& op_type) {
-    static const std::set<std::string, std::less<>> names{
-        "aten._assert_scalar.default",      "aten._assert_tensor_metadata.default",
-        "aten._assert_async.default",       "aten._assert_async.msg",
-        "aten.sym_constrain_range.default", "aten.sym_constrain_range_for_size.default",
-        "aten._functional_assert_async.msg"};
-    return names.contains(op_type);
-}
+/// States sizes and dtypes that the graph itself fixes; nothing to run.
+constexpr std::string_view metadata_op = "aten._assert_tensor_metadata.default";
 
 bool can_run(const Node& node, const Registry& registry) {
-    return node.op_type == getitem_op || is_assertion(node.op_type) || registry.find(node.op_type) ||
+    return node.op_type == getitem_op || node.op_type == metadata_op || registry.find(node.op_type) ||
            registry.find_function(node.op_type);
 }
 
@@ -48,6 +41,9 @@ std::string describe_missing(const std::vector<MissingOp>& missing) {
     for (std::size_t i = 0; i < missing.size(); ++i)
         text += (i ? ", " : "") + missing[i].op_type + " (" + std::to_string(missing[i].count) + "x" +
                 (missing[i].reason.empty() ? "" : "; " + missing[i].reason) + ")";
+    // torch.func.jvp and others record how they are called; the numbers come by decomposition.
+    if (std::ranges::any_of(missing, [](const MissingOp& op) { return op.op_type.starts_with("torch._functorch."); }))
+        text += "; run_decompositions() of the exported program replaces those of torch.func";
     return text;
 }
 
@@ -148,7 +144,7 @@ class PlanBuilder {
     std::shared_ptr<const Plan> build() {
         const Graph& graph = *plan_->graph_;
         for (const Node& node : graph.nodes) {
-            if (is_assertion(node.op_type)) continue;
+            if (node.op_type == metadata_op) continue;
             with_context([&] { return "node '" + node.name + "' (" + node.op_type + ")"; }, [&] { add_step(node); });
         }
         plan_->written_inputs_ = find_written_inputs(graph, &registry_);

@@ -93,6 +93,20 @@ TEST_CASE("a weight has the strides of the graph, whatever those in the file are
     CHECK(test::values(value_tensor(interpreter.run({}).outputs[0].value)) == std::vector<double>{1, 4, 2, 5, 3, 6});
 }
 
+TEST_CASE("an assertion of the graph that does not hold ends the run") {
+    GraphBuilder b("Asserts");
+    const auto x = b.input("x", {{3}});
+    const auto positive = b.call("aten.gt.Scalar", {x, 0.0}, {{3}, DType::Bool});
+    const auto all = b.call("aten.all.default", {positive}, {{}, DType::Bool});
+    b.call_many("aten._assert_async.msg", {all, "x must be positive"}, {});
+    b.output(b.call("aten.log.default", {x}, {{3}}));
+    const Interpreter interpreter(test::model_of(b));
+    CHECK(test::values(value_tensor(interpreter.run({floats({3}, {1, 1, 1})}).outputs[0].value)) ==
+          std::vector<double>{0, 0, 0});
+    CHECK_THROWS_WITH_AS(interpreter.run({floats({3}, {1, -1, 1})}),
+                         "node '_assert_async' (aten._assert_async.msg): x must be positive", ArgumentError);
+}
+
 TEST_CASE("inputs are checked: missing, extra, shape, dtype") {
     const Interpreter interpreter(test::model_of(linear_model()));
     CHECK_THROWS_WITH_AS(interpreter.bind_inputs({{"z", floats({2, 3}, std::vector<float>(6))}}),

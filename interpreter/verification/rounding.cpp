@@ -434,7 +434,8 @@ bool is_exact(const OpCall& call, std::span<const DType> output_dtypes) {
         }))
         return true;
     if (!step.op)
-        return !step.node->op_type.starts_with("aten.") && step.node->op_type.find("higher_order") == std::string::npos;
+        return !step.node->op_type.starts_with("torch.vmap") &&
+               step.node->op_type.find("higher_order") == std::string::npos;
     if (is_exact_name(call.base_name())) return true;
     const auto& returns = step.op->schema.returns;
     const bool view = !returns.empty() && std::all_of(returns.begin(), returns.end(), [](const SchemaParameter& r) {
