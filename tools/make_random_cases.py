@@ -100,7 +100,8 @@ def input_calls():
         for size in (*SIZES, [4, 30]):
             rates = torch.randint(0, 65, size, generator=source).to(dtype) / 16
             yield aten._standard_gamma.default, rates
-            yield aten._sample_dirichlet.default, rates + 0.25
+            if dtype == torch.float32:  # the last bit of a sum of float64 depends on the processor
+                yield aten._sample_dirichlet.default, rates + 0.25
             yield aten.binomial.default, 25 * rates.round(), torch.randint(0, 65, size, generator=source).to(dtype) / 64
 
 

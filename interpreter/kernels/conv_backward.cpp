@@ -108,6 +108,8 @@ Three convolution_backward(const Tensor& grad_output, const Tensor& input, const
                                                weight.shape())
                                 .to(weight.dtype()));
         });
+    if (!output_mask[1] && together && weight.dim() == 3)  // that of one dimension as it is computed, in two
+        std::get<1>(result) = std::get<1>(result).unsqueeze(2);
     if (output_mask[0])
         std::get<0>(result) = visit_float(input.dtype(), op, [&](auto) {
             return laid_out(input_gradient(grad_output, input, weight, parameters, transposed, g));

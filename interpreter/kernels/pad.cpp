@@ -134,7 +134,8 @@ Tensor pad_backward(In grad_output, In self, const Ints& padding) {
             }
             grad = sums;
         }
-        return grad.to(grad_output.dtype());
+        grad = grad.to(grad_output.dtype());
+        return Dims == 2 ? in_format(grad, suggested_format(self)) : grad;
     });
 }
 
