@@ -110,6 +110,9 @@ std::optional<std::vector<std::size_t>> correspond(const Schema& twin, const Sch
 constexpr std::array<std::string_view, 7> converting{"_fft_c2c", "_fft_c2r", "_fft_r2c", "bernoulli",
                                                      "cumprod_", "cumsum_",  "im2col"};
 
+/// Ops whose out tensor may have any shape of as many elements.
+constexpr std::array<std::string_view, 4> sequences{"arange", "linspace", "logspace", "range"};
+
 }  // namespace
 
 std::optional<Op> Registry::derive(std::string_view op_type) const {
@@ -143,6 +146,7 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
         const KernelFn& kernel = twin->second.kernel;
         const bool returns_self = !schema->returns.empty();
         const bool converts = std::ranges::find(converting, schema->name) != converting.end();
+        const bool sequence = std::ranges::find(sequences, schema->name) != sequences.end();
         // A result in place whose dtype is asked for must have that of the tensor.
         const SchemaParameter* dtype = in_place ? schema->find("dtype") : nullptr;
         const auto dtype_at = dtype ? static_cast<std::size_t>(dtype - schema->parameters.data()) : count;
@@ -156,8 +160,8 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
         }
         return Op{
             std::move(derived),
-            [kernel, sources = *sources, takes_dtype, written, count, in_place, returns_self, converts, dtype_at, wide](
-                Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
+            [kernel, sources = *sources, takes_dtype, written, count, in_place, returns_self, converts, sequence,
+             dtype_at, wide](Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
                 const IValue none = None{};
                 const IValue dtype_of_out =
                     written.empty() ? none : IValue(std::get<Tensor>(*args[written.front()]).dtype());
@@ -169,7 +173,8 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
                 kernel(context, given, values);
                 for (std::size_t i = 0; i < written.size(); ++i) {
                     const auto& target = std::get<Tensor>(*args[written[i]]);
-                    const Tensor& value = std::get<Tensor>(values[i]);
+                    Tensor value = std::get<Tensor>(values[i]);
+                    if (sequence && value.numel() == target.numel()) value = value.reshape(target.shape());
                     check_written(in_place, converts, value, target);
                     const bool exact =
                         in_place && (wide || (dtype_at < count && std::holds_alternative<DType>(*args[dtype_at])));

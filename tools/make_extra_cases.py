@@ -212,6 +212,7 @@ def calls():
     for op in (aten._cummax_helper, aten._cummin_helper):
         yield op.default, n(2, 5).float(), torch.zeros(2, 5), torch.zeros(2, 5, dtype=torch.int64), 1
     yield aten.arange.start_out, 1, 9, 2, {"out": torch.zeros(4, dtype=torch.float64)}
+    yield aten.arange.start_out, 0, 6, 1, {"out": torch.zeros(3, 2).t()}
     yield aten.full.out, [2, 3], 1.5, {"out": torch.zeros(2, 3, dtype=torch.int32)}
     yield aten.linspace.out, 0, 1, 5, {"out": torch.zeros(5, dtype=torch.float64)}
     yield aten.ones_like.out, t(2, 3), {"out": torch.zeros(2, 3, dtype=torch.int64)}
