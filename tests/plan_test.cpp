@@ -55,6 +55,15 @@ TEST_CASE("every op that cannot run is listed with its count before anything run
         UnsupportedError);
 }
 
+TEST_CASE("what torch.func leaves in a graph is said to go by decomposition") {
+    GraphBuilder b("Jvp");
+    b.output(b.call("torch._functorch.predispatch._unwrap_for_grad", {b.input("x", {{2}}), 1}, {{2}}));
+    CHECK_THROWS_WITH_AS(Interpreter(test::model_of(b)),
+                         "1 op is not supported: torch._functorch.predispatch._unwrap_for_grad (1x; no such ATen op); "
+                         "run_decompositions() of the exported program replaces those of torch.func",
+                         UnsupportedError);
+}
+
 TEST_CASE("detach_ writes to no element") {
     GraphBuilder b("Detached");
     const auto x = b.input("x", {{2}});

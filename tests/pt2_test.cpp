@@ -236,6 +236,15 @@ TEST_SUITE("pt2") {
         CHECK(model.name == "model");
     }
 
+    TEST_CASE("a device as text, as move_to_device_pass writes it, is a device; a text stays one") {
+        std::string text = replaced(program, "aten.relu.default", "aten._to_copy.default");
+        text = replaced(text, "{\"as_tensor\": {\"name\": \"x\"}}}],",
+                        R"({"as_tensor": {"name": "x"}}}, {"name": "device", "arg": {"as_string": "cuda:1"}}],)");
+        CHECK(read(flat(text)).graph.nodes[0].find("device")->get<Device>() == Device{"cuda", 1});
+        text = replaced(text, "aten._to_copy.default", "my.op.default");
+        CHECK(read(flat(text)).graph.nodes[0].find("device")->get<std::string>() == "cuda:1");
+    }
+
     TEST_CASE("the order of the keys does not matter") {
         const std::string nodes =
             program.substr(program.find("\"nodes\""), program.find("\"tensor_values\"") - program.find("\"nodes\""));

@@ -20,6 +20,7 @@ import torch.utils._pytree as pytree
 from safetensors.torch import save_file
 from torch import nn
 from torch._higher_order_ops.associative_scan import associative_scan
+from torch._higher_order_ops.foreach_map import foreach_map
 from torch._higher_order_ops.hints_wrap import hints_wrapper
 from torch._higher_order_ops.out_dtype import out_dtype
 from torch._higher_order_ops.scan import scan
@@ -88,6 +89,11 @@ class InvokeSubgraph(nn.Module):
 
     def forward(self, x):
         return residual(residual(x, self.first), self.second)
+
+
+class ForeachMap(nn.Module):
+    def forward(self, x, y):
+        return foreach_map(lambda a, b: (a + b).sin(), [x, x + 1], [y, y])
 
 
 class GradModes(nn.Module):
@@ -321,6 +327,7 @@ def cases():
     yield "associative_scan", "control_flow", AssociativeScan(), [(X.repeat(2, 1), X.repeat(2, 1) + 1)], None
     yield "map", "control_flow", Map(), [(X, torch.tensor([0.5, -1.0, 2.0]))], None
     yield "invoke_subgraph", "control_flow", InvokeSubgraph(), [(X,)], None
+    yield "foreach_map", "control_flow", ForeachMap(), [(X, X * 2)], None
     yield "grad_modes", "regions", GradModes(), [(X,)], None
     yield "autocast", "regions precision", Autocast(), [(X,)], None
     yield "autocast_recurrent", "regions precision recurrent", AutocastRecurrent(), [(X.reshape(2, 2, 3),)], None
@@ -405,7 +412,8 @@ def main():
             return write(out, program, model, [(X,)])
         for name, categories, model, calls, shapes in cases():
             args, kwargs = copy.deepcopy(split(calls[0]))
-            program = torch.export.export(copy.deepcopy(model).eval(), args, kwargs, dynamic_shapes=shapes)
+            strict = name == "foreach_map"  # torch.export refuses it otherwise
+            program = torch.export.export(copy.deepcopy(model).eval(), args, kwargs, dynamic_shapes=shapes, strict=strict)
             if name == "with_effects":  # plain exports have no tokens
                 program = program.run_decompositions()
             write(out / name, program, model.eval(), calls, steps=name == "cache")

@@ -290,7 +290,7 @@ void register_control(Registry& r) {
     r.add_function("higher_order.print", [](Context&, Args, Results& results) { results.emplace_back(None{}); });
     for (const char* name : {"invoke_subgraph", "wrap_with_set_grad_enabled", "wrap_with_autocast", "hints_wrapper",
                              "tag_activation_checkpoint", "wrap_activation_checkpoint", "wrap", "strict_mode",
-                             "invoke_quant", "invoke_quant_packed", "run_const_graph"})
+                             "invoke_quant", "invoke_quant_packed", "run_const_graph", "foreach_map"})
         r.add_function(std::string("higher_order.") + name, [name](Context& context, Args args, Results& results) {
             call_graph(name, context, args, results);
         });

@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "torch_ir/error.hpp"
+#include "torch_ir/impl/json_arguments.hpp"
 #include "torch_ir/impl/pt2_json.hpp"
 #include "torch_ir/impl/pt2_metadata.hpp"
 #include "torch_ir/ir.hpp"
+#include "torch_ir/schema.hpp"
 #include "torch_ir/weights.hpp"
 
 namespace torch_ir::detail::pt2 {
@@ -247,12 +249,22 @@ class Pt2GraphReader {
                 node.args.push_back({name, name.empty() ? read() : with_context("'" + name + "'", read)});
             });
         });
+        with_context("'device'", [&] { read_device_text(node); });
         with_context("outputs", [&] { read_node_outputs(json, node); });
         if (const Json* metadata = find_member(json, "metadata")) {
             node.provenance = provenance_of(*metadata);
             if (root_class_.empty()) root_class_ = root_class_of(*metadata);
         }
         graph_.nodes.push_back(std::move(node));
+    }
+
+    /// torch.export's move_to_device_pass leaves a device as text.
+    static void read_device_text(Node& node) {
+        const auto device = std::ranges::find(node.args, "device", &NamedArgument::name);
+        const auto* text = device == node.args.end() ? nullptr : device->value.get_if<std::string>();
+        const Schema* schema = text ? find_schema(node.op_type) : nullptr;
+        const SchemaParameter* parameter = schema ? schema->find("device") : nullptr;
+        if (parameter && parameter->type.kind == SchemaKind::Device) device->value = Argument(parse_device(*text));
     }
 
     void read_node_outputs(const Json& json, Node& node) {
