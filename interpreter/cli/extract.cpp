@@ -22,7 +22,13 @@ int extract(const Options& options, const Globals& globals) {
         std::vector<std::pair<std::string, Tensor>> tensors;
         const Weights weights = load_weights(loaded, options.weights);
         for (const auto& [name, view] : weights.tensors()) tensors.emplace_back(name, to_tensor(view));
-        save_tensors(options.weights_out, tensors);
+        try {
+            save_tensors(options.weights_out, tensors);
+        } catch (const UnsupportedError& error) {
+            throw UnsupportedError(std::string(error.what()) +
+                                   "; leave out --weights-out, and give commands on the JSON " +
+                                   "the model itself as --weights");
+        }
     }
     write_json(options.output, *loaded.model);
     if (!globals.quiet)
