@@ -166,7 +166,9 @@ Three svd_of(const Tensor& a, bool full_matrices, bool vectors) {
     const Tensor none = Tensor::empty({0}, a.dtype());
     return {vectors ? u.to(a.dtype()) : none, s.to(to_real(a.dtype())), vectors ? vh.to(a.dtype()) : none};
 }
-Three linalg_svd(const Tensor& a, bool full_matrices, const std::optional<std::string>&) {
+Three linalg_svd(const Tensor& a, bool full_matrices, const std::optional<std::string>& driver) {
+    if (driver && *driver != "gesvd" && *driver != "gesvdj" && *driver != "gesvda")
+        throw ArgumentError("linalg.svd: expected 'driver' gesvd, gesvdj or gesvda, found '" + *driver + "'");
     return svd_of(a, full_matrices, true);
 }
 Three svd_leaf(const Tensor& a, bool full_matrices, bool compute_uv, const std::optional<std::string>&) {

@@ -135,6 +135,9 @@ Tensor avg_backward(const Tensor& grad_output, const Tensor& self, const Ints& k
 
 template <std::size_t Rank>
 Tensor adaptive_avg_backward(const Tensor& grad_output, const Tensor& self) {
+    if (grad_output.dtype() != self.dtype())
+        throw ArgumentError("adaptive_avg_pool_backward: expected 'grad_output' of the dtype of 'self', found " +
+                            describe(grad_output) + " and " + describe(self));
     const char* op = Rank == 2 ? "_adaptive_avg_pool2d_backward" : "_adaptive_avg_pool3d_backward";
     check_pool_input(op, self, Rank);
     if (grad_output.dim() != self.dim())

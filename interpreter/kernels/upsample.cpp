@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kernels/families.hpp"
+#include "kernels/layout.hpp"
 #include "kernels/pool.hpp"
 #include "parallel.hpp"
 #include "promote.hpp"
@@ -37,10 +38,12 @@ C scale_of(const Resize& r) {
     return static_cast<C>(r.in) / static_cast<C>(r.out);
 }
 
-/// Is the dimension's result another than its input?
-bool changes(Mode mode, const Resize& r) {
+/// Is the dimension's result another than its input? A factor counts where PyTorch's kernel does not look at the sizes
+/// first; for nearest neighbours that depends on what is resized.
+bool changes(Mode mode, const Resize& r, bool factor_counts = false) {
     const bool scaled = !r.align_corners && r.factor && *r.factor > 0 && *r.factor != 1;
-    return r.in != r.out || mode >= Mode::LinearAntialias || (mode == Mode::Cubic && scaled);
+    factor_counts = factor_counts || mode == Mode::Cubic || mode == Mode::NearestExact;
+    return r.in != r.out || mode >= Mode::LinearAntialias || (factor_counts && scaled);
 }
 
 template <class C>
@@ -344,7 +347,8 @@ Tensor resize(const char* op, Mode mode, const Tensor& self, const Ints& output_
         return Resize{axis.in, axis.out, factors[i], align_corners};
     };
     std::vector<bool> changed;
-    for (std::size_t i = 0; i < rank; ++i) changed.push_back(changes(mode, resize_of(i)));
+    const bool factor_counts = mode == Mode::Nearest && rank != 2 && !suggests_channels_last(self);
+    for (std::size_t i = 0; i < rank; ++i) changed.push_back(changes(mode, resize_of(i), factor_counts));
     if (self.dtype() != DType::UInt8 &&
         (!is_floating_point(self.dtype()) || (mode >= Mode::LinearAntialias && item_size(self.dtype()) < 4)))
         throw UnsupportedError(std::string(op) + " is not defined for dtype '" + std::string(name(self.dtype())) + "'");
