@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "parallel.hpp"
+#include "promote.hpp"
 #include "verification/compare.hpp"
 #include "verification/locate.hpp"
 #include "verification/report.hpp"
@@ -116,26 +117,41 @@ std::int64_t find_q(const Block<Found, Spread>& block, double size) {
     return 0;
 }
 
-/// `stored`: the unit roundoff of what is stored coarser than it is computed, else 0. Such results are compared with
-/// the interval that rounds to them, and their sigma is without that rounding; `least` of its square stays in any case.
+/// How candidates are stored.
+struct Format {
+    double stored;   // the unit roundoff of what is stored coarser than it is computed, else 0
+    double half;     // half the distance between numbers near 0
+    double largest;  // beyond it all is infinite
+};
+
+Format format_of(DType dtype, double stored) {
+    const bool narrow = category(dtype) == DTypeCategory::Float8;
+    return {stored, dtype == DType::Float16 ? 0x1p-25 : 0x1p-134,
+            narrow || !(is_floating_point(dtype) || is_complex(dtype)) ? std::numeric_limits<double>::infinity()
+                                                                       : largest_finite(dtype)};
+}
+
+/// Results that are stored coarser than they are computed are compared with the interval that rounds to them, and their
+/// sigma is without that rounding; `least` of its square stays in any case.
 template <class Found, class Spread>
-Statistics judge_block(const Block<Found, Spread>& block, double stored, double accumulator, double least) {
+Statistics judge_block(const Block<Found, Spread>& block, const Format& format, double accumulator, double least) {
     Statistics all;
     for (std::int64_t i = 0; i < block.n; ++i) {
         const double value = block.value[i];
         const double found = block.found[i];
         if (!std::isfinite(value) || !std::isfinite(found)) {
-            const bool same = value == found || (std::isnan(value) && std::isnan(found));
+            const bool overflow = std::isinf(found) && std::fabs(value) > format.largest && (value < 0) == (found < 0);
+            const bool same = value == found || (std::isnan(value) && std::isnan(found)) || overflow;
             if (!same && all.other_pattern++ == 0) all.worst = i;
             continue;
         }
         double sigma = block.sigma[i];
         double difference = found - value;
         all.max_abs = std::max(all.max_abs, std::fabs(difference));
-        if (stored > 0) {
-            const double half = half_ulp(found, stored);
+        if (format.stored > 0) {
+            const double half = std::max(format.half, half_ulp(found, format.stored));
             difference = difference > half ? difference - half : difference < -half ? difference + half : 0;
-            const double own = stored * value;
+            const double own = format.stored * value;
             const double rest = 2 * accumulator * value;
             sigma = std::sqrt(std::max(least * sigma * sigma, sigma * sigma - own * own / 3) + rest * rest);
         }
@@ -184,6 +200,7 @@ std::int64_t row_major(std::int64_t flat, const Ints& shape, const std::vector<s
 Statistics judge_elements(const Tensor& candidate, const Reference& reference, bool region, double stored,
                           double accumulator) {
     constexpr std::int64_t block_size = 8192;
+    const Format format = format_of(candidate.dtype(), stored);
     const double least = region ? 0.25 : 0;  // a sigma from few probes is itself uncertain
     const Tensor value = real_view(std::get<Tensor>(reference.value));
     const std::vector<std::int64_t> order = order_in_memory(value);
@@ -193,6 +210,7 @@ Statistics judge_elements(const Tensor& candidate, const Reference& reference, b
     const Tensor s = in_order(reference.sigma);
     const Tensor b = region ? Tensor{} : in_order(reference.bound);
     const std::int64_t n = y.numel();
+    if (n == 0) return {};
     Statistics all;
     const auto judge_all = [&]<class Found, class Spread>(const Found* found, const Spread* sigma,
                                                           const Spread* bound) {
@@ -207,12 +225,12 @@ Statistics judge_elements(const Tensor& candidate, const Reference& reference, b
             blocks[static_cast<std::size_t>(begin / block_size)] =
                 stored == 0 && all_finite(block.found, block.value, block.n)
                     ? judge_plain(block)
-                    : judge_block(block, stored, accumulator, least);
+                    : judge_block(block, format, accumulator, least);
         });
         std::int64_t worst = 0;
         for (std::int64_t begin = 0; begin < n; begin += block_size)
             if (all.add(blocks[static_cast<std::size_t>(begin / block_size)])) worst = begin;
-        all.worst = worst + (n > 0 && all.worst < 0 ? find_q(block_at(worst), all.max_q) : all.worst);
+        all.worst = worst + (all.worst < 0 ? find_q(block_at(worst), all.max_q) : all.worst);
     };
     visit_float(s.dtype(), "judge_rounding", [&]<class Spread>(Spread) {
         const Spread* bound = region ? nullptr : b.data<Spread>();
@@ -263,7 +281,7 @@ RoundingVerdict judge_rounding(const Tensor& candidate, const Reference& referen
     } else if (result.rms_q > rms_allowed) {
         result.verdict = Verdict::Suspicious;
         result.reason = "the elements are off by " + short_number(result.rms_q) + " sigma (rms)";
-    } else if (all.count >= 64 && result.bias > 0.75) {
+    } else if (std::min(all.count, reference.independent) >= 64 && result.bias > 0.75) {
         result.verdict = Verdict::Suspicious;
         result.reason = "the elements are off in one direction, by " + short_number(result.bias) + " sigma on average";
     }

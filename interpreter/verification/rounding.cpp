@@ -171,14 +171,14 @@ detail::Spread relative(const Tensor& y, const detail::Precision& p, double k) {
     });
 }
 
-/// The rms error of the op's own float32 arithmetic in units of `sigma`, within 1 and 2: what an algorithm loses beside
-/// the rounding of its operands, in the coordinates of an interpolation for example.
+/// The error of the op's own float32 arithmetic in units of `sigma`, within 1 and 4: what an algorithm loses beside the
+/// rounding of its operands, in the coordinates of an interpolation for example. Rms, or a fifth of the largest.
 double own_error(const OpCall& call, std::size_t index, const Tensor& y, const Tensor& sigma) {
     const OpCall narrow = call.map_tensors(
         [](const Tensor& tensor) { return is_complex(tensor.dtype()) ? tensor : tensor.to(DType::Float32); });
     const IValue result = narrow.run()[index];
     const auto* found = std::get_if<Tensor>(&result);
-    if (!found || found->shape() != y.shape()) return 1;
+    if (!found || found->shape() != y.shape() || y.numel() == 0) return 1;
     const Tensor ratios = elementwise<double>(
         wide,
         [](double a, double b, double s) {
@@ -187,8 +187,9 @@ double own_error(const OpCall& call, std::size_t index, const Tensor& y, const T
         },
         *found, y, sigma);
     const Tensor dense = ratios.contiguous();
-    const double sum = std::accumulate(dense.data<double>(), dense.data<double>() + dense.numel(), 0.0);
-    return std::clamp(std::sqrt(sum / std::max<double>(1, static_cast<double>(dense.numel()))), 1.0, 2.0);
+    const double* q = dense.data<double>();
+    const double mean = std::accumulate(q, q + dense.numel(), 0.0) / static_cast<double>(dense.numel());
+    return std::clamp(std::sqrt(std::max(mean, *std::max_element(q, q + dense.numel()) / 25)), 1.0, 4.0);
 }
 
 /// For ops without a model of their own: what relative errors of one rounding in the operands do to the result.
@@ -218,15 +219,18 @@ detail::Spread perturbed(const OpCall& call, std::size_t index, const Tensor& y,
         p, y, [=](double s, double v) { return p.rounded(v, factor * factor * s * s, 100 * factor * s); }, sigma);
 }
 
-/// The operand `other` when it is a number that float32 does not hold exactly, else 0.
+/// An operand that is a number which float32 does not hold exactly, else 0.
 double inexact_number(const OpCall& call) {
-    const IValue* other = call.find("other");
-    if (!other) return 0;
-    const auto* tensor = std::get_if<Tensor>(other);
-    if (tensor && (!tensor->defined() || !tensor->is_wrapped_number() || is_complex(tensor->dtype()))) return 0;
-    if (!tensor && !std::holds_alternative<double>(*other)) return 0;
-    const double number = to_scalar(*other).to<double>();
-    return static_cast<double>(static_cast<float>(number)) == number ? 0 : number;
+    for (const std::string_view name : {"self", "other"}) {
+        const IValue* operand = call.find(name);
+        if (!operand) continue;
+        const auto* tensor = std::get_if<Tensor>(operand);
+        if (tensor && (!tensor->defined() || !tensor->is_wrapped_number() || is_complex(tensor->dtype()))) continue;
+        if (!tensor && !std::holds_alternative<double>(*operand)) continue;
+        const double number = to_scalar(*operand).to<double>();
+        if (static_cast<double>(static_cast<float>(number)) != number) return number;
+    }
+    return 0;
 }
 
 /// The classes whose error is a formula of operand and result.
@@ -234,8 +238,8 @@ bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision
     const std::string op = call.base_name();
     static const Names rounded{"add", "sub", "rsub", "mul", "square"};
     static const Names quotients{"div", "sqrt", "rsqrt", "reciprocal", "true_divide", "divide"};
-    static const Names functions{"tanh", "erf",  "log",   "log2",  "log10", "log1p",     "sin",  "cos",
-                                 "pow",  "atan", "asinh", "expm1", "erfc",  "hardswish", "atan2"};
+    static const Names functions{"tanh", "erf",  "log",   "log2",  "log10", "log1p",     "sin",
+                                 "cos",  "atan", "asinh", "expm1", "erfc",  "hardswish", "atan2"};
     static const Names sigmoids{"sigmoid", "silu", "softplus", "mish", "elu", "selu", "log_sigmoid", "exp", "exp2"};
     const double u = p.u;
     if (rounded.contains(op)) {  // the rounding of the result is all, but for alpha, which scales one operand
@@ -262,9 +266,23 @@ bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision
             call, y, p, [=](double x, double v) { return u * std::fabs(v) * (2 + std::fabs(x)); },
             [=](double x, double v) { return u * (std::fabs(v) * (6 + 2 * std::fabs(x)) + 0x1p-100); });
     } else if (op == "logit") {
+        const double eps = call.number("eps", 0);
+        const double of_clamp = eps > 0 ? 1 / eps : 0;  // what the rounding of 1 - eps does
         spread = pointwise(
-            call, y, p, [=](double, double v) { return u * (2 + std::fabs(v)); },
-            [=](double, double v) { return u * (8 + 4 * std::fabs(v)); });
+            call, y, p, [=](double, double v) { return u * (2 + std::fabs(v) + of_clamp); },
+            [=](double, double v) { return u * (8 + 4 * std::fabs(v) + of_clamp); });
+    } else if (op == "pow" && call.tensor("self").defined()) {  // the exponent may be rounded
+        const Tensor exponent = call.tensor("exponent");
+        const double number = exponent.defined() ? 0 : call.number("exponent", 1);
+        spread = detail::spread_around(
+            p, y,
+            [=](double x, double e, double v) {
+                const double size = std::fabs(v);
+                const double logs = x == 0 ? 0 : std::fabs((e + number) * std::log(std::fabs(x)));
+                return p.rounded(v, u * u * size * size * (2 + logs) * (2 + logs), u * size * (4 + logs));
+            },
+            call.tensor("self").expand(y.shape()),
+            exponent.defined() ? exponent.expand(y.shape()) : Tensor::zeros({}, wide));
     } else if (op == "gelu") {
         spread = pointwise(
             call, y, p, [=](double x, double v) { return u * std::sqrt(4 * v * v + 4 * x * x); },
@@ -460,7 +478,7 @@ std::vector<Reference> reference(const OpCall& original, std::span<const DType> 
     bool modelled = detail::dot_spread(original, p, spread) || detail::softmax_spread(original, p, spread) ||
                     detail::norm_spread(original, p, spread) || detail::attention_spread(original, p, spread);
     if (modelled && original.step().outputs.size() == 1)
-        return {{std::move(spread.value), std::move(spread.sigma), std::move(spread.bound)}};
+        return {{std::move(spread.value), std::move(spread.sigma), std::move(spread.bound), spread.independent}};
     const OpCall call = original.step().op ? original.in_double() : original;
     modelled = modelled || detail::sum_spread(call, p, spread);
     std::vector<IValue> values;
@@ -480,8 +498,8 @@ std::vector<Reference> reference(const OpCall& original, std::span<const DType> 
             if (i > 0 || is_complex(tensor->dtype()) || !formula_spread(original, y, own, spread))
                 spread = perturbed(call, i, y, own);
         }
-        references.push_back(
-            {is_complex(tensor->dtype()) ? values[i] : IValue(spread.value), spread.sigma, spread.bound});
+        references.push_back({is_complex(tensor->dtype()) ? values[i] : IValue(spread.value), spread.sigma,
+                              spread.bound, spread.independent});
     }
     return references;
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,6 +64,7 @@ struct Reference {
     IValue value;  // float64 where the op rounds; as returned where it is exact
     Tensor sigma;
     Tensor bound;
+    std::int64_t independent = std::numeric_limits<std::int64_t>::max();  // errors, when fewer than elements
 
     bool is_exact() const { return !sigma.defined(); }
 };
@@ -112,6 +114,7 @@ struct Spread {
     Tensor value;
     Tensor sigma;
     Tensor bound;
+    std::int64_t independent = std::numeric_limits<std::int64_t>::max();
 };
 
 template <class F, class... In, std::size_t... I>

@@ -157,6 +157,7 @@ bool batch_norm_spread(const OpCall& call, const Precision& p, Spread& result) {
     const auto w = parameter(call.tensor("weight"), channels, 1);
     const auto b = parameter(call.tensor("bias"), channels, 0);
     result = room_for(x.shape(), p);
+    result.independent = channels;  // scale and shift of a channel are rounded once
     for_each_row(x, x.numel() / (x.size(0) * channels), result, [&](Row& row, std::int64_t number) {
         const auto c = static_cast<std::size_t>(number % channels);
         const double alpha = w[c] / std::sqrt(v[c] + eps);
