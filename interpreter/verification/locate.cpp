@@ -358,7 +358,7 @@ class Locator {
                     known.bound = references[i].bound;
                 }
                 if (candidates_.contains(slots[k])) {
-                    Reference one{known.values[0], references[i].sigma, references[i].bound};
+                    Reference one{known.values[0], references[i].sigma, references[i].bound, references[i].independent};
                     settle(slots[k], &step, region ? nullptr : &call, i, one);
                 } else if (std::holds_alternative<Tensor>(known.values[0])) {
                     ++result_.absent;
