@@ -84,6 +84,24 @@ TEST_CASE("run carries state over steps and files") {
     CHECK(run("run " + counter + " --steps -1").status == 2);
 }
 
+TEST_CASE("a seed gives the numbers that PyTorch draws after manual_seed") {
+    const Folder folder;
+    const std::string value = R"({"name": "rand", "shape": [3], "dtype": "float32"})";
+    write_text(folder / "ir.json", R"({"model_name": "R", "graph_inputs": [], "graph_outputs": [)" + value +
+                                       R"(], "weights": [], "weight_name_mapping": {}, "nodes": [{"name": "rand",
+        "op_type": "aten.rand.default", "inputs": [], "outputs": [)" +
+                                       value + R"(], "attrs": {"size": [3]}}]})");
+    const std::string out = folder / "out.safetensors";
+    REQUIRE(run("run " + (folder / "ir.json") + " --seed 7 -o " + out).status == 0);
+    const std::string bytes = read_text(out);
+    std::array<float, 3> drawn{};
+    REQUIRE(bytes.size() > sizeof drawn);
+    std::memcpy(drawn.data(), bytes.data() + bytes.size() - sizeof drawn, sizeof drawn);
+    CHECK(drawn == std::array<float, 3>{0.5349225401878357F, 0.19880318641662598F, 0.6592116951942444F});
+    CHECK(run("verify " + (folder / "ir.json") + " --expected " + out + " --rtol 0 --atol 0 --seed 7").status == 0);
+    CHECK(run("verify " + (folder / "ir.json") + " --expected " + out + " --rtol 0 --atol 0 --seed 8").status == 1);
+}
+
 TEST_CASE("a suite finds model cases and op cases and reports them as JSON") {
     const Outcome outcome = run("verify --suite tests/data/zoo/pytorch_ir --json -j 2");
     CHECK(outcome.status == 0);

@@ -5,6 +5,7 @@
 
 #include "cli/command.hpp"
 #include "cli/output.hpp"
+#include "generator.hpp"
 #include "load.hpp"
 #include "plugin.hpp"
 #include "torch_ir/text.hpp"
@@ -23,6 +24,7 @@ struct Options {
     std::string state;
     std::string state_out;
     int steps = 0;
+    int seed = -1;  // none
 };
 
 /// Keeps a copy of every value a node produces, in the order of the run.
@@ -91,10 +93,12 @@ int run(const Options& options, const Globals& globals) {
     Dump recorder(loaded.model->graph, progress);
     const std::size_t steps = step_count(options);
     std::vector<std::pair<std::string, Tensor>> outputs;
+    Generator generator(static_cast<std::uint64_t>(options.seed));
     NamedTensors given = load_inputs(loaded, options.inputs.empty() ? "" : options.inputs[0]);
     for (std::size_t step = 0; step < steps; ++step) {
         const bool last = step + 1 == steps;
         RunOptions run_options;
+        if (options.seed >= 0) run_options.generator = &generator;
         if (last && !options.intermediates.empty()) run_options.observer = &recorder;
         if (step > 0 && step < options.inputs.size()) {  // a further file counts where it gives what was carried
             given = load_inputs(loaded, options.inputs[step]);
@@ -134,6 +138,8 @@ Command make_run() {
          {"--inputs", "input tensors by graph input name, or input_0, input_1, ...", &options->inputs, "FILE"},
          {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
          {"--steps", "run N times; the last file of inputs stands for the steps after it", &options->steps, "N"},
+         {"--seed", "random ops draw what PyTorch draws after torch.manual_seed(N), once for all steps", &options->seed,
+          "N"},
          {"--state", "start from these buffers, parameters and inputs instead of the weights", &options->state, "FILE"},
          {"--state-out", "write what the model mutated, as --state takes it", &options->state_out, "FILE"},
          {"-o,--output", "write output_0, output_1, ... as safetensors", &options->output, "FILE"},

@@ -7,6 +7,7 @@
 
 #include "cli/command.hpp"
 #include "cli/output.hpp"
+#include "generator.hpp"
 #include "parallel.hpp"
 #include "plugin.hpp"
 #include "torch_ir/error.hpp"
@@ -47,6 +48,7 @@ struct Options {
     bool list_models = false;
     bool list_categories = false;
     int jobs = 0;
+    int seed = -1;  // none
 };
 
 std::optional<double> given(double value) { return value < 0 ? std::nullopt : std::optional(value); }
@@ -137,6 +139,8 @@ int verify_model(const Options& options, const Globals& globals) {
     const NamedTensors expected = load_expected(loaded, options.expected);
     std::vector<OutputVerdict> values;
     RunOptions run_options;
+    Generator generator(static_cast<std::uint64_t>(options.seed));
+    if (options.seed >= 0) run_options.generator = &generator;
     std::optional<ValueJudge> judge_values;
     if (!options.intermediates.empty()) {
         judge_values.emplace(loaded.model->graph, load_tensors(options.intermediates), options);
@@ -302,6 +306,7 @@ Command make_verify() {
          {"--model", "with --suite: only the model of this name", &options->only_model, "NAME"},
          {"--list-models", "with --suite: print its models, with --category those of one", &options->list_models},
          {"--list-categories", "with --suite: print the categories of its models", &options->list_categories},
+         {"--seed", "random ops of one model draw what PyTorch draws after torch.manual_seed(N)", &options->seed, "N"},
          {"-j,--jobs", "with --suite: cases at a time (default: the number of threads)", &options->jobs, "N"}},
         [options](const Globals& globals) {
             if (options->model.empty() == options->suite.empty()) {
