@@ -243,6 +243,49 @@ TEST_CASE("results that do not round must agree in every bit; ties of an argmax 
           Verdict::Wrong);
 }
 
+TEST_CASE("what the candidate's dtype does not hold is no fault") {
+    GraphBuilder sum("Sum");
+    const auto x = sum.input("x", {{3}});
+    sum.output(sum.call("aten.add.Tensor", {x, x}, {{3}}));
+    const Inputs large{{"x", floats({3}, {3e38F, -3e38F, 1})}};
+    CHECK(locate_in(sum, large, {{"add", floats({3}, {INFINITY, -INFINITY, 2})}}).verdict() == Verdict::Explained);
+    CHECK(locate_in(sum, large, {{"add", floats({3}, {INFINITY, INFINITY, 2})}}).verdict() == Verdict::Wrong);
+    CHECK(locate_in(sum, large, {{"add", floats({3}, {INFINITY, -INFINITY, INFINITY})}}).verdict() == Verdict::Wrong);
+
+    GraphBuilder product("Product");
+    const auto a = product.input("a", {{1}, DType::Float16});
+    product.output(product.call("aten.mul.Tensor", {a, a}, {{1}, DType::Float16}));
+    const auto half = [](double value) { return Tensor::full({1}, value, DType::Float16); };
+    const Inputs small{{"a", half(0x1p-12)}};  // its square is the smallest number
+    CHECK(locate_in(product, small, {{"mul", half(0x1p-24)}}).verdict() == Verdict::Explained);
+    CHECK(locate_in(product, small, {{"mul", half(0x1p-23)}}).verdict() == Verdict::Wrong);
+    const Inputs between{{"a", half(0x1.3ap-12)}};  // its square is 1.504 of that: 2 is nearest
+    CHECK(locate_in(product, between, {{"mul", half(0x1p-23)}}).verdict() == Verdict::Explained);
+    CHECK(locate_in(product, between, {{"mul", half(0)}}).verdict() == Verdict::Wrong);
+
+    GraphBuilder none("None");
+    const auto e = none.input("e", {{0, 3}});
+    none.output(none.call("aten.exp.default", {e}, {{0, 3}}));
+    const Inputs empty{{"e", Tensor::empty({0, 3}, DType::Float32)}};
+    CHECK(locate_in(none, empty, {{"exp", Tensor::empty({0, 3}, DType::Float32)}}).verdict() == Verdict::Explained);
+}
+
+TEST_CASE("numbers that are rounded to the tensor's dtype first are no fault") {
+    GraphBuilder b("Numbers");
+    const auto x = b.input("x", {{2}});
+    b.output(b.call("aten.rsub.Scalar", {x, 0.8}, {{2}}));
+    b.output(b.call("aten.pow.Tensor_Scalar", {x, 2.4}, {{2}}));
+    b.output(b.call("aten.logit.default", {x, 0.001}, {{2}}));
+    const Inputs tensors{{"x", floats({2}, {0.8F, 1e-5F})}};
+    const float exponent = 2.4F;
+    const NamedTensors values{{"rsub", floats({2}, {0.8F - 0.8F, 0.8F - 1e-5F})},
+                              {"pow", floats({2}, {std::pow(0.8F, exponent), std::pow(1e-5F, exponent)})},
+                              {"logit", floats({2}, {std::log(0.8F / (1 - 0.8F)), std::log(0.001F / (1 - 0.001F))})}};
+    CHECK(locate_in(b, tensors, values).verdict() == Verdict::Explained);
+    CHECK(locate_in(b, tensors, {{"pow", floats({2}, {std::pow(0.8F, 2.39F), std::pow(1e-5F, 2.39F)})}}).verdict() ==
+          Verdict::Wrong);
+}
+
 TEST_CASE("what an in-place op writes through a view is seen in the other names of that memory") {
     GraphBuilder b("InPlace");
     const auto x = b.input("x", {{2, 3}});
