@@ -32,6 +32,7 @@ else
 fi
 if [ -n "$CI$SANITIZE" ]; then
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    unset TORCH_IR_PYTHON  # what needs torch has run above
     build_and_test build-sanitize -Db_sanitize=address,undefined -Dbuildtype=plain -Doptimization=0 -Dcpu= -Dextractor=disabled
 fi
 # shellcheck disable=SC2086
