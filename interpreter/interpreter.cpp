@@ -45,19 +45,11 @@ bool fits(const TensorMeta& meta, const Tensor& tensor) {
 Tensor in_order_of(const TensorMeta& meta, const Tensor& tensor) {
     if (!meta.strides || meta.strides->size() != tensor.shape().size() || tensor.numel() == 0) return tensor;
     Ints strides;
-    std::vector<std::pair<std::int64_t, std::int64_t>> order;  // stride and size
-    for (std::size_t i = 0; i < meta.strides->size(); ++i) {
-        if (!(*meta.strides)[i].is_static()) return tensor;
-        strides.push_back((*meta.strides)[i].value());
-        if (tensor.shape()[i] > 1) order.emplace_back(strides.back(), tensor.shape()[i]);
+    for (const Dim& stride : *meta.strides) {
+        if (!stride.is_static()) return tensor;
+        strides.push_back(stride.value());
     }
-    if (strides == tensor.strides()) return tensor;
-    std::sort(order.begin(), order.end());
-    std::int64_t dense = 1;
-    for (const auto& [stride, size] : order) {
-        if (stride != dense) return tensor;
-        dense *= size;
-    }
+    if (strides == tensor.strides() || !are_dense(tensor.shape(), strides)) return tensor;
     Tensor result = Tensor::empty_strided(tensor.shape(), std::move(strides), tensor.dtype());
     result.copy_from(tensor);
     return result;

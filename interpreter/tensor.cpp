@@ -104,6 +104,13 @@ Ints dense_strides_like(const Ints& shape, const Ints& strides) {
 
 }  // namespace
 
+bool are_dense(const Ints& shape, const Ints& strides) {
+    const Ints dense = dense_strides_like(shape, strides);
+    for (std::size_t i = 0; i < shape.size(); ++i)
+        if (shape[i] != 1 && dense[i] != strides[i]) return false;
+    return true;
+}
+
 Tensor Tensor::empty_like(const Tensor& like, DType dtype) {
     if (like.is_contiguous()) return empty(like.shape_, dtype);
     const Tensor* const inputs[] = {&like};
@@ -159,13 +166,7 @@ bool Tensor::is_contiguous() const {
     return true;
 }
 
-bool Tensor::is_dense() const {
-    if (is_contiguous()) return true;
-    const Ints dense = dense_strides_like(shape_, strides_);
-    for (std::size_t i = 0; i < shape_.size(); ++i)
-        if (shape_[i] != 1 && dense[i] != strides_[i]) return false;
-    return true;
-}
+bool Tensor::is_dense() const { return is_contiguous() || are_dense(shape_, strides_); }
 
 bool Tensor::is_channels_last() const {
     if (dim() < 3) return false;

@@ -154,6 +154,8 @@ class Tensor {
 
 /// Product of sizes; throws ArgumentError on a negative size or overflow.
 std::int64_t numel_of(std::span<const std::int64_t> shape);
+/// Do strides give every element of a tensor of that shape a place of its own, without gaps?
+bool are_dense(const Ints& shape, const Ints& strides);
 /// Row-major strides.
 Ints contiguous_strides(std::span<const std::int64_t> shape);
 /// The shape both broadcast to; throws ArgumentError naming both.

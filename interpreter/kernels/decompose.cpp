@@ -455,6 +455,8 @@ Four lstsq(const Tensor& a_in, const Tensor& b_in, Number rcond, const std::opti
 // Functions of matrices.
 
 Tensor matrix_exp(const Tensor& a) {
+    if ((is_floating_point(a.dtype()) || is_complex(a.dtype())) && item_size(to_real(a.dtype())) < 4)
+        return matrix_exp(a.to(is_complex(a.dtype()) ? DType::Complex128 : DType::Float64)).to(a.dtype());
     const Matrices in("linalg.matrix_exp", a);
     in.require_square("linalg.matrix_exp");
     return map_matrices("linalg.matrix_exp", a, in.rows(), in.rows(), dense::exponential).contiguous();

@@ -16,7 +16,7 @@ using dense::Matrix;
 Matrices::Matrices(const char* op, const Tensor& t) {
     if (!is_floating_point(t.dtype()) && !is_complex(t.dtype()))
         throw ArgumentError(std::string(op) + ": expected a floating point or complex tensor, found " + describe(t));
-    if (item_size(to_real(t.dtype())) < 4 && std::string_view(op) != "linalg.matrix_exp")
+    if (item_size(to_real(t.dtype())) < 4)
         throw UnsupportedError(std::string(op) + " is not defined for low precision, found " + describe(t));
     if (t.dim() < 2)
         throw ArgumentError(std::string(op) + ": expected a tensor of at least 2 dimensions, found " + describe(t));

@@ -15,7 +15,8 @@ namespace torch_ir::kernels {
 /// The matrices in the last two dimensions.
 class Matrices {
   public:
-    /// Throws ArgumentError naming `op` unless `t` is of floating point or complex dtype and has two dimensions.
+    /// Throws ArgumentError naming `op` unless `t` is of floating point or complex dtype and has two dimensions,
+    /// UnsupportedError for 16-bit types.
     Matrices(const char* op, const Tensor& t);
     const Ints& batch() const { return batch_; }
     std::int64_t count() const { return numel_of(batch_); }

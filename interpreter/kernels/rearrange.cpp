@@ -374,10 +374,6 @@ Tensor linalg_vander(In x, OptInt n) {
     return powers(atleast(x, 1), count);
 }
 
-}  // namespace
-
-namespace {
-
 Tensor fill_diagonal(In self, const Scalar& fill_value, bool wrap) {
     const bool equal = std::ranges::all_of(self.shape(), [&](std::int64_t size) { return size == self.shape()[0]; });
     if (self.dim() < 2 || (self.dim() > 2 && !equal))

@@ -214,7 +214,7 @@ Statistics judge_elements(const Tensor& candidate, const Reference& reference, b
     Statistics all;
     const auto judge_all = [&]<class Found, class Spread>(const Found* found, const Spread* sigma,
                                                           const Spread* bound) {
-        const std::vector<Spread> unbounded(block_size, std::numeric_limits<Spread>::infinity());
+        const std::vector<Spread> unbounded(bound ? 0 : block_size, std::numeric_limits<Spread>::infinity());
         const auto block_at = [&](std::int64_t begin) {
             return Block<Found, Spread>{std::min(block_size, n - begin), found + begin, y.data<double>() + begin,
                                         sigma + begin, bound ? bound + begin : unbounded.data()};

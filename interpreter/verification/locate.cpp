@@ -219,7 +219,7 @@ class Locator {
             exact && region ? exact_in_double(call) : reference(call, dtypes, options_.profile);
         std::vector<std::vector<IValue>> probes;  // [probe][return]
         if (region || !exact) probes = probe(step, index, region, references, dtypes);
-        if (region && is_shown(step))
+        if (region && has_result(step, true))
             for (std::size_t i = 0; i < references.size(); ++i) {
                 std::vector<IValue> results;
                 for (const auto& values : probes)
@@ -271,7 +271,7 @@ class Locator {
     std::vector<std::vector<IValue>> probe(const Step& step, std::size_t index, bool region,
                                            const std::vector<Reference>& references,
                                            const std::vector<DType>& dtypes) const {
-        if (!region && !is_absent(step)) return {};
+        if (!region && !has_result(step, false)) return {};
         std::vector<std::vector<IValue>> probes;
         for (int p = 0; p < options_.probes; ++p) {
             std::vector<IValue> values;
@@ -312,19 +312,11 @@ class Locator {
         return noisy.to(dtype);
     }
 
-    /// Some result of the step is not shown by the candidate.
-    bool is_absent(const Step& step) const {
+    /// Some result of the step is one that the candidate shows, or one that it does not show.
+    bool has_result(const Step& step, bool shown) const {
         for (const auto& slots : step.outputs)
             for (const std::uint32_t slot : slots)
-                if (!candidates_.contains(slot)) return true;
-        return false;
-    }
-
-    /// Some result of the step is shown by the candidate.
-    bool is_shown(const Step& step) const {
-        for (const auto& slots : step.outputs)
-            for (const std::uint32_t slot : slots)
-                if (candidates_.contains(slot)) return true;
+                if (candidates_.contains(slot) == shown) return true;
         return false;
     }
 

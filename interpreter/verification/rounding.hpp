@@ -115,7 +115,18 @@ struct Spread {
     Tensor sigma;
     Tensor bound;
     std::int64_t independent = std::numeric_limits<std::int64_t>::max();
+
+    /// Uninitialised and row-major.
+    static Spread room(const Ints& shape, const Precision& p) {
+        return {Tensor::empty(shape, DType::Float64), Tensor::empty(shape, p.dtype), Tensor::empty(shape, p.dtype)};
+    }
 };
+
+/// Stores numbers from element `at` of a row-major tensor on.
+inline void store_at(const Tensor& tensor, std::int64_t at, const double* values, std::int64_t n) {
+    store(tensor.dtype(), tensor.raw() + at * static_cast<std::int64_t>(item_size(tensor.dtype())), 1, Compute::Double,
+          values, n);
+}
 
 template <class F, class... In, std::size_t... I>
 void spread_into(const Spread& to, bool with_value, const F& f, std::index_sequence<I...>, const In&... inputs) {
@@ -157,8 +168,7 @@ void spread_into(const Spread& to, bool with_value, const F& f, std::index_seque
 /// `f(inputs…)`, as float64, for every element of a row-major result.
 template <class F, class... In>
 Spread spread_of(const Precision& p, const Ints& shape, const F& f, const In&... inputs) {
-    const Spread spread{Tensor::empty(shape, DType::Float64), Tensor::empty(shape, p.dtype),
-                        Tensor::empty(shape, p.dtype)};
+    const Spread spread = Spread::room(shape, p);
     spread_into(spread, true, f, std::index_sequence_for<In...>{}, inputs...);
     return spread;
 }

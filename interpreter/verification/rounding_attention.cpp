@@ -3,6 +3,7 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/attention.hpp"
 #include "verification/rounding_dot.hpp"
 
 namespace torch_ir::detail {
@@ -10,15 +11,6 @@ namespace {
 
 constexpr DType wide = DType::Float64;
 constexpr double infinity = std::numeric_limits<double>::infinity();
-
-/// What is added to the scores: undefined, or float64 of a shape that broadcasts to them.
-Tensor additive(Tensor mask) {
-    if (!mask.defined() || mask.dtype() != DType::Bool) return mask.defined() ? mask.to(wide) : mask;
-    mask = mask.contiguous();
-    Tensor result = Tensor::zeros(mask.shape(), wide);
-    for (std::int64_t i = 0; i < mask.numel(); ++i) result.data<double>()[i] = mask.data<bool>()[i] ? 0 : -infinity;
-    return result;
-}
 
 /// One piece of work: some rows of one head.
 template <class X>
@@ -211,14 +203,12 @@ bool attention_spread(const OpCall& call, const Precision& p, Spread& result) {
     const std::int64_t width = v.size(-1);
     const double scale = call.number("scale", 1 / std::sqrt(static_cast<double>(depth)));
     const bool causal = call.number("is_causal", 0) != 0;
-    Tensor mask = additive(call.tensor(call.find("attn_mask") ? "attn_mask" : "mask"));
     Ints shape = batch;
     shape.insert(shape.end(), {heads, rows, width});
-    if (mask.defined()) {
-        Ints scores = batch;
-        scores.insert(scores.end(), {heads, rows, keys});
-        mask = mask.expand(scores);
-    }
+    Ints scores = batch;
+    scores.insert(scores.end(), {heads, rows, keys});
+    const Tensor mask =
+        kernels::additive_mask<double>(call.tensor(call.find("attn_mask") ? "attn_mask" : "mask"), scores);
     const double scale_q = scale_of(q);
     const double scale_k = scale_of(k);
     const double scale_v = scale_of(v);
@@ -227,7 +217,7 @@ bool attention_spread(const OpCall& call, const Precision& p, Spread& result) {
     const Tensor v_squares = squared(v, scale_v);
     const Tensor v_sizes = elementwise<float>(
         DType::Float32, [](float x) { return std::fabs(x); }, v);
-    result = {Tensor::empty(shape, wide), Tensor::empty(shape, p.dtype), Tensor::empty(shape, p.dtype)};
+    result = Spread::room(shape, p);
     constexpr std::int64_t most_rows = 128;
     const std::int64_t blocks = (rows + most_rows - 1) / most_rows;
     visit_float(q.dtype(), "attention_spread", [&]<class X>(X) {
@@ -271,13 +261,8 @@ bool attention_spread(const OpCall& call, const Precision& p, Spread& result) {
                         return extra ? extra[(first + i) * row_step + j * step] : 0.0;
                     },
                     result.value.data<double>() + row * width, sigma.data(), bound.data());
-                const auto keep = [&](const Tensor& tensor, const std::vector<double>& values) {
-                    store(tensor.dtype(),
-                          tensor.raw() + row * width * static_cast<std::int64_t>(item_size(tensor.dtype())), 1,
-                          Compute::Double, values.data(), count * width);
-                };
-                keep(result.sigma, sigma);
-                keep(result.bound, bound);
+                store_at(result.sigma, row * width, sigma.data(), count * width);
+                store_at(result.bound, row * width, bound.data(), count * width);
             }
         });
     });

@@ -17,11 +17,6 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 double square(double x) { return x * x; }
 
-/// Room for row-major results of a shape.
-Spread room_for(const Ints& shape, const Precision& p) {
-    return {Tensor::empty(shape, wide), Tensor::empty(shape, p.dtype), Tensor::empty(shape, p.dtype)};
-}
-
 /// One row as float64, in and out.
 struct Row {
     std::vector<double> x;
@@ -41,12 +36,8 @@ void for_each_row(const Tensor& x, std::int64_t n, const Spread& to, F f) {
                  x.raw() + i * n * static_cast<std::int64_t>(item_size(x.dtype())), 1, n);
             row.y = to.value.data<double>() + i * n;
             f(row, i);
-            const auto keep = [&](const Tensor& tensor, const std::vector<double>& values) {
-                store(tensor.dtype(), tensor.raw() + i * n * static_cast<std::int64_t>(item_size(tensor.dtype())), 1,
-                      Compute::Double, values.data(), n);
-            };
-            keep(to.sigma, row.sigma);
-            keep(to.bound, row.bound);
+            store_at(to.sigma, i * n, row.sigma.data(), n);
+            store_at(to.bound, i * n, row.bound.data(), n);
         }
     });
 }
@@ -116,7 +107,7 @@ bool layer_norm_spread(const OpCall& call, std::int64_t n, bool centred, const P
     const auto weight = parameter(call.tensor("weight"), n, 1);
     const auto bias = parameter(call.tensor("bias"), n, 0);
     const double eps = call.number("eps", centred ? 1e-5 : std::numeric_limits<float>::epsilon());
-    result = room_for(x.shape(), p);
+    result = Spread::room(x.shape(), p);
     for_each_row(x, n, result,
                  [&](Row& row, std::int64_t) { normalise(row, eps, centred, p, weight.data(), bias.data()); });
     return true;
@@ -136,7 +127,7 @@ bool group_norm_spread(const OpCall& call, std::int64_t groups, const Precision&
     };
     const auto weight = per_pixel("weight", 1);
     const auto bias = per_pixel("bias", 0);
-    result = room_for(x.shape(), p);
+    result = Spread::room(x.shape(), p);
     for_each_row(x, channels * pixels, result, [&](Row& row, std::int64_t i) {
         const std::int64_t first = i % groups * channels * pixels;
         normalise(row, eps, true, p, weight.data() + first, bias.data() + first);
@@ -156,7 +147,7 @@ bool batch_norm_spread(const OpCall& call, const Precision& p, Spread& result) {
     const auto v = parameter(variance, channels, 1);
     const auto w = parameter(call.tensor("weight"), channels, 1);
     const auto b = parameter(call.tensor("bias"), channels, 0);
-    result = room_for(x.shape(), p);
+    result = Spread::room(x.shape(), p);
     result.independent = channels;  // scale and shift of a channel are rounded once
     for_each_row(x, x.numel() / (x.size(0) * channels), result, [&](Row& row, std::int64_t number) {
         const auto c = static_cast<std::size_t>(number % channels);
@@ -198,7 +189,7 @@ bool softmax_spread(const OpCall& call, const Precision& p, Spread& result) {
     const double count = static_cast<double>(n);
     const double u = p.u;
     const bool safe = name == "_safe_softmax";
-    const Spread spread = room_for(rows.shape(), p);
+    const Spread spread = Spread::room(rows.shape(), p);
     for_each_row(rows, n, spread, [&](Row& row, std::int64_t) {
         const double* in = row.x.data();
         double* y = row.y;
