@@ -10,16 +10,17 @@
 
 namespace torch_ir::vmath {
 
-/// NaN when either is. In two steps, as loops over a choice by two conditions do not vectorise.
+/// NaN when either is. In two steps, the second of which gives x + x: a choice of x by two conditions becomes two
+/// comparisons where the first step is one instruction.
 template <class C>
 constexpr C larger(C x, C y) {
     const C number = x > y ? x : y;
-    return x != x ? x : number;
+    return x != x ? x + x : number;
 }
 template <class C>
 constexpr C smaller(C x, C y) {
     const C number = x < y ? x : y;
-    return x != x ? x : number;
+    return x != x ? x + x : number;
 }
 
 /// e^x, 1 ULP; subnormal results are exact to the subnormal's precision, overflow gives infinity, NaN stays.

@@ -15,7 +15,6 @@ using Dims = std::optional<Ints>;
 template <class C, bool Max>
 struct ExtremeOf {
     using Acc = C;
-    static constexpr bool chooses = true;
     static C map(const ExtremeOf&, C x) { return x; }
     template <class T>
     static T join(T a, T b) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <complex>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <tuple>
@@ -47,44 +48,67 @@ class ReduceOdometer {
     std::int64_t count_ = 1;
 };
 
-/// A reduction joins `map(x)` of elements with `join`, starting from `init`; partial results in many lanes, the rest in
-/// Acc.
+/// A reduction joins `map(x)` of elements with `join` (of two numbers, or of two vectors of them), starting from
+/// `init`; partial results in many lanes, the rest in Acc.
 template <class C, class R>
 using Lane = std::remove_cvref_t<decltype(R::map(std::declval<const R&>(), C{}))>;
+
+#ifdef __AVX__
+inline constexpr std::size_t lane_bytes = 32;
+#else
+inline constexpr std::size_t lane_bytes = 16;
+#endif
+
+template <class T, std::size_t lanes>
+using Vector [[gnu::vector_size(lanes * sizeof(T)), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
+
+/// The elements of a vector joined, halves first.
+template <class R, class T, std::size_t lanes>
+T fold(const Vector<T, lanes>& v) {
+    if constexpr (lanes == 1) {
+        return v[0];
+    } else {
+        Vector<T, lanes / 2> half[2];
+        std::memcpy(half, &v, sizeof v);
+        return fold<R, T, lanes / 2>(R::join(half[0], half[1]));
+    }
+}
 
 template <class C, class R>
 typename R::Acc reduce_row(const R& r, typename R::Acc acc, const C* x, std::int64_t n, std::int64_t stride) {
     using Acc = typename R::Acc;
     using L = Lane<C, R>;
-    constexpr bool chooses = requires { R::chooses; };  // join picks one of two, which vectorises only when told to
-    constexpr std::int64_t lanes = chooses ? 8 : 16;
-    constexpr std::int64_t run = 128 * lanes;
-    if (stride != 1 || n < lanes) {
-        for (std::int64_t i = 0; i < n; ++i) acc = R::join(acc, static_cast<Acc>(R::map(r, x[i * stride])));
-        return acc;
-    }
-    for (std::int64_t begin = 0; begin < n; begin += run) {
-        const std::int64_t end = std::min(n, begin + run);
-        L lane[lanes];
-        std::fill(lane, lane + lanes, R::template init<L>());
-        std::int64_t i = begin;
-        for (; i + lanes <= end; i += lanes) {
-            if constexpr (chooses) {
-#pragma omp simd
-                for (std::int64_t l = 0; l < lanes; ++l) lane[l] = R::join(lane[l], R::map(r, x[i + l]));
-            } else {
-                for (std::int64_t l = 0; l < lanes; ++l) lane[l] = R::join(lane[l], R::map(r, x[i + l]));
+    std::int64_t i = 0;
+    if constexpr (std::is_arithmetic_v<C> && std::is_arithmetic_v<L>) {
+        constexpr std::int64_t lanes = lane_bytes / sizeof(L);
+        constexpr std::int64_t step = 2 * lanes;
+        constexpr std::int64_t run = 128 * step;
+        using Lanes = Vector<L, lanes>;
+        using Partial = Vector<Acc, lanes>;
+        const auto load = [&](std::int64_t at) {
+            const auto elements = *reinterpret_cast<const Vector<C, lanes>*>(x + at);
+            Lanes mapped;
+            for (std::int64_t l = 0; l < lanes; ++l) mapped[l] = R::map(r, elements[l]);
+            return mapped;
+        };
+        while (stride == 1 && n - i >= step) {
+            // Two chains, as a join takes longer than a load.
+            Lanes even = load(i);
+            Lanes odd = load(i + lanes);
+            const std::int64_t end = std::min(n, i + run);
+            for (i += step; i + step <= end; i += step) {
+                even = R::join(even, load(i));
+                odd = R::join(odd, load(i + lanes));
             }
+            acc = R::join(acc, fold<R, Acc, lanes>(R::join(__builtin_convertvector(even, Partial),
+                                                           __builtin_convertvector(odd, Partial))));
         }
-        if constexpr (chooses) {
-            for (std::int64_t half = lanes / 2; half > 0; half /= 2)
-#pragma omp simd
-                for (std::int64_t l = 0; l < half; ++l) lane[l] = R::join(lane[l], lane[l + half]);
-            acc = R::join(acc, static_cast<Acc>(lane[0]));
-        } else {
-            for (const L& l : lane) acc = R::join(acc, static_cast<Acc>(l));
-        }
-        for (; i < end; ++i) acc = R::join(acc, static_cast<Acc>(R::map(r, x[i])));
+    }
+    while (i < n) {
+        Acc part = R::template init<Acc>();
+        for (const std::int64_t end = std::min(n, i + 128); i < end; ++i)
+            part = R::join(part, static_cast<Acc>(R::map(r, x[i * stride])));
+        acc = R::join(acc, part);
     }
     return acc;
 }
