@@ -38,15 +38,16 @@ Three convolution_double_backward(In ggI, In ggW, In ggb, In gO, In weight, In s
             call_op(context, "aten.convolution_backward.default",
                     {gO, x, w, None{}, stride, padding, dilation, transposed, output_padding, groups, mask})[which]);
     };
-    Tensor ggO;
-    if (ggI.defined()) ggO = forward(ggI, weight);
-    if (ggW.defined()) ggO = added(ggO, forward(self, ggW));
+    Tensor grad_grad_output;
+    if (ggI.defined()) grad_grad_output = forward(ggI, weight);
+    if (ggW.defined()) grad_grad_output = added(grad_grad_output, forward(self, ggW));
     if (ggb.defined()) {
         Ints shape(static_cast<std::size_t>(gO.dim()), 1);
         if (shape.size() > 1) shape[1] = -1;
-        ggO = added(ggO, ggb.reshape(shape).expand(gO.shape()));
+        grad_grad_output = added(grad_grad_output, ggb.reshape(shape).expand(gO.shape()));
     }
-    return {output_mask[0] ? ggO : Tensor{}, output_mask[1] && ggW.defined() ? backward(self, ggW, 0) : Tensor{},
+    return {output_mask[0] ? grad_grad_output : Tensor{},
+            output_mask[1] && ggW.defined() ? backward(self, ggW, 0) : Tensor{},
             output_mask[2] && ggI.defined() ? backward(ggI, weight, 1) : Tensor{}};
 }
 

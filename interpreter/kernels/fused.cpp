@@ -59,12 +59,12 @@ Three transform_bias_rescale_qkv(In qkv, In qkv_bias, std::int64_t num_heads) {
         qkv.size(2) % (3 * num_heads) != 0)
         throw ArgumentError("_transform_bias_rescale_qkv: " + describe(qkv) + " and bias " + describe(qkv_bias) +
                             " do not fit 3 projections of " + std::to_string(num_heads) + " heads");
-    const std::int64_t size = qkv.size(2) / 3;
+    const std::int64_t head_size = qkv.size(2) / 3 / num_heads;
     const Tensor heads = plus(qkv, qkv_bias)
-                             .reshape({qkv.size(0), qkv.size(1), 3, num_heads, size / num_heads})
+                             .reshape({qkv.size(0), qkv.size(1), 3, num_heads, head_size})
                              .permute(Ints{2, 0, 3, 1, 4})
                              .contiguous();
-    const double root = std::sqrt(static_cast<double>(size / num_heads));
+    const double root = std::sqrt(static_cast<double>(head_size));
     return {divided(heads.select(0, 0), Tensor::wrapped_number(Scalar(root))), heads.select(0, 1), heads.select(0, 2)};
 }
 

@@ -189,10 +189,11 @@ void reduce_walk(const R& r, const C* x, const std::vector<ReduceDim>& dims, typ
                                 : R::join(R::template init<Acc>(), static_cast<Acc>(R::map(r, x[0])));
         return;
     }
-    // Few outputs of many elements: pieces of the outermost reduced dimension first, then the pieces joined.
+    // Few outputs (rows; columns are walked in chunks) of many elements: pieces of the outermost reduced dimension
+    // first, then the pieces joined.
     constexpr std::int64_t piece = 4 * parallel_grain;
-    if (outer_reduced < dims.size() && outputs <= 4096 && total >= 2 * piece && total / outputs >= 64 &&
-        dims[outer_reduced].size > 1 && !omp_in_parallel()) {
+    if (outer_reduced < dims.size() && outputs <= (dims.back().reduced ? 64 : 4096) && total >= 2 * piece &&
+        total / outputs >= 64 && dims[outer_reduced].size > 1 && !omp_in_parallel()) {
         const std::int64_t size = dims[outer_reduced].size;
         const std::int64_t step = std::max<std::int64_t>(1, size / std::min<std::int64_t>(64, total / piece));
         const std::int64_t pieces = (size + step - 1) / step;

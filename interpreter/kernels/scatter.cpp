@@ -50,9 +50,13 @@ struct IndexWalk {
                     if (d != dim) to += i * target.strides()[d];
                 }
                 const std::int64_t* at = values + row * n;
+                bool inside = true;
                 for (std::int64_t j = 0; j < n; ++j)
-                    f(to + checked_index(at[j], size, false, static_cast<std::int64_t>(dim)) * along + j * target_step,
-                      from + j * other_step);
+                    inside &= static_cast<std::uint64_t>(at[j]) < static_cast<std::uint64_t>(size);
+                if (!inside)
+                    for (std::int64_t j = 0; j < n; ++j)
+                        checked_index(at[j], size, false, static_cast<std::int64_t>(dim));
+                for (std::int64_t j = 0; j < n; ++j) f(to + at[j] * along + j * target_step, from + j * other_step);
             }
         };
         if (parallel)

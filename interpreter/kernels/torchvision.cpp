@@ -387,10 +387,10 @@ Tensor deform_conv2d(In input, In weight, In offset, In mask, In bias, I stride_
                 C* to = columns.data<C>() + plane * taps * places;
                 for (I k = 0; k < taps; ++k)
                     for (I p = 0; p < places; ++p) {
-                        const C y = static_cast<C>(p / out_w * stride_h - pad_h + k / kernel_w * dilation_h) +
-                                    shift[2 * k * places + p];
-                        const C at = static_cast<C>(p % out_w * stride_w - pad_w + k % kernel_w * dilation_w) +
-                                     shift[(2 * k + 1) * places + p];
+                        const I row = p / out_w * stride_h - pad_h + k / kernel_w * dilation_h;
+                        const I column = p % out_w * stride_w - pad_w + k % kernel_w * dilation_w;
+                        const C y = static_cast<C>(row) + shift[2 * k * places + p];
+                        const C at = static_cast<C>(column) + shift[(2 * k + 1) * places + p];
                         const C factor = use_mask ? factors.data<C>()[(group * taps + k) * places + p] : C(1);
                         to[k * places + p] = factor * between(from, height, width, y, at);
                     }
