@@ -2,6 +2,7 @@
 #include "kernels/arithmetic.hpp"
 
 #include "elementwise.hpp"
+#include "kernels/pointwise.hpp"
 #include "promote.hpp"
 
 namespace torch_ir::kernels {
@@ -39,9 +40,10 @@ Tensor divided(const Tensor& a, const Tensor& b) {
     });
 }
 Tensor not_equal(const Tensor& a, const Tensor& b) {
-    return visit_compute(result_type(a, b), [&]<class C>(C) {
+    const DType dtype = result_type(a, b);
+    return visit_compute(dtype, [&]<class C>(C) {
         return elementwise<C>(
-            DType::Bool, [](C x, C y) { return x != y; }, a, b);
+            DType::Bool, [](C x, C y) { return x != y; }, wrapped(a, dtype), wrapped(b, dtype));
     });
 }
 

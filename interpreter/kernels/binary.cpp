@@ -23,7 +23,8 @@ Tensor arithmetic(const Tensor& self, const Tensor& other, F f) {
 template <class F>
 Tensor real_arithmetic(const char* op, const Tensor& self, const Tensor& other, F f) {
     const DType dtype = result_type(self, other);
-    return visit_real(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, f, self, other); });
+    const Tensor x = wrapped(self, dtype), y = wrapped(other, dtype);
+    return visit_real(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, f, x, y); });
 }
 
 /// In floating point: integers become float32 first.
@@ -113,12 +114,19 @@ struct TruncateDivide {
     }
 };
 
+/// A complex number divided by zero is infinite part by part, as in c10/util/complex.h.
+struct Divide {
+    template <class C>
+    C operator()(C x, C y) const {
+        if constexpr (is_complex_compute<C>)
+            if (y == 0.0) return {x.real() / std::fabs(y.real()), x.imag() / std::fabs(y.imag())};
+        return x / y;
+    }
+};
+
 Tensor div(const Tensor& self, const Tensor& other) {
     const DType dtype = to_float(result_type(self, other));
-    return visit_compute(dtype, [&]<class C>(C) {
-        return elementwise<C>(
-            dtype, [](C x, C y) { return x / y; }, self, other);
-    });
+    return visit_compute(dtype, [&]<class C>(C) { return elementwise<C>(dtype, Divide{}, self, other); });
 }
 
 Tensor div_mode(const Tensor& self, const Tensor& other, const std::optional<std::string>& rounding_mode) {

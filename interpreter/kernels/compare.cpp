@@ -9,9 +9,10 @@
 namespace torch_ir::kernels {
 namespace {
 
-/// In the promoted dtype before comparing: a number beside a float16 tensor is rounded to float16 first.
+/// In the promoted dtype before comparing: a number beside a float16 tensor is rounded to float16 first, one beside
+/// integers wraps.
 Tensor rounded_to(const Tensor& x, DType dtype) {
-    return is_floating_point(dtype) && item_size(dtype) < 4 && x.dtype() != dtype ? x.to(dtype) : x;
+    return is_floating_point(dtype) && item_size(dtype) < 4 && x.dtype() != dtype ? x.to(dtype) : wrapped(x, dtype);
 }
 
 /// `f(x, y)` as bool; uint64 values compare as such.
@@ -91,7 +92,7 @@ Tensor clamp(const Tensor& self, const Tensor& min, const Tensor& max) {
     refuse_bool("clamp", dtype);
     return visit_rule<InReal>(dtype, "clamp", [&]<class C>(C) {
         if (min.defined() && max.defined() && min.dim() == 0 && max.dim() == 0) {
-            const C low = min.item().to<C>(), high = max.item().to<C>();
+            const C low = wrapped(min, dtype).item().to<C>(), high = wrapped(max, dtype).item().to<C>();
             if (low == low && high == high)  // the bounds stay in registers, and a NaN in self passes both
                 return elementwise<C>(
                     dtype,
@@ -101,10 +102,11 @@ Tensor clamp(const Tensor& self, const Tensor& min, const Tensor& max) {
                     },
                     self);
         }
-        if (!max.defined()) return elementwise<C>(dtype, larger, self, min);
-        if (!min.defined()) return elementwise<C>(dtype, smaller, self, max);
+        if (!max.defined()) return elementwise<C>(dtype, larger, self, wrapped(min, dtype));
+        if (!min.defined()) return elementwise<C>(dtype, smaller, self, wrapped(max, dtype));
         return elementwise<C>(
-            dtype, [](C x, C low, C high) { return smaller(larger(x, low), high); }, self, min, max);
+            dtype, [](C x, C low, C high) { return smaller(larger(x, low), high); }, self, wrapped(min, dtype),
+            wrapped(max, dtype));
     });
 }
 Tensor clamp_min(const Tensor& self, const Tensor& min) { return extremes[0].kernel("clamp_min", self, min); }

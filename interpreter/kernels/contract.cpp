@@ -36,7 +36,7 @@ Tensor arranged(const Labelled& x, const Labels& order) {
 }
 
 /// Sums over the labels that are not in `kept`; `grow`: integers become int64, as in a sum.
-Labelled summed(const Labelled& x, const Labels& kept, bool grow = false) {
+Labelled summed(const Labelled& x, const Labels& kept, bool grow) {
     Ints dims;
     Labels labels;
     for (std::size_t i = 0; i < x.labels.size(); ++i)
@@ -48,15 +48,28 @@ Labelled summed(const Labelled& x, const Labels& kept, bool grow = false) {
     return {sum(x.tensor, dims, false, grow ? std::nullopt : std::optional(x.tensor.dtype())), labels};
 }
 
-/// The product of two tensors, summed over the labels that are not in `kept`. Sizes of 1 broadcast.
-Labelled contract(Labelled a, Labelled b, const Labels& kept) {
+/// Leaves out the dimensions of size 1 that are not in `kept`.
+Labelled squeezed(Labelled x, const Labels& kept) {
+    for (std::size_t i = x.labels.size(); i-- > 0;)
+        if (!contains(kept, x.labels[i]) && x.tensor.size(static_cast<std::int64_t>(i)) == 1) {
+            x.tensor = x.tensor.squeeze(static_cast<std::int64_t>(i));
+            x.labels.erase(x.labels.begin() + static_cast<std::ptrdiff_t>(i));
+        }
+    return x;
+}
+
+/// The product of two tensors, summed over the labels that are not in `kept`. Sizes of 1 broadcast. `promotes`: in
+/// terms of sums and products, which promote, where there is no dimension to contract.
+Labelled contract(Labelled a, Labelled b, const Labels& kept, bool promotes) {
     const auto both = [&](const Labels& x, const Labels& y) {
         Labels all = x;
         all.insert(all.end(), y.begin(), y.end());
         return all;
     };
-    a = summed(a, both(kept, b.labels));
-    b = summed(b, both(kept, a.labels));
+    a = squeezed(a, kept);
+    b = squeezed(b, kept);
+    a = summed(a, both(kept, b.labels), promotes);
+    b = summed(b, both(kept, a.labels), promotes);
     Labels batch;
     Labels inner;
     Labels left;
@@ -92,7 +105,7 @@ Labelled contract(Labelled a, Labelled b, const Labels& kept) {
     for (const int label : batch) shape.push_back(a.tensor.size(position(a.labels, label)));
     for (const int label : left) shape.push_back(a.tensor.size(position(a.labels, label)));
     for (const int label : right) shape.push_back(b.tensor.size(position(b.labels, label)));
-    const Tensor product = inner.empty() && x.size(2) == 1 ? times(x, y) : matmul(x, y);
+    const Tensor product = promotes && inner.empty() ? times(x, y) : matmul(x, y);
     return {product.reshape(std::span<const std::int64_t>(shape)), both(both(batch, left), right)};
 }
 
@@ -205,7 +218,7 @@ Tensor einsum(const std::string& equation, const TensorList& tensors, const std:
             if (m != n && m != 1 && n != 1)
                 bad_equation(equation, "a subscript has sizes " + std::to_string(m) + " and " + std::to_string(n));
         }
-        total = contract(total, operands[i], kept);
+        total = contract(total, operands[i], kept, true);
     }
     total = summed(total, output, operands.size() == 1);
     // Ellipsis dimensions that no operand has are of size 1.
@@ -244,7 +257,7 @@ Tensor tensordot(const Tensor& self, const Tensor& other, const Ints& dims_self,
         if (!contains(b.labels, label)) kept.push_back(label);
     for (const int label : b.labels)
         if (!contains(a.labels, label)) kept.push_back(label);
-    return arranged(contract(a, b, kept), kept);
+    return arranged(contract(a, b, kept, false), kept);
 }
 
 Tensor inner(const Tensor& self, const Tensor& other) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Covariance and correlation of the rows of a matrix.
+#include <algorithm>
 #include <complex>
 
 #include "elementwise.hpp"
@@ -35,13 +36,12 @@ Tensor cov(const Tensor& self, std::int64_t correction, const Tensor& fweights, 
     check_weights("aweights", aweights, observations, false);
     Tensor w = fweights;
     if (aweights.defined()) w = w.defined() ? times(w, aweights) : aweights;
-    const double total = w.defined() ? sum(w, {}, false, {}).item().to<double>() : static_cast<double>(observations);
-    const Tensor average = divided(sum(w.defined() ? times(x, w) : x, Ints{1}, false, {}), number(total));
-    double divisor = total - static_cast<double>(correction);
+    const Tensor total = w.defined() ? sum(w, {}, false, {}) : number(static_cast<double>(observations));
+    const Tensor average = divided(sum(w.defined() ? times(x, w) : x, Ints{1}, false, {}), total);
+    Tensor lost = number(static_cast<double>(correction));  // all in the weights' dtype
     if (aweights.defined() && correction != 0)
-        divisor = total -
-                  static_cast<double>(correction) * sum(times(w, aweights), {}, false, {}).item().to<double>() / total;
-    divisor = divisor <= 0 ? 0 : divisor;
+        lost = divided(times(lost, sum(times(w, aweights), {}, false, {})), total);
+    const Tensor divisor = number(std::max(0.0, minus(total, lost).item().to<double>()));
     x = minus(x, average.unsqueeze(1));
     Tensor other = w.defined() ? times(x, w) : x;
     if (is_complex(other.dtype())) other = conj(other);
@@ -50,7 +50,7 @@ Tensor cov(const Tensor& self, std::int64_t correction, const Tensor& fweights, 
         other = other.to(dtype);
         x = x.to(dtype);
     }
-    return squeeze_all(divided(matmul(x, other.transpose(0, 1)), number(divisor)));
+    return squeeze_all(divided(matmul(x, other.transpose(0, 1)), divisor));
 }
 
 Tensor corrcoef(const Tensor& self) {

@@ -207,6 +207,12 @@ Tensor kept_dims(Tensor t, std::int64_t d0, std::int64_t d1, bool keepdim) {
     return t.unsqueeze(std::min(d0, d1)).unsqueeze(std::max(d0, d1));
 }
 
+/// The largest, or smallest, along `dim`; the largest of no norms is 0.
+Tensor extreme_norm(const Tensor& norms, std::int64_t dim, bool keepdim, bool largest) {
+    if (!largest) return amin(norms, {dim}, keepdim);
+    return norms.size(dim) == 0 ? sum(norms, Ints{dim}, keepdim, {}) : amax(norms, {dim}, keepdim);
+}
+
 Tensor matrix_norm(const Tensor& self, const Scalar& ord, const Ints& dim, bool keepdim, std::optional<DType> dtype) {
     const char* op = "linalg.matrix_norm";
     require_float(op, self);
@@ -216,7 +222,7 @@ Tensor matrix_norm(const Tensor& self, const Scalar& ord, const Ints& dim, bool 
     const double size = std::abs(p);
     if (size == 2) {
         const Tensor s = linalg_svdvals(movedim(a, {d0, d1}, {-2, -1}));
-        return kept_dims(p > 0 ? amax(s, {-1}, false) : amin(s, {-1}, false), d0, d1, keepdim);
+        return kept_dims(extreme_norm(s, -1, false, p > 0), d0, d1, keepdim);
     }
     if (size != 1 && !std::isinf(size))
         throw ArgumentError(std::string(op) + ": expected 'ord' 1, 2, inf or their negatives, found " +
@@ -224,7 +230,7 @@ Tensor matrix_norm(const Tensor& self, const Scalar& ord, const Ints& dim, bool 
     const std::int64_t first = size == 1 ? d0 : d1;
     const std::int64_t second = size == 1 ? d1 : d0;
     const Tensor sums = vector_norm(a, Scalar(1), Ints{first}, true, {});
-    const Tensor extreme = p > 0 ? amax(sums, {second}, true) : amin(sums, {second}, true);
+    const Tensor extreme = extreme_norm(sums, second, true, p > 0);
     return keepdim ? extreme : extreme.squeeze(std::max(d0, d1)).squeeze(std::min(d0, d1));
 }
 Tensor matrix_norm_named(const Tensor& self, const std::string& ord, const Ints& dim, bool keepdim,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sampling of images and volumes at the places of a grid.
 #include <cmath>
+#include <limits>
 
 #include "kernels/families.hpp"
 #include "parallel.hpp"
@@ -42,10 +43,12 @@ Place<C> reflect(C x, std::int64_t low, std::int64_t high) {
     return flips % 2 == 0 ? Place<C>{extra + min, sign} : Place<C>{span - extra + min, -sign};
 }
 
+/// NaN and reflected infinities come to lie at the start in images, at the end in volumes.
 template <class C>
-Place<C> padded(C x, std::int64_t size, Padding padding, bool align_corners) {
+Place<C> padded(C x, std::int64_t size, Padding padding, bool align_corners, bool volume) {
     if (padding == Padding::Zeros) return {x, 1};
-    if (!std::isfinite(x)) return {0, 0};
+    if (x != x || (padding == Padding::Reflection && std::isinf(x)))
+        return {volume ? static_cast<C>(size - 1) : C(0), 0};
     Place<C> p{x, 1};
     if (padding == Padding::Reflection)
         p = align_corners ? reflect(x, 0, 2 * (size - 1)) : reflect(x, -1, 2 * size - 1);
@@ -55,12 +58,12 @@ Place<C> padded(C x, std::int64_t size, Padding padding, bool align_corners) {
 }
 
 template <class C>
-AxisTaps<C> axis_taps(C x, std::int64_t size, Sampling sampling, Padding padding, bool align_corners) {
+AxisTaps<C> axis_taps(C x, std::int64_t size, Sampling sampling, Padding padding, bool align_corners, bool volume) {
     AxisTaps<C> t;
     C at = align_corners ? (x + 1) / 2 * static_cast<C>(size - 1) : ((x + 1) * static_cast<C>(size) - 1) / 2;
     C slope = static_cast<C>(align_corners ? size - 1 : size) / 2;
     if (sampling != Sampling::Cubic) {
-        const Place<C> p = padded(at, size, padding, align_corners);
+        const Place<C> p = padded(at, size, padding, align_corners, volume);
         at = p.at;
         slope *= p.slope;
     }
@@ -72,6 +75,10 @@ AxisTaps<C> axis_taps(C x, std::int64_t size, Sampling sampling, Padding padding
     };
     if (sampling == Sampling::Nearest) {
         add(std::nearbyint(at), 1, 0);
+        return t;
+    }
+    if (!volume && !std::isfinite(at)) {  // as in PyTorch, whose weights are NaN there
+        add(0, std::numeric_limits<C>::quiet_NaN(), std::numeric_limits<C>::quiet_NaN());
         return t;
     }
     const C first = std::floor(at);
@@ -89,7 +96,7 @@ AxisTaps<C> axis_taps(C x, std::int64_t size, Sampling sampling, Padding padding
     const C weights[] = {far(w + 1), near(w), near(1 - w), far(2 - w)};
     const C slopes[] = {far_slope(w + 1), near_slope(w), -near_slope(1 - w), -far_slope(2 - w)};
     for (int k = 0; k < 4; ++k)
-        add(padded(first - 1 + static_cast<C>(k), size, padding, align_corners).at, weights[k], slopes[k]);
+        add(padded(first - 1 + static_cast<C>(k), size, padding, align_corners, volume).at, weights[k], slopes[k]);
     return t;
 }
 
@@ -106,13 +113,13 @@ struct PlaneTaps {
 template <class C>
 PlaneTaps<C> plane_taps(const C* at, std::int64_t rank, const std::int64_t* size, Sampling sampling, Padding padding,
                         bool align_corners) {
-    const auto tw = axis_taps(at[0], size[2], sampling, padding, align_corners);
-    const auto th = axis_taps(at[1], size[1], sampling, padding, align_corners);
+    const auto tw = axis_taps(at[0], size[2], sampling, padding, align_corners, rank == 3);
+    const auto th = axis_taps(at[1], size[1], sampling, padding, align_corners, rank == 3);
     AxisTaps<C> td;
     td.index[0] = 0;
     td.weight[0] = 1;
     td.count = 1;
-    if (rank == 3) td = axis_taps(at[2], size[0], sampling, padding, align_corners);
+    if (rank == 3) td = axis_taps(at[2], size[0], sampling, padding, align_corners, rank == 3);
     PlaneTaps<C> t;
     for (int d = 0; d < td.count; ++d)
         for (int h = 0; h < th.count; ++h)

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "kernels/arithmetic.hpp"
 #include "kernels/distance.hpp"
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
@@ -28,7 +29,7 @@ Tensor reduce_loss(const char* op, const Tensor& losses, std::int64_t reduction)
                 total /= static_cast<C>(static_cast<double>(losses.numel()));
         }
         *out.data<C>() = total;
-        return out.to(losses.dtype());
+        return std::is_same_v<C, std::int64_t> ? out : out.to(losses.dtype());  // sums of integers are int64
     });
 }
 
@@ -191,19 +192,21 @@ Tensor soft_margin_loss(const Tensor& self, const Tensor& target, std::int64_t r
 
 /// The input where the target is 1, max(0, margin - input) where it is -1.
 Tensor hinge_embedding_loss(const Tensor& self, const Tensor& target, double margin, std::int64_t reduction) {
-    const DType dtype = result_type(self, Tensor::wrapped_number(margin));
-    return reduce_loss("hinge_embedding_loss",
-                       visit_rule<InFloat>(dtype, "hinge_embedding_loss",
-                                           [&]<class C>(C) {
-                                               return elementwise<C>(
-                                                   dtype,
-                                                   [m = static_cast<C>(margin)](C x, C y) {
-                                                       const C rest = m - x;
-                                                       return (y == C(1) ? C(0) : (rest < C(0) ? C(0) : rest)) +
-                                                              (y == C(-1) ? C(0) : x);
-                                                   },
-                                                   self, target);
-                                           }),
+    const char* op = "hinge_embedding_loss";
+    const Tensor rest = minus(Tensor::full({}, margin, self.dtype()), self);  // integers stay integers
+    const Tensor apart = not_equal(target, Tensor::wrapped_number(1));
+    const Tensor alike = not_equal(target, Tensor::wrapped_number(-1));
+    return reduce_loss(op,
+                       visit_rule<InReal>(self.dtype(), op,
+                                          [&]<class C>(C) {
+                                              return elementwise<C>(
+                                                  self.dtype(),
+                                                  [](C x, C r, C a, C b) {
+                                                      return (a == C(0) || r < C(0) ? C(0) : r) +
+                                                             (b == C(0) ? C(0) : x);
+                                                  },
+                                                  self, rest, apart, alike);
+                                          }),
                        reduction);
 }
 

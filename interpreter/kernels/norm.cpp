@@ -299,7 +299,7 @@ BatchNorm normalize_batch_in_place(const char* op, const Tensor& input, const Te
 
 Tensor batch_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
                   const Tensor& running_var, bool training, double momentum, double eps, bool) {
-    if (training && input.numel() == 0 && input.dim() >= 2) return input.clone();  // no statistics to take
+    if (input.numel() == 0 && (training || input.dim() == 1)) return input.clone();  // no statistics to take
     return normalize_batch_in_place("batch_norm", input, weight, bias, running_mean, running_var, training, momentum,
                                     eps)
         .output;

@@ -61,18 +61,21 @@ Ints padded_indices(PadMode mode, std::int64_t length, std::int64_t before, std:
     };
     if (mode == PadMode::Reflect && (before >= length || after >= length))
         fail("padding size should be less than the corresponding input dimension");
-    if (mode == PadMode::Circular && (before > length || after > length))
-        fail("padding value causes wrapping around more than once");
     std::int64_t size = 0;
     if (__builtin_add_overflow(length, before, &size) || __builtin_add_overflow(size, after, &size) ||
         size < (mode == PadMode::Circular ? 0 : 1))
         fail("the padded dimension is too small");
     if (length == 0 && size > 0) fail("expected a non-empty dimension");
+    // Circular padding repeats what negative padding leaves.
+    const std::int64_t dropped = std::max<std::int64_t>(-before, 0);
+    const std::int64_t period = length - dropped - std::max<std::int64_t>(-after, 0);
+    if (mode == PadMode::Circular && std::max(before, after) > period)
+        fail("padding value causes wrapping around more than once");
     Ints indices(static_cast<std::size_t>(size));
     for (std::int64_t i = 0; i < size; ++i) {
         std::int64_t from = i - before;
         if (mode == PadMode::Replicate) from = std::clamp<std::int64_t>(from, 0, length - 1);
-        if (mode == PadMode::Circular) from = (from + length) % length;
+        if (mode == PadMode::Circular) from = dropped + (i - std::max<std::int64_t>(before, 0) + period) % period;
         if (mode == PadMode::Reflect) from = from < 0 ? -from : from >= length ? 2 * (length - 1) - from : from;
         indices[static_cast<std::size_t>(i)] = from;
     }

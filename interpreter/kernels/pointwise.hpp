@@ -83,13 +83,20 @@ constexpr UnaryFn predicate(F) {
     };
 }
 
+/// An operand in the promoted dtype where that is of integers: a number next to a tensor wraps before it is compared or
+/// divided by.
+inline Tensor wrapped(const Tensor& x, DType dtype) {
+    return x.dim() == 0 && x.dtype() != dtype && is_integral(dtype, true) ? x.to(dtype) : x;
+}
+
 /// `f(x, y)` in the promoted dtype.
 template <class Rule, class F>
 constexpr BinaryFn binary(F) {
     return [](const char* op, const Tensor& self, const Tensor& other) {
         const DType promoted = result_type(self, other);
         const DType dtype = rule_promotes<Rule> ? to_float(promoted) : promoted;
-        return visit_rule<Rule>(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, F{}, self, other); });
+        const Tensor x = wrapped(self, dtype), y = wrapped(other, dtype);
+        return visit_rule<Rule>(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, F{}, x, y); });
     };
 }
 

@@ -180,7 +180,7 @@ Tensor sum_to_size(const Tensor& self, const Ints& size) {
     Ints dims;
     for (std::int64_t d = 0; d < self.dim(); ++d)
         if (d < lead || (size[static_cast<std::size_t>(d - lead)] == 1 && self.size(d) != 1)) dims.push_back(d);
-    if (dims.empty()) return self;
+    if (dims.empty() && !size.empty()) return self;
     return sum(self, dims, true, {}).reshape(std::span<const std::int64_t>(size));
 }
 

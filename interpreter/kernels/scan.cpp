@@ -222,7 +222,7 @@ Tensor diff(const Tensor& self, std::int64_t n, std::int64_t dim, const Tensor& 
         if (append.defined()) parts.push_back(append);
         x = cat(parts, d);
     }
-    if (n == 0) return x.clone();
+    if (n == 0) return self.clone();
     for (n = std::min(n, x.size(d)); n > 0; --n) {
         const Tensor right = part(x, d, 1, {});
         const Tensor left = part(x, d, 0, -1);

@@ -44,12 +44,8 @@ double nan_at_infinity(double x) {
 constexpr Entry functions[] = {
     {"digamma special_digamma special_psi", special::digamma},
     {"erfinv special_erfinv", special::erfinv},
-    {"i0 special_i0", special::i0},
     {"special_i0e", special::i0e},
-    {"special_i1", special::i1},
     {"special_i1e", special::i1e},
-    {"special_modified_bessel_i0", special::i0},
-    {"special_modified_bessel_i1", nan_at_infinity<special::i1>},
     {"special_modified_bessel_k0", special::k0},
     {"special_modified_bessel_k1", special::k1},
     {"special_bessel_j0", nan_at_infinity<::j0>},
@@ -65,10 +61,18 @@ constexpr Entry functions[] = {
 
 /// Those whose schema calls the argument x.
 constexpr Entry functions_of_x[] = {
-    {"special_airy_ai", special::airy_ai},
     {"special_scaled_modified_bessel_k0", special::scaled_k0},
     {"special_scaled_modified_bessel_k1", special::scaled_k1},
     {"special_spherical_bessel_j0", special::spherical_j0},
+};
+
+/// e^|x| overflows in the dtype's own precision, before it is scaled; at infinity that gives NaN.
+template <Function scaled>
+constexpr UnaryFn unscaled = unary<InFloat>([](auto x) { return std::exp(std::fabs(x)) * decltype(x)(scaled(x)); });
+
+constexpr UnaryEntry growing[] = {
+    {"i0 special_i0 special_modified_bessel_i0", unscaled<special::i0e>},
+    {"special_i1 special_modified_bessel_i1", unscaled<special::i1e>},
 };
 
 /// Computed in the dtype's own precision; degrees that are not numbers count as negative.
@@ -131,6 +135,10 @@ void register_special(Registry& r) {
                 r.add(op + "(Tensor " + argument + ") -> Tensor",
                       [op, f = entry.f](const Tensor& x) { return apply_double(op.c_str(), x, f); });
             });
+    add_unary(r, growing);
+    r.add("special_airy_ai(Tensor x) -> Tensor", [](const Tensor& x) {
+        return unary<InFloat>([](auto v) { return special::airy_ai(v); })("special_airy_ai", x);
+    });
     for (const BinaryEntry& entry : polynomials) {
         const std::string op = entry.names;
         r.add(op + "(Tensor x, Tensor n) -> Tensor", bound(entry));

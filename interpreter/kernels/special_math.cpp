@@ -314,15 +314,7 @@ double scaled_k(int n, double x) {
 }  // namespace
 
 double i0e(double x) { return scaled_i(0, std::fabs(x)); }
-double i0(double x) {
-    const double half = std::exp(std::fabs(x) / 2);
-    return std::isinf(x) ? infinity : half * i0e(x) * half;
-}
 double i1e(double x) { return std::copysign(scaled_i(1, std::fabs(x)), x); }
-double i1(double x) {
-    const double half = std::exp(std::fabs(x) / 2);
-    return std::isinf(x) ? x : half * i1e(x) * half;
-}
 double scaled_k0(double x) { return scaled_k(0, x); }
 double scaled_k1(double x) { return scaled_k(1, x); }
 double k0(double x) { return scaled_k(0, x) * std::exp(-x); }
@@ -334,27 +326,6 @@ double spherical_j0(double x) {
     if (std::fabs(x) < .5)
         return 1 + z * (-1. / 6 + z * (1. / 120 + z * (-1. / 5040 + z * (1. / 362880 + z * (-1. / 39916800)))));
     return std::sin(x) / x;
-}
-
-double airy_ai(double x) {
-    if (!std::isfinite(x)) return nan;
-    if (x > 103.892) return 0;
-    if (std::fabs(x) > 2) {
-        const double size = std::fabs(x), zeta = 2 * size * std::sqrt(size) / 3;
-        if (x > 0) return std::sqrt(size / 3) * std::cyl_bessel_k(1. / 3, zeta) / pi;
-        // J of order -1/3 by J and Y of order 1/3.
-        const double j = std::cyl_bessel_j(1. / 3, zeta), y = std::cyl_neumann(1. / 3, zeta);
-        return std::sqrt(size) / 3 * (1.5 * j - std::sqrt(3.) / 2 * y);
-    }
-    const double cube = x * x * x;
-    double f = 1, g = x, term_f = 1, term_g = x;
-    for (int k = 1; k < 40; ++k) {
-        term_f *= cube / ((3. * k - 1) * (3. * k));
-        term_g *= cube / ((3. * k) * (3. * k + 1));
-        f += term_f;
-        g += term_g;
-    }
-    return .355028053887817239 * f - .258819403792806798 * g;
 }
 
 }  // namespace torch_ir::kernels::special

@@ -27,15 +27,12 @@ double ndtri(double p);
 double entr(double x);
 
 // Bessel functions; `_e` are scaled by e^-|x|, the scaled k by e^x.
-double i0(double x);
 double i0e(double x);
-double i1(double x);
 double i1e(double x);
 double k0(double x);
 double k1(double x);
 double scaled_k0(double x);
 double scaled_k1(double x);
 double spherical_j0(double x);
-double airy_ai(double x);
 
 }  // namespace torch_ir::kernels::special

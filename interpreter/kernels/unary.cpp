@@ -35,10 +35,19 @@ struct Functions {
 
     static double expm1(double x) { return std::expm1(x); }
     /// e^(a+ib) - 1 without cancellation near 0.
-    static Complex128 expm1(Complex128 x) {
-        const double a = std::sin(.5 * x.imag());
-        const double re = std::expm1(x.real()) * std::cos(x.imag()) - 2 * a * a;
+    template <class T>
+    static std::complex<T> expm1(std::complex<T> x) {
+        const T a = std::sin(T(.5) * x.imag());
+        const T re = std::expm1(x.real()) * std::cos(x.imag()) - 2 * a * a;
         return {re, std::exp(x.real()) * std::sin(x.imag())};
+    }
+
+    static double sinc(double x) { return x == 0 ? 1 : std::sin(pi * x) / (pi * x); }
+    template <class T>
+    static std::complex<T> sinc(std::complex<T> x) {
+        if (x == T(0)) return 1;
+        const std::complex<T> p = std::numbers::pi_v<T> * x;
+        return std::sin(p) / p;
     }
 
     static double log1p(double x) { return std::log1p(x); }
@@ -57,11 +66,19 @@ bool in_trigonometric_range(const Tensor& self) {
     return size.numel() == 0 || amax(size, {}, false).item().to<float>() <= vmath::trigonometric_range;
 }
 
-template <class C>
-C sinc(C x) {
-    if (x == C(0)) return C(1);
-    const C p = C(pi) * x;
-    return std::sin(p) / p;
+/// Real numbers in double, complex ones in their own precision: complex64 overflows where PyTorch's does.
+template <class F>
+constexpr UnaryFn in_own_complex(F) {
+    return [](const char* op, const Tensor& self) {
+        if (self.dtype() != DType::Complex64) return unary<InDoubleOrComplex>(F{})(op, self);
+        return elementwise<Complex128>(
+            DType::Complex64, [](Complex128 x) { return Complex128(F{}(std::complex<float>(x))); }, self);
+    };
+}
+
+template <class T>
+std::complex<T> over(std::complex<T> x, double base) {
+    return {x.real() / T(base), x.imag() / T(base)};
 }
 
 constexpr UnaryEntry elementary[] = {
@@ -72,19 +89,19 @@ constexpr UnaryEntry elementary[] = {
          else
              return std::exp2(x);
      })},
-    {"expm1 special_expm1", unary<InDoubleOrComplex>([](auto x) { return Functions::expm1(x); })},
+    {"expm1 special_expm1", in_own_complex([](auto x) { return Functions::expm1(x); })},
     {"log", unary<InFloatOrComplex>([](auto x) { return Functions::log(x); })},
-    {"log2", unary<InDoubleOrComplex>([](auto x) {
-         if constexpr (is_complex_compute<decltype(x)>)
-             return scaled(std::log(x), std::numbers::log2e);
-         else
+    {"log2", in_own_complex([](auto x) {
+         if constexpr (std::is_same_v<decltype(x), double>)
              return std::log2(x);
-     })},
-    {"log10", unary<InDoubleOrComplex>([](auto x) {
-         if constexpr (is_complex_compute<decltype(x)>)
-             return scaled(std::log(x), std::numbers::log10e);
          else
+             return over(std::log(x), std::numbers::ln2);
+     })},
+    {"log10", in_own_complex([](auto x) {
+         if constexpr (std::is_same_v<decltype(x), double>)
              return std::log10(x);
+         else
+             return over(std::log(x), std::numbers::ln10);
      })},
     {"log1p special_log1p", unary<InDoubleOrComplex>([](auto x) { return Functions::log1p(x); })},
     {"sqrt", unary<InFloatOrComplex>([](auto x) { return std::sqrt(x); })},
@@ -114,7 +131,7 @@ constexpr UnaryEntry elementary[] = {
          using C = decltype(x);
          return C(1) / (C(1) + Functions::exp(-x));
      })},
-    {"sinc special_sinc", unary<InDoubleOrComplex>([](auto x) { return sinc(x); })},
+    {"sinc special_sinc", in_own_complex([](auto x) { return Functions::sinc(x); })},
     {"erf special_erf", unary<InFloat>([](auto x) { return vmath::erf(x); })},
     {"erfc special_erfc", unary<InDouble>([](auto x) { return std::erfc(x); })},
     {"lgamma special_gammaln", unary<InDouble>([](double x) {

@@ -358,12 +358,7 @@ void register_view(Registry& r) {
     r.add("reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)", view);
     r.add("_unsafe_view(Tensor self, SymInt[] size) -> Tensor", view);
     r.add("_reshape_alias(Tensor(a) self, SymInt[] size, SymInt[] stride) -> Tensor(a)",
-          [](In self, const Ints& size, const Ints& stride) {
-              if (size.size() != stride.size())
-                  throw ArgumentError("_reshape_alias: expected one stride for each size, found " + to_string(size) +
-                                      " and " + to_string(stride));
-              return view(self, size);
-          });
+          [](In self, const Ints& size, const Ints& stride) { return as_strided(self, size, stride, {}); });
     r.add("view_as(Tensor(a) self, Tensor other) -> Tensor(a)",
           [](In self, In other) { return view(self, other.shape()); });
     r.add("reshape_as(Tensor(a) self, Tensor other) -> Tensor(a)",

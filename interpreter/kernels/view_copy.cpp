@@ -14,15 +14,25 @@ namespace {
 
 Tensor copy(In view) { return copy_to(view, view.dtype(), MemoryFormat::Contiguous); }
 
-/// `self` with the elements of one of its views, given by `make_view`, taken from `src`.
-template <class MakeView>
-Tensor replaced(In self, In src, MakeView make_view) {
-    Tensor result = clone_preserve_strides(self);
-    const Tensor view = make_view(result);
+/// Do elements share memory because a stride is 0?
+bool is_expanded(In self) {
+    for (std::size_t i = 0; i < self.shape().size(); ++i)
+        if (self.shape()[i] > 1 && self.strides()[i] == 0) return true;
+    return false;
+}
+
+void replace(In view, In src) {
     if (view.shape() != src.shape())
         throw ArgumentError("expected src to have a size equal to the slice of self: src " + to_string(src.shape()) +
                             ", slice " + to_string(view.shape()));
     view.copy_from(src);
+}
+
+/// `self` with the elements of one of its views, given by `make_view`, taken from `src`.
+template <class MakeView>
+Tensor replaced(In self, In src, MakeView make_view) {
+    Tensor result = clone_preserve_strides(self);
+    replace(make_view(result), src);
     return result;
 }
 
@@ -46,8 +56,15 @@ Tensor diagonal_scatter(In self, In src, std::int64_t offset, std::int64_t dim1,
     return replaced(self, src, [&](In x) { return diagonal(x, offset, dim1, dim2); });
 }
 
+/// The view may show places of the storage that `self` does not, so all of it is copied first.
 Tensor as_strided_scatter(In self, In src, const Ints& size, const Ints& stride, OptInt storage_offset) {
-    return replaced(self, src, [&](In x) { return as_strided(x, size, stride, storage_offset); });
+    const auto stored = static_cast<std::int64_t>(self.storage()->bytes() / item_size(self.dtype()));
+    const Tensor result =
+        is_expanded(self)
+            ? self.clone()
+            : self.as_strided({stored}, {1}, 0).clone().as_strided(self.shape(), self.strides(), self.offset());
+    replace(as_strided(result, size, stride, storage_offset), src);
+    return result;
 }
 
 Tensor slice_backward(In grad_output, const Ints& input_sizes, std::int64_t dim, std::int64_t start, std::int64_t end,
@@ -109,9 +126,7 @@ Tensor resize(In self, const Ints& size, std::optional<MemoryFormat> memory_form
 }  // namespace
 
 Tensor clone_preserve_strides(In self) {
-    for (std::size_t i = 0; i < self.shape().size(); ++i)
-        if (self.shape()[i] > 1 && self.strides()[i] == 0) return self.clone();
-    if (self.is_dense()) return self.clone();
+    if (is_expanded(self) || self.is_dense()) return self.clone();
     // Elements might still overlap (unfold): a copy of the whole window keeps that too.
     std::int64_t extent = self.numel() == 0 ? 0 : 1;
     for (std::size_t i = 0; extent && i < self.shape().size(); ++i) extent += (self.shape()[i] - 1) * self.strides()[i];
