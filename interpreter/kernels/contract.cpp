@@ -298,7 +298,8 @@ Tensor bilinear(const Tensor& input1, const Tensor& input2, const Tensor& weight
 }
 
 Tensor multi_dot(const TensorList& tensors) {
-    if (tensors.empty()) throw ArgumentError("linalg.multi_dot: expected at least one tensor");
+    if (tensors.size() < 2)
+        throw ArgumentError("linalg.multi_dot: expected at least two tensors, found " + std::to_string(tensors.size()));
     Tensor product = tensors[0];
     for (std::size_t i = 1; i < tensors.size(); ++i) {
         if (tensors[i].dim() < 1 || tensors[i].dim() > 2 || (tensors[i].dim() == 1 && i + 1 < tensors.size()))
@@ -353,7 +354,8 @@ void register_contract(Registry& r) {
     r.add("kron(Tensor self, Tensor other) -> Tensor", kron);
     r.add("bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor", bilinear);
     r.add("linalg_multi_dot(Tensor[] tensors) -> Tensor", multi_dot);
-    r.add("chain_matmul(Tensor[] matrices) -> Tensor", multi_dot);
+    r.add("chain_matmul(Tensor[] matrices) -> Tensor",
+          [](const TensorList& matrices) { return matrices.size() == 1 ? matrices[0] : multi_dot(matrices); });
     r.add(
         "_trilinear(Tensor i1, Tensor i2, Tensor i3, int[] expand1, int[] expand2, int[] expand3, int[] sumdim, int "
         "unroll_dim=1) -> Tensor",

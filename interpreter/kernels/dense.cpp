@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <span>
 
 #include "torch_ir/error.hpp"
 
@@ -241,6 +242,13 @@ Svd svd(const Matrix& input) {
     const Index m = a.rows();
     const Index n = a.columns();
     Matrix v = Matrix::identity(n);
+    const std::span<const Complex> elements(input.data(), static_cast<std::size_t>(m * n));
+    if (std::ranges::any_of(elements, [](Complex x) { return std::isnan(x.real()) || std::isnan(x.imag()); }))
+        throw Error("linalg.svd: the matrix holds NaN, so that the iteration would not converge");
+    if (std::ranges::any_of(elements, [](Complex x) { return std::isinf(x.real()) || std::isinf(x.imag()); })) {
+        const std::vector<double> unknown(static_cast<std::size_t>(n), std::numeric_limits<double>::quiet_NaN());
+        return {top_left(Matrix::identity(m), m, n), unknown, v};
+    }
     // One-sided Jacobi: columns are made orthogonal in pairs.
     bool changed = true;
     for (int sweep = 0; changed && sweep < 60; ++sweep) {

@@ -70,6 +70,7 @@ Tensor drop(Context& context, const Form& form, const Tensor& input, double p, b
 
 /// The result and the bool mask of what was kept.
 std::tuple<Tensor, Tensor> native_dropout(Context& context, const Tensor& input, double p, std::optional<bool> train) {
+    if (input.numel() == 0) return {input, Tensor::empty_like(input, input.dtype())};
     check_probability("native_dropout", p);
     const Tensor mask = Tensor::empty_like(input, DType::Bool);
     if (!train.value_or(true)) {

@@ -55,8 +55,7 @@ TensorList expand_masks(In self, const TensorList& indices) {
             continue;
         }
         if (index.dtype() != DType::Bool && index.dtype() != DType::UInt8) {
-            if (index.dtype() != DType::Int64 && index.dtype() != DType::Int32 && index.dtype() != DType::Int16 &&
-                index.dtype() != DType::Int8)
+            if (index.dtype() != DType::Int64 && index.dtype() != DType::Int32)
                 throw ArgumentError("index: tensors used as indices must be long, int, byte or bool tensors, found " +
                                     describe(index));
             expanded.push_back(index.to(DType::Int64));
@@ -301,7 +300,13 @@ Tensor index_select(In self, std::int64_t dim, In index) {
 
 namespace {
 
+void require_int64(const char* op, In index) {
+    if (index.dtype() != DType::Int64)
+        throw ArgumentError(std::string(op) + ": expected 'index' to be an int64 tensor, found " + describe(index));
+}
+
 Tensor index_copy_into(In self, std::int64_t dim, In index, In source) {
+    require_int64("index_copy", index);
     const Picked picked = pick_rows("index_copy", self, dim, index);
     if (source.dtype() != self.dtype())
         throw ArgumentError("index_copy: expected source to have the dtype of self, found " + describe(source) +
@@ -315,6 +320,7 @@ Tensor index_copy_into(In self, std::int64_t dim, In index, In source) {
 }
 
 Tensor index_fill_into(In self, std::int64_t dim, In index, In value) {
+    require_int64("index_fill", index);
     if (value.dim() != 0)
         throw ArgumentError("index_fill: expected value to be a 0-d tensor, found " + describe(value));
     const Tensor number = with_context("index_fill", [&] { return Tensor::scalar(value.item(), self.dtype()); });

@@ -279,6 +279,8 @@ Tensor lu_solve_left(const char* op, const Tensor& lu_in, const Tensor& pivots_i
     if (pivots_in.shape() != Ints(lu_in.shape().begin(), lu_in.shape().end() - 1))
         throw ArgumentError(std::string(op) + ": factors " + describe(lu_in) + " do not fit pivots " +
                             describe(pivots_in));
+    if (pivots_in.dtype() != DType::Int32)
+        throw ArgumentError(std::string(op) + ": expected 'pivots' of int32, found " + describe(pivots_in));
     const auto [lu_all, b_all] = broadcast_batches(lu_in, b_in);
     const Matrices lu(op, lu_all);
     const Matrices b(op, b_all);
@@ -335,7 +337,7 @@ Two solve_info(const char* op, const Tensor& a_in, const Tensor& b_in, bool left
     require_dtype(op, a_in, b_in);
     const bool vector = is_vector(a_in, b_in);
     const Tensor columns = vector ? b_in.unsqueeze(-1) : b_in;
-    const Tensor b_left = left || vector ? columns : columns.transpose(-2, -1);
+    const Tensor b_left = left ? columns : columns.transpose(-2, -1);
     const Tensor a_left = left ? a_in : a_in.transpose(-2, -1);
     if (a_in.dim() < 2 || b_left.dim() < 2 || a_left.size(-1) != a_left.size(-2) || b_left.size(-2) != a_left.size(-1))
         throw ArgumentError(std::string(op) + ": 'A' " + describe(a_in) + " does not fit 'B' " + describe(b_in));

@@ -215,10 +215,6 @@ Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Ten
     const Tensor number = Tensor::wrapped_number(margin);
     const Tensor* const operands[] = {&input1, &input2, &target, &number};
     const DType dtype = result_type(operands);
-    if (input1.dim() != input2.dim() || input1.dim() != target.dim())
-        throw ArgumentError(
-            "margin_ranking_loss: expected input1, input2 and target to have as many dimensions, found " +
-            describe(input1) + ", " + describe(input2) + " and " + describe(target));
     const char* const op = "margin_ranking_loss";
     for (const Tensor* x : {&input1, &input2, &target})
         if (x->dtype() == DType::Bool) throw ArgumentError(std::string(op) + " is not defined for bool tensors");

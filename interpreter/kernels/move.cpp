@@ -40,8 +40,9 @@ void refuse_index(std::int64_t value, std::int64_t size, std::int64_t dim) {
 }
 
 Tensor to_indices(const char* op, const Tensor& index) {
-    if (!is_integral(index.dtype()))
-        throw ArgumentError(std::string(op) + ": expected index to be an integer tensor, found " + describe(index));
+    if (index.dtype() != DType::Int64 && index.dtype() != DType::Int32 && index.numel() > 0)
+        throw ArgumentError(std::string(op) + ": expected index to be an int64 or int32 tensor, found " +
+                            describe(index));
     return index.to(DType::Int64).contiguous();
 }
 

@@ -50,7 +50,7 @@ Tensor index(const Tensor& self, const TensorList& indices);
 Tensor where(const Tensor& condition, const Tensor& self, const Tensor& other);
 Tensor masked_fill(const Tensor& self, const Tensor& mask, const Tensor& value);
 
-/// `index` as int64, contiguous; throws ArgumentError naming `op` unless it is an integer tensor.
+/// `index` as int64, contiguous; throws ArgumentError naming `op` unless it is of int64 or int32, or empty.
 Tensor to_indices(const char* op, const Tensor& index);
 
 /// Throws ArgumentError.

@@ -28,8 +28,8 @@ Losses nll(const char* op, const Tensor& self, const Tensor& target, const Tenso
     if (target.shape() != expected)
         throw ArgumentError(std::string(op) + ": expected target of shape " + to_string(expected) + ", found " +
                             to_string(target.shape()));
-    if (!is_integral(target.dtype(), false))
-        throw ArgumentError(std::string(op) + ": expected target of class numbers, found " + describe(target));
+    if (target.dtype() != DType::Int64 && target.dtype() != DType::UInt8)
+        throw ArgumentError(std::string(op) + ": expected target of int64 or uint8, found " + describe(target));
     if (weight.defined() && (weight.dim() != 1 || weight.numel() != classes))
         throw ArgumentError(std::string(op) + ": expected weight to have " + std::to_string(classes) +
                             " elements, found " + describe(weight));

@@ -207,6 +207,9 @@ std::tuple<Tensor, Tensor> fractional_max(const Tensor& self, const Ints& kernel
         random_samples.size(0) * random_samples.size(1) < planes)
         throw ArgumentError(std::string(op) + ": expected 'random_samples' [n, c, " + std::to_string(Rank) +
                             "], found " + describe(random_samples));
+    if (random_samples.dtype() != self.dtype())
+        throw ArgumentError(std::string(op) + ": expected 'random_samples' of the dtype of 'self', found " +
+                            describe(random_samples) + " and " + describe(self));
     return visit_float(self.dtype(), op, [&]<class C>(C) {
         const Tensor x = self.to(dtype_of<C>()).contiguous();
         const Tensor samples = random_samples.to(dtype_of<C>()).contiguous();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Powers, and pairs of a logarithm or exponential with a product or sum.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -75,9 +76,20 @@ Tensor float_power(const Tensor& self, const Tensor& exponent) {
     });
 }
 
-/// self · 2^other.
+/// self · 2^other; floats times powers of integers keep their dtype.
 Tensor ldexp(const Tensor& self, const Tensor& other) {
-    const DType power_dtype = result_type(Tensor::wrapped_number(2.0), other);
+    if (is_floating_point(self.dtype()) && is_integral(other.dtype(), true)) {
+        if (other.dtype() == DType::Bool) throw ArgumentError("ldexp: expected 'other' not to be bool");
+        return visit_float(self.dtype(), "ldexp", [&]<class C>(C) {
+            return elementwise<C>(
+                self.dtype(),
+                [](C x, C n) { return std::ldexp(x, static_cast<int>(std::clamp(n, C(-10000), C(10000)))); }, self,
+                other);
+        });
+    }
+    const bool integral = is_integral(self.dtype(), true);
+    const DType power_dtype =
+        result_type(integral ? Tensor::wrapped_number(2.0) : Tensor::empty({}, self.dtype()), other);
     const Tensor scale = visit_rule<InFloatOrComplex>(power_dtype, "ldexp", [&]<class C>(C) {
         return elementwise<C>(
             power_dtype, [](C n) { return std::pow(C(2), n); }, other);

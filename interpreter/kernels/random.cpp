@@ -174,8 +174,8 @@ Tensor randn(Context& context, const Ints& size, OptDType dtype) {
     return out;
 }
 Tensor randint(Context& context, std::int64_t low, std::int64_t high, const Ints& size, OptDType dtype) {
-    check_integers("randint", low, high, dtype.value_or(DType::Int64));
-    const Tensor out = Tensor::empty(size, dtype.value_or(DType::Int64));
+    check_integers("randint", low, high, dtype.value_or(DType::Float32));
+    const Tensor out = Tensor::empty(size, dtype.value_or(DType::Float32));
     fill_integers(context, out, low, width(low, high));
     return out;
 }

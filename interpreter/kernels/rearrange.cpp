@@ -369,6 +369,7 @@ Tensor vander(In x, OptInt n, bool increasing) {
 
 Tensor linalg_vander(In x, OptInt n) {
     if (x.dim() == 0 && !n) throw ArgumentError("linalg_vander: expected N for a 0-d tensor");
+    if (x.dtype() == DType::Bool) throw ArgumentError("linalg_vander is not defined for bool tensors");
     const std::int64_t count = n ? *n : x.size(-1);
     if (count <= 1) throw ArgumentError("linalg_vander: N must be greater than 1, found " + std::to_string(count));
     return powers(atleast(x, 1), count);

@@ -290,7 +290,9 @@ Tensor logit(const Tensor& self, std::optional<double> eps) {
         if (!eps)
             return elementwise<C>(
                 dtype, [](C x) { return std::log(x / (C(1) - x)); }, self);
-        const C low = static_cast<C>(*eps), high = C(1) - low;
+        // The bounds are of the dtype: 1 - eps may be 1.
+        const C low = Tensor::scalar(*eps, dtype).item().template to<C>();
+        const C high = Tensor::scalar(1 - static_cast<double>(low), dtype).item().template to<C>();
         return elementwise<C>(
             dtype,
             [low, high](C x) {

@@ -300,8 +300,8 @@ Tensor reverse_dims(In self) {
 }
 
 Tensor matrix_transpose(In self) {
-    if (self.dim() < 2)
-        throw ArgumentError("mT: expected a tensor with at least 2 dimensions, found " + describe(self));
+    if (self.dim() == 0) return self;
+    if (self.dim() == 1) throw ArgumentError("mT: expected 'self' not to be of 1 dimension, found " + describe(self));
     return self.transpose(-2, -1);
 }
 
