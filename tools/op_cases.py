@@ -13,6 +13,7 @@ KINDS = {
     "float": "float", "List[float]": "floats", "bool": "bool", "List[bool]": "bools", "str": "string", "number": "scalar", "List[number]": "scalars",
     "ScalarType": "dtype", "Device": "device", "MemoryFormat": "memory_format", "Layout": "layout",
 }  # fmt: skip
+HALF_RTOL = {torch.float16: 1e-3, torch.bfloat16: 1.6e-2}
 RANDOM = set("_sample_dirichlet _standard_gamma bernoulli binomial cauchy empty empty_permuted empty_strided exponential geometric log_normal normal normal_functional poisson rand randint randint_like randn random randperm uniform".split())
 
 
@@ -35,13 +36,18 @@ def written(x):
     return str(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
+def memory_of(tensor):
+    """The elements from the tensor's first to its last, those between that it does not show included."""
+    end = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride()))
+    return tensor.as_strided([end], [1])
+
+
 def described(kind, value, key, tensors):
     """The VALUE object of an argument."""
     if value is None:
         return {"none": True}
     if kind == "tensor" and not value.is_contiguous():  # the memory, and how the tensor lies in it
-        end = 1 + sum((size - 1) * stride for size, stride in zip(value.shape, value.stride()))
-        memory = stored(value.as_strided([end], [1]), key, tensors)
+        memory = stored(memory_of(value), key, tensors)
         return memory | {"shape": list(value.shape), "strides": list(value.stride()), "storage_offset": 0}
     if kind == "tensor":
         return stored(value, key, tensors)
@@ -64,7 +70,7 @@ def result(value, key, tensors):
 
 def copied(value):
     if isinstance(value, torch.Tensor):
-        return value.clone()
+        return value.clone() if value.is_contiguous() else memory_of(value).clone().as_strided(value.shape, value.stride())
     return [copied(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
@@ -91,7 +97,8 @@ def make_case(op, args, kwargs, index, tensors, seed=0):
     }  # fmt: skip
     if written:
         case["mutated"] = {name: result(given[name], f"{index}.{name}_after", tensors) for name in written}
-    case |= {"rtol": 0.0 if exact else 2e-5, "atol": 0.0 if exact else 1e-5}
+    rtol = max([HALF_RTOL.get(t.dtype, 2e-5) for t in flat + after], default=0.0)
+    case |= {"rtol": 0.0 if exact else rtol, "atol": 0.0 if exact else 1e-5}
     case["check"] = "meta" if op._schema.name.partition("::")[2].rstrip("_") in RANDOM else "values"
     return case
 

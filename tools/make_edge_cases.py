@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes op cases (docs/verification.md) of calls at the edges of what ops are defined for: numbers that wrap, overflow, NaN, empty
+tensors, odd arguments.
+
+    python make_edge_cases.py DIR      writes DIR/aten.eq.Scalar/, ...; needs torch and safetensors
+"""
+
+import math
+import sys
+
+import torch
+from op_cases import write_calls
+
+aten = torch.ops.aten
+inf, nan = math.inf, math.nan
+
+
+def ramp(*shape, dtype=torch.float32):
+    return torch.arange(math.prod(shape)).reshape(shape).to(dtype)
+
+
+def numbers_that_wrap():
+    """(op, arguments…[, {keyword arguments}])"""
+    bytes_ = torch.tensor([255, 44, 0, 1, 7], dtype=torch.uint8)
+    shorts = torch.tensor([-128, 100, 0, 7], dtype=torch.int8)
+    for x, numbers in ((bytes_, (-1, 300, -3)), (shorts, (128, 300))):
+        for number in numbers:
+            for op in (aten.eq, aten.lt, aten.ge, aten.remainder, aten.fmod):
+                yield op.Scalar, x, number
+            for op in (aten.maximum, aten.fmin, aten.gcd, aten.lcm):
+                yield op.default, x, torch.tensor(number)
+            for op in (aten.ne, aten.le):
+                yield op.Tensor, torch.tensor(number), x
+            yield aten.floor_divide.default, x, torch.tensor(number)
+            yield aten.div.Scalar_mode, x, number, {"rounding_mode": "floor"}
+            yield aten.clamp_max.Tensor, x, torch.tensor(number)
+            yield aten.clamp.Tensor, x, torch.tensor(number), torch.tensor(100)
+            yield aten.bucketize.Scalar, number, x.sort()[0]
+
+
+def contractions():
+    for dtype in (torch.int8, torch.float32):
+        a, b, c = ramp(2, 3, dtype=dtype), ramp(4, dtype=dtype), ramp(3, 4, dtype=dtype)
+        for equation, tensors in (("ik,j->ij", (a, b)), ("ik,kj->", (a, c)), ("ik,j->", (a, b)), ("ik,kj->ij", (a, c)), ("ik,kj->ij", (a[:, :1], c)),
+                                  ("ik->i", (a[:, :1],)), ("ij,k,jk->i", (a, b, c)), ("i,i", (b, b[:1]))):  # fmt: skip
+            yield aten.einsum.default, equation, list(tensors)
+        yield aten.tensordot.default, a, c[:1], [1], [0]
+
+
+def special_values():
+    x = torch.tensor([inf, -inf, nan, 88.5, 89.0, -91.0, -3.0, -2.09, 0.0, 0.5, 2.08, 2.09, 5.0, 8.4, 103.0, 104.0])
+    for dtype in (torch.float32, torch.float64):
+        for op in (aten.i0, aten.special_i1, aten.special_modified_bessel_i0, aten.special_airy_ai):
+            yield op.default, x.to(dtype)
+    z = torch.complex(torch.tensor([0.0, 0.0, 88.8, -90.0, 0.3, 1.0]), torch.tensor([1.0, 0.0, 0.7, 200.0, -60.0, -2.0]))
+    for op in (aten.sinc, aten.expm1, aten.log10, aten.log2):
+        yield op.default, z
+    yield aten.div.Tensor, z, torch.zeros_like(z)
+    for eps in (1e-6, 0.1):
+        yield aten.logit.default, torch.tensor([0.0, 0.3, 1.0], dtype=torch.float16), eps
+    grid = torch.zeros(1, 1, 6, 2)
+    grid[0, 0, :, 0] = torch.tensor([inf, -inf, nan, 7, -9, 0.3])
+    volume = torch.zeros(1, 1, 1, 6, 3)
+    volume[..., :2] = grid[None]
+    for padding in range(3):
+        for mode in range(2):
+            yield aten.grid_sampler_2d.default, ramp(1, 1, 1, 5), grid, mode, padding, False
+            yield aten.grid_sampler_3d.default, ramp(1, 1, 1, 1, 5), volume, mode, padding, False
+    matrix = torch.eye(3)
+    matrix[1, 1] = inf
+    yield aten.linalg_svdvals.default, matrix
+
+
+def empty_tensors():
+    for shape in ((0, 0), (0, 2), (2, 0), (3, 0, 2)):
+        for order in (1, 2, inf):
+            yield aten.linalg_matrix_norm.default, torch.zeros(shape), order
+    yield aten.linalg_norm.default, torch.zeros(0, 0), inf, [-2, -1], True
+    for training in (True, False):
+        yield aten.batch_norm.default, torch.zeros(0), None, None, torch.zeros(0), torch.zeros(0), training, 0.1, 1e-5, True
+    yield aten.native_dropout.default, torch.zeros(3, 0), 0.5, True
+    yield aten.gather.default, ramp(2, 3), 0, torch.zeros(0, 3, dtype=torch.uint8)
+
+
+def odd_arguments():
+    for padding in ([-1, 1, -2, 1], [1, -1, 2, -2]):
+        yield aten.pad.default, ramp(1, 2, 4, 4), padding, "circular"
+    yield aten.diff.default, ramp(2, 3), 0, 0, ramp(1, 3)
+    for dtype in (torch.int8, torch.bool):
+        yield aten.sum_to_size.default, torch.ones((), dtype=dtype), []
+    numbers, signs = torch.tensor([-100, -3, 0, 8, 100], dtype=torch.int8), torch.tensor([1, -1, 0, -1, 1], dtype=torch.int8)
+    for reduction in (0, 2):
+        yield aten.hinge_embedding_loss.default, numbers, signs, 8.4, reduction
+    yield aten.margin_ranking_loss.default, ramp(2, 3), ramp(2, 3).flip(0), torch.tensor(1.0), 1.0
+    weights, rows = torch.tensor([1.3, 2.1, 0.7]), torch.tensor([[1.0, 2, 3], [4, 5, 7]], dtype=torch.float64)
+    yield aten.cov.default, rows, {"correction": 2, "aweights": weights}
+    strided = torch.arange(20.0)[::2]
+    yield aten.as_strided_scatter.default, strided, torch.full((2, 2), -1.0), [2, 2], [1, 2], 1
+    yield aten.as_strided_scatter.default, strided, torch.full((3,), -1.0), [3], [5]
+    for self, exponent in ((torch.float16, torch.int8), (torch.int8, torch.float16), (torch.float64, torch.float16)):
+        yield aten.ldexp.Tensor, torch.full((2,), 3.0).to(self), torch.tensor([-2.0, 3.0]).to(exponent)
+        yield aten.ldexp.Tensor, torch.full((2,), 3.0).to(self), torch.tensor(1.75).to(exponent)
+    for op in (aten.mT, aten.mH):
+        yield op.default, torch.tensor(2.5)
+    yield aten.chain_matmul.default, [ramp(2, 2)]
+
+
+def main():
+    calls = (numbers_that_wrap, contractions, special_values, empty_tensors, odd_arguments)
+    write_calls(sys.argv[1], [call for group in calls for call in group()])
+
+
+if __name__ == "__main__":
+    main()
