@@ -103,6 +103,7 @@ def odd_arguments():
         yield aten.ldexp.Tensor, torch.full((2,), 3.0).to(self), torch.tensor(1.75).to(exponent)
     for op in (aten.mT, aten.mH):
         yield op.default, torch.tensor(2.5)
+    yield aten.scalar_tensor.default, 2
     yield aten.chain_matmul.default, [ramp(2, 2)]
 
 

@@ -104,8 +104,7 @@ Tensor new_empty_strided(In self, const Ints& size, const Ints& stride, OptDType
 }
 
 Tensor scalar_tensor(const Scalar& s, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return Tensor::scalar(s,
-                          number_dtype(dtype, s.is_integral() || s.kind() == Scalar::Kind::Complex ? s : Scalar(0.0)));
+    return Tensor::scalar(s, dtype.value_or(DType::Float32));
 }
 
 Tensor eye_m(std::int64_t n, std::int64_t m, OptDType dtype, OptLayout, OptDevice, OptBool) {

@@ -38,9 +38,9 @@ class MarginTargets {
   public:
     MarginTargets(const char* op, const Samples<C>& x, const Tensor& target, const Tensor& weight)
         : index_(target.to(DType::Int64).contiguous()) {
-        if (target.numel() != x.count || target.dim() > 1 || !is_integral(target.dtype(), false))
+        if (target.numel() != x.count || target.dim() > 1 || target.dtype() != DType::Int64)
             throw ArgumentError(std::string(op) + ": expected target of " + std::to_string(x.count) +
-                                " class numbers, found " + describe(target));
+                                " class numbers of int64, found " + describe(target));
         if (weight.defined() && weight.numel() != x.classes)
             throw ArgumentError(std::string(op) + ": expected weight to have " + std::to_string(x.classes) +
                                 " elements, found " + describe(weight));
@@ -135,6 +135,8 @@ std::tuple<Tensor, Tensor> multilabel_margin_loss_forward(const Tensor& self, co
     if (target.shape() != self.shape())
         throw ArgumentError("multilabel_margin_loss: expected target to have the shape of self, found " +
                             describe(target) + " and " + describe(self));
+    if (target.dtype() != DType::Int64)
+        throw ArgumentError("multilabel_margin_loss: expected target of int64, found " + describe(target));
     return visit_float(self.dtype(), op, [&]<class C>(C) -> std::tuple<Tensor, Tensor> {
         const Samples<C> x(op, self);
         const Tensor labels = target.to(DType::Int64).contiguous();

@@ -33,6 +33,9 @@ Losses nll(const char* op, const Tensor& self, const Tensor& target, const Tenso
     if (weight.defined() && (weight.dim() != 1 || weight.numel() != classes))
         throw ArgumentError(std::string(op) + ": expected weight to have " + std::to_string(classes) +
                             " elements, found " + describe(weight));
+    if (weight.defined() && weight.dtype() != self.dtype())
+        throw ArgumentError(std::string(op) + ": expected weight of the dtype of self, found " + describe(weight) +
+                            " and " + describe(self));
     return visit_float(self.dtype(), op, [&]<class C>(C) -> Losses {
         const Tensor wide = self.to(dtype_of<C>());
         const Tensor index = target.to(DType::Int64).contiguous();

@@ -57,11 +57,23 @@ void check_normalized_shape(const char* op, const Tensor& input, const Ints& nor
                                 ", found " + to_string(t->shape()));
 }
 
+using NamedTensors = std::initializer_list<std::pair<const char*, const Tensor*>>;
+
+/// Parameters have the input's dtype, or are float32 next to half types.
+void check_parameter_dtypes(const char* op, const Tensor& input, NamedTensors parameters) {
+    for (const auto& [name, t] : parameters)
+        if (t->defined() && t->dtype() != input.dtype() &&
+            (t->dtype() != DType::Float32 || item_size(input.dtype()) != 2))
+            throw ArgumentError(std::string(op) + ": expected '" + name + "' of dtype " +
+                                std::string(torch_ir::name(input.dtype())) + ", found " + describe(*t));
+}
+
 /// The last `normalized_shape.size()` dimensions of every row have mean 0 and (biased) variance 1 before weight and
 /// bias.
 Normalized layer_norm_rows(const Tensor& input, const Ints& normalized_shape, const Tensor& weight, const Tensor& bias,
                            double eps) {
     check_normalized_shape("layer_norm", input, normalized_shape, weight, bias);
+    check_parameter_dtypes("layer_norm", input, {{"weight", &weight}, {"bias", &bias}});
     return visit_float(input.dtype(), "layer_norm", [&]<class C>(C) {
         const Tensor x = input.to(dtype_of<C>()).contiguous();
         const Tensor w = vector_of<C>(weight);
@@ -175,8 +187,7 @@ Tensor per_channel(const Tensor& t, const Tensor& input) {
     return t.reshape(shape);
 }
 
-void check_channels(const char* op, const Tensor& input,
-                    std::initializer_list<std::pair<const char*, const Tensor*>> vectors) {
+void check_channels(const char* op, const Tensor& input, NamedTensors vectors) {
     if (input.dim() < 2)
         throw ArgumentError(std::string(op) + ": expected input of at least 2 dimensions, found shape " +
                             to_string(input.shape()));
@@ -184,12 +195,7 @@ void check_channels(const char* op, const Tensor& input,
         if (t->defined() && t->numel() != input.size(1))
             throw ArgumentError(std::string(op) + ": expected '" + name + "' of " + std::to_string(input.size(1)) +
                                 " elements, found shape " + to_string(t->shape()));
-    // Parameters have the input's dtype, or are float32 next to half types.
-    for (const auto& [name, t] : vectors)
-        if (t->defined() && t->dtype() != input.dtype() &&
-            (t->dtype() != DType::Float32 || item_size(input.dtype()) != 2))
-            throw ArgumentError(std::string(op) + ": expected '" + name + "' of dtype " +
-                                std::string(torch_ir::name(input.dtype())) + ", found " + describe(*t));
+    check_parameter_dtypes(op, input, vectors);
 }
 
 /// With fixed statistics: one factor and one addend per channel, any layout.

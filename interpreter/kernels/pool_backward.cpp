@@ -65,6 +65,9 @@ void check_gradient(const char* op, const Tensor& grad_output, const Tensor& sel
     if (grad_output.shape() != expected)
         throw ArgumentError(std::string(op) + ": expected 'grad_output' of shape " + to_string(expected) + ", found " +
                             describe(grad_output));
+    if (grad_output.dtype() != self.dtype())
+        throw ArgumentError(std::string(op) + ": expected 'grad_output' of the dtype of 'self', found " +
+                            describe(grad_output) + " and " + describe(self));
 }
 
 /// Of images, the gradient has the channels last where the input has.
