@@ -79,6 +79,11 @@ def empty_tensors():
     yield aten.linalg_norm.default, torch.zeros(0, 0), inf, [-2, -1], True
     for training in (True, False):
         yield aten.batch_norm.default, torch.zeros(0), None, None, torch.zeros(0), torch.zeros(0), training, 0.1, 1e-5, True
+    for dtype in (torch.int64, torch.uint8, torch.float32):
+        yield aten.median.default, torch.zeros(0, dtype=dtype)
+    yield aten.log_softmax.int, torch.zeros(0, 3, dtype=torch.int8), 1
+    yield aten.replication_pad3d.default, ramp(2, 3, 3, 2), [-1, -1, 0, 0, 1, -1]
+    yield aten.topk.default, torch.tensor(1.5), 0
     yield aten.native_dropout.default, torch.zeros(3, 0), 0.5, True
     yield aten.gather.default, ramp(2, 3), 0, torch.zeros(0, 3, dtype=torch.uint8)
 
@@ -103,6 +108,13 @@ def odd_arguments():
         yield aten.ldexp.Tensor, torch.full((2,), 3.0).to(self), torch.tensor(1.75).to(exponent)
     for op in (aten.mT, aten.mH):
         yield op.default, torch.tensor(2.5)
+    for length in (2, 3):
+        yield aten.stft.default, ramp(11), 4, 3, length, None, False, True, True, True
+    yield aten.trapezoid.dx, torch.tensor([[1.0], [inf]])
+    halves, bias = ramp(2, 4, dtype=torch.bfloat16), ramp(4)
+    yield aten.native_layer_norm.default, halves, [4], None, bias, 1e-5
+    yield aten.native_batch_norm.default, halves, None, bias, None, None, True, 0.1, 1e-5
+    yield aten.native_group_norm.default, halves, None, bias, 2, 4, 1, 2, 1e-5
     yield aten.scalar_tensor.default, 2
     yield aten.chain_matmul.default, [ramp(2, 2)]
 

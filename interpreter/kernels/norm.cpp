@@ -68,6 +68,13 @@ void check_parameter_dtypes(const char* op, const Tensor& input, NamedTensors pa
                                 std::string(torch_ir::name(input.dtype())) + ", found " + describe(*t));
 }
 
+/// Of the statistics that are saved: float32 next to half types where a parameter is.
+DType statistics_dtype(const Tensor& input, std::initializer_list<const Tensor*> parameters) {
+    for (const Tensor* t : parameters)
+        if (t->defined()) return promote_types(input.dtype(), t->dtype());
+    return input.dtype();
+}
+
 /// The last `normalized_shape.size()` dimensions of every row have mean 0 and (biased) variance 1 before weight and
 /// bias.
 Normalized layer_norm_rows(const Tensor& input, const Ints& normalized_shape, const Tensor& weight, const Tensor& bias,
@@ -105,11 +112,10 @@ Tensor layer_norm(const Tensor& input, const Ints& normalized_shape, const Tenso
     return layer_norm_rows(input, normalized_shape, weight, bias, eps).output;
 }
 
-/// Statistics have the input's dtype; with 16-bit inputs and float32 weights, float32.
 std::tuple<Tensor, Tensor, Tensor> native_layer_norm(const Tensor& input, const Ints& normalized_shape,
                                                      const Tensor& weight, const Tensor& bias, double eps) {
     const Normalized r = layer_norm_rows(input, normalized_shape, weight, bias, eps);
-    const DType stat_dtype = weight.defined() ? promote_types(input.dtype(), weight.dtype()) : input.dtype();
+    const DType stat_dtype = statistics_dtype(input, {&weight, &bias});
     return {r.output, r.mean.to(stat_dtype), r.rstd.to(stat_dtype)};
 }
 
@@ -286,7 +292,7 @@ BatchNorm normalize_batch(const char* op, const Tensor& input, const Tensor& wei
         const Tensor rstd = elementwise<C>(
             dtype_of<C>(), [epsilon](C v) { return C(1) / std::sqrt(v + epsilon); }, variance);
         result.output = apply_fixed<C>(input, weight, bias, mean, rstd);
-        const DType stat_dtype = weight.defined() ? weight.dtype() : input.dtype();
+        const DType stat_dtype = statistics_dtype(input, {&weight, &bias, &running_mean, &running_var});
         result.save_mean = training ? mean.to(stat_dtype) : Tensor::empty({0}, stat_dtype);
         result.save_rstd = training ? rstd.to(stat_dtype) : Tensor::empty({0}, stat_dtype);
         return result;
@@ -426,7 +432,7 @@ std::tuple<Tensor, Tensor, Tensor> native_group_norm(const Tensor& input, const 
                             std::to_string(channels) + " and HxW " + std::to_string(inner) + ", found " +
                             describe(input));
     const Normalized r = group_norm_rows("native_group_norm", input, group, weight, bias, eps);
-    const DType stat_dtype = weight.defined() ? promote_types(input.dtype(), weight.dtype()) : input.dtype();
+    const DType stat_dtype = statistics_dtype(input, {&weight, &bias});
     return {r.output, r.mean.to(stat_dtype), r.rstd.to(stat_dtype)};
 }
 

@@ -2,6 +2,7 @@
 // Padding in all modes, and images to columns and back.
 #include <algorithm>
 #include <numeric>
+#include <ranges>
 
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
@@ -62,8 +63,7 @@ Ints padded_indices(PadMode mode, std::int64_t length, std::int64_t before, std:
     if (mode == PadMode::Reflect && (before >= length || after >= length))
         fail("padding size should be less than the corresponding input dimension");
     std::int64_t size = 0;
-    if (__builtin_add_overflow(length, before, &size) || __builtin_add_overflow(size, after, &size) ||
-        size < (mode == PadMode::Circular ? 0 : 1))
+    if (__builtin_add_overflow(length, before, &size) || __builtin_add_overflow(size, after, &size) || size < 0)
         fail("the padded dimension is too small");
     if (length == 0 && size > 0) fail("expected a non-empty dimension");
     // Circular padding repeats what negative padding leaves.
@@ -103,6 +103,9 @@ Tensor index_pad(In self, const Ints& padding, PadMode mode) {
         const Ints indices = padded_indices(mode, self.size(d), before, after);
         if (before != 0 || after != 0) result = index_select(result, d, Tensor::from_ints(indices));
     }
+    if (mode != PadMode::Circular &&
+        std::ranges::all_of(std::views::drop(result.shape(), result.dim() - dims), [](auto n) { return n == 0; }))
+        throw ArgumentError(op + ": padding " + to_string(padding) + " leaves nothing of " + describe(self));
     if (result.storage() == self.storage()) return self.clone();
     return mode == PadMode::Circular ? result : in_format(result, suggested_format(self));
 }

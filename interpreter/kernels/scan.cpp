@@ -266,8 +266,12 @@ Tensor trapezoid_dx(const Tensor& y, const Scalar& dx, std::int64_t dim) {
     const std::int64_t d = y.wrap_dim(dim);
     if (y.dim() == 0) throw ArgumentError(std::string(op) + ": expected 'y' of at least 1 dimension");
     if (y.size(d) == 0 && !Cumulative) return without(y, d);
-    const Tensor sums = pair_sums(op, y, d);
-    const Tensor total = Cumulative ? cumsum(sums, d, {}) : sum(sums, Ints{d}, false, {});
+    if (y.dtype() == DType::Bool) throw ArgumentError(std::string(op) + " is not defined for bool tensors");
+    const auto total_of = [&] {  // twice the area for dx = 1
+        if (Cumulative) return cumsum(pair_sums(op, y, d), d, {});
+        return minus(times(sum(y, Ints{d}, false, {}), 2), plus(y.select(d, 0), y.select(d, -1)));
+    };
+    const Tensor total = total_of();
     if (dx.kind() == Scalar::Kind::Complex)
         return times(total, Tensor::wrapped_number(Scalar(dx.to<std::complex<double>>() / 2.0)));
     return times(total, dx.to<double>() / 2);

@@ -15,6 +15,7 @@ namespace {
 template <class F>
 Tensor along_rows(const char* op, const Tensor& self, std::int64_t dim, DType out, F f) {
     self.wrap_dim(dim);
+    if (self.numel() == 0) return Tensor::empty(self.shape(), out);
     return visit_float(out, op, [&]<class C>(C) {
         const Tensor x = self.to(out);
         const Rows<C> in = rows<C>(x, dim);

@@ -158,6 +158,7 @@ Values topk(const Tensor& self, std::int64_t k, std::int64_t dim, bool largest, 
     if (k < 0 || k > n)
         throw ArgumentError("topk: expected 'k' between 0 and " + std::to_string(n) + " (the size of dimension " +
                             std::to_string(dim) + "), found " + std::to_string(k));
+    if (self.dim() == 0) return {self.clone(), Tensor::zeros({}, DType::Int64)};
     const auto count = static_cast<std::size_t>(k);
     const auto keep = [](auto&) {};
     return largest ? along("topk", self, dim, k, keep, CollectTop<true>{count, sorted})
@@ -244,7 +245,13 @@ Values median_dim(const Tensor& self, std::int64_t dim, bool keepdim) {
 }
 template <bool IgnoreNan>
 Tensor median(const Tensor& self) {
-    if (self.numel() == 0) return Tensor::full({}, Scalar(std::numeric_limits<double>::quiet_NaN()), self.dtype());
+    if (self.numel() == 0) {  // NaN, or what x86 processors make of it as an integer
+        const DType dtype = self.dtype();
+        if (dtype == DType::Int64) return Tensor::scalar(std::numeric_limits<std::int64_t>::min(), dtype);
+        if (dtype == DType::Int32) return Tensor::scalar(std::numeric_limits<std::int32_t>::min(), dtype);
+        if (is_integral(dtype, true)) return Tensor::scalar(dtype == DType::Bool, dtype);
+        return Tensor::scalar(std::numeric_limits<double>::quiet_NaN(), dtype);
+    }
     return std::get<0>(median_dim<IgnoreNan>(self.reshape({-1}), 0, false));
 }
 

@@ -68,13 +68,20 @@ Tensor padded(const Tensor& x, std::int64_t n, const std::string& mode) {
 
 Tensor stft_center(const Tensor& self, std::int64_t n_fft, Size hop_length, Size win_length, const Tensor& window,
                    bool center, const std::string& pad_mode, bool normalized, std::optional<bool> onesided,
-                   std::optional<bool> return_complex, std::optional<bool>) {
+                   std::optional<bool> return_complex, std::optional<bool> align_to_window) {
     if ((self.dim() != 1 && self.dim() != 2) || is_integral(self.dtype(), true))
         throw ArgumentError("stft: expected 'self' of 1 or 2 dimensions, floating point or complex, found " +
                             describe(self));
     const Frames f = frames_of("stft", n_fft, hop_length, win_length, window, self.dtype());
     Tensor x = self.dim() == 1 ? self.unsqueeze(0) : self;
+    if (center && align_to_window) throw ArgumentError("stft: 'align_to_window' needs 'center' to be False");
     if (center) x = padded(x, n_fft / 2, pad_mode);
+    if (align_to_window.value_or(false)) {  // the first and last frames' windows begin and end with the signal
+        const std::int64_t around = n_fft - win_length.value_or(n_fft), length = x.size(-1);
+        const Tensor wide = Tensor::zeros({x.size(0), length + around}, x.dtype());
+        wide.narrow(-1, around / 2, length).copy_from(x);
+        x = wide;
+    }
     if (x.size(-1) < n_fft)
         throw ArgumentError("stft: expected 'n_fft' of at most the length of the signal " + std::to_string(x.size(-1)) +
                             ", found " + std::to_string(n_fft));
