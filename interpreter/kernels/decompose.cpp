@@ -177,7 +177,7 @@ Three svd_leaf(const Tensor& a, bool full_matrices, bool compute_uv, const std::
 Tensor svdvals(const Tensor& a, const std::optional<std::string>&) { return linalg_svdvals(a); }
 /// The old form: V instead of its adjoint, zeros when vectors are not asked for.
 Three svd(const Tensor& a, bool some, bool compute_uv) {
-    auto [u, s, vh] = svd_of(a, !some, true);
+    auto [u, s, vh] = svd_of(a, !some || !compute_uv, true);
     if (!compute_uv) {
         u.fill(Scalar(0));
         vh.fill(Scalar(0));

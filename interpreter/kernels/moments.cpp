@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Variances, norms, and the logarithm of sums of exponentials.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "kernels/arithmetic.hpp"
 #include "kernels/families.hpp"
@@ -70,6 +72,9 @@ struct Spread {
     Tensor mean;
 };
 
+/// Never negative; 0 without elements, where the variance is NaN whatever the correction.
+double divisor_of(double n, double correction) { return n == 0 ? 0 : std::max(0.0, n - correction); }
+
 Spread spread(const char* op, const Tensor& self, const Dims& dim, double correction, bool keepdim, bool root) {
     const DType out = to_real(self.dtype());
     const Ints dims = dims_of(self, dim);
@@ -81,7 +86,7 @@ Spread spread(const char* op, const Tensor& self, const Dims& dim, double correc
         const Tensor d = elementwise<C>(
             DType::Complex128, [](C a, C b) { return a - b; }, wide, m);
         const Tensor s = reduce<C>(d, dims, keepdim, SumOf<C, decltype(square)>{});
-        const double divisor = std::max(0.0, static_cast<double>(length_of(self, dims)) - correction);
+        const double divisor = divisor_of(static_cast<double>(length_of(self, dims)), correction);
         return {elementwise<double>(
                     out, [divisor, root](double v) { return root ? std::sqrt(v / divisor) : v / divisor; }, s),
                 m.to(self.dtype()).reshape(std::span<const std::int64_t>(shape))};
@@ -89,14 +94,17 @@ Spread spread(const char* op, const Tensor& self, const Dims& dim, double correc
     return visit_float(self.dtype(), op, [&]<class C>(C) {
         const Rows<C> in = rows<C>(self, dims);
         const auto n = static_cast<double>(in.length);
-        const double divisor = std::max(0.0, n - correction);
+        const double divisor = divisor_of(n, correction);
         Tensor v = Tensor::empty(shape, dtype_of<C>());
         Tensor m = Tensor::empty(shape, dtype_of<C>());
         parallel_for(v.numel(), std::max<std::int64_t>(1, 8192 / std::max<std::int64_t>(1, in.length)),
                      [&](std::int64_t begin, std::int64_t end) {
                          for (std::int64_t i = begin; i < end; ++i) {
                              const C* row = in.data() + i * in.length;
-                             const C center = sum_of(row, in.length, identity) / static_cast<C>(n);
+                             C center = sum_of(row, in.length, identity) / static_cast<C>(n);
+                             // Welford's updates, which PyTorch makes, turn an infinity that is not the last into NaN.
+                             if (std::isinf(center) && !std::isfinite(sum_of(row, in.length - 1, identity)))
+                                 center = std::numeric_limits<C>::quiet_NaN();
                              const C squares =
                                  sum_of(row, in.length, [center](C x) { return (x - center) * (x - center); });
                              const C variance = static_cast<C>(static_cast<double>(squares) / divisor);

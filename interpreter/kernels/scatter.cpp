@@ -294,8 +294,13 @@ Tensor take_along_dim(In self, In indices, std::optional<std::int64_t> dim) {
     if (indices.dtype() != DType::Int64)
         throw ArgumentError("take_along_dim: expected indices to be an int64 tensor, found " + describe(indices));
     const std::int64_t length = !dim ? self.numel() : self.dim() == 0 ? 1 : self.size(*dim);
-    const Tensor wrapped = elementwise<std::int64_t>(
-        DType::Int64, [length](std::int64_t i) { return i < 0 ? i + length : i; }, indices);
+    const Tensor wrapped = elementwise<std::int64_t>(  // modulo the length, as in PyTorch
+        DType::Int64,
+        [length](std::int64_t i) {
+            const std::int64_t left = length == 0 ? i : i % length;
+            return left < 0 ? left + length : left;
+        },
+        indices);
     if (!dim) return gather(self.reshape({-1}), 0, wrapped.reshape({-1}), false);
     if (self.dim() != indices.dim())
         throw ArgumentError("take_along_dim: expected indices to have the same number of dimensions as self, found " +

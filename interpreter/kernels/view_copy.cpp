@@ -250,6 +250,14 @@ void register_view_copy(Registry& r) {
           [](In self, In the_template, std::optional<MemoryFormat> memory_format) {
               return resize(self, the_template.shape(), memory_format);
           });
+    r.add("resize(Tensor self, SymInt[] size, *, MemoryFormat? memory_format=None) -> Tensor",
+          [](In self, const Ints& size, std::optional<MemoryFormat> memory_format) {
+              return resize(self.clone(), size, memory_format);
+          });
+    r.add("resize_as(Tensor self, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor",
+          [](In self, In the_template, std::optional<MemoryFormat> memory_format) {
+              return resize(self.clone(), the_template.shape(), memory_format);
+          });
 }
 
 }  // namespace torch_ir::kernels
