@@ -100,6 +100,14 @@ TEST_CASE("a seed gives the numbers that PyTorch draws after manual_seed") {
     CHECK(drawn == std::array<float, 3>{0.5349225401878357F, 0.19880318641662598F, 0.6592116951942444F});
     CHECK(run("verify " + (folder / "ir.json") + " --expected " + out + " --rtol 0 --atol 0 --seed 7").status == 0);
     CHECK(run("verify " + (folder / "ir.json") + " --expected " + out + " --rtol 0 --atol 0 --seed 8").status == 1);
+
+    const std::string suite = "verify --suite " + (folder / "") + " --rtol 0 --atol 0";
+    std::filesystem::rename(out, folder / "expected.safetensors");
+    CHECK(run(suite).status == 1);
+    CHECK(run(suite + " --seed 7").status == 0);
+    write_text(folder / "meta.json", R"({"seed": 7})");
+    CHECK(run(suite).status == 0);
+    CHECK(run(suite + " --seed 8").status == 1);
 }
 
 TEST_CASE("a suite finds model cases and op cases and reports them as JSON") {

@@ -40,6 +40,10 @@ def calls():
     yield aten._trilinear.default, ramp, square, ramp[:, :3], [1], [], [2], [2], 1
     yield aten._trilinear.default, square, square, square, [0], [0], [0], [2], 0  # no tensor has the first dimension
     yield aten._trilinear.default, square, square, square, [0], [0], [0], [0], 0
+    for x in (ramp, ramp.t(), ramp[:, 1:4]):
+        yield aten.resize.default, x, [2, 2]
+        yield aten.resize_as.default, x, torch.ones(3, 1, dtype=torch.int64)
+    yield aten.resize.default, ramp.reshape(1, 3, 2, 2), [1, 2, 2, 3], {"memory_format": torch.channels_last}
     yield aten._assert_async.default, torch.tensor(True)
     yield aten._assert_async.msg, torch.tensor([2.0]), "must hold"
     yield aten._assert_scalar.default, 1, "must hold"

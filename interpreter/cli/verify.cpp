@@ -214,6 +214,7 @@ int verify_suite(const Options& options, const Globals& globals) {
     suite.model = options.only_model;
     suite.rtol = given(options.rtol);
     suite.atol = given(options.atol);
+    if (options.seed >= 0) suite.seed = static_cast<std::uint64_t>(options.seed);
     if (options.list_models || options.list_categories) return list_suite(options, suite);
     suite.registry = &registry_with(options.plugins);
     suite.backend = {options.backend, options.timeout};
@@ -306,7 +307,8 @@ Command make_verify() {
          {"--model", "with --suite: only the model of this name", &options->only_model, "NAME"},
          {"--list-models", "with --suite: print its models, with --category those of one", &options->list_models},
          {"--list-categories", "with --suite: print the categories of its models", &options->list_categories},
-         {"--seed", "random ops of one model draw what PyTorch draws after torch.manual_seed(N)", &options->seed, "N"},
+         {"--seed", "random ops draw what PyTorch draws after torch.manual_seed(N), in a suite each model",
+          &options->seed, "N"},
          {"-j,--jobs", "with --suite: cases at a time (default: the number of threads)", &options->jobs, "N"}},
         [options](const Globals& globals) {
             if (options->model.empty() == options->suite.empty()) {

@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "generator.hpp"
 #include "parallel.hpp"
 #include "torch_ir/file.hpp"
 #include "torch_ir/text.hpp"
@@ -100,6 +101,7 @@ struct CaseMeta {
     std::string description;
     std::optional<double> rtol;
     std::optional<double> atol;
+    std::optional<std::uint64_t> seed;  // what the random ops draw follows torch.manual_seed(seed)
 };
 
 CaseMeta read_meta(const fs::path& directory) {
@@ -117,10 +119,11 @@ CaseMeta read_meta(const fs::path& directory) {
         meta.description = json["description"].get<std::string>();
     for (const auto& [key, target] : {std::pair{"rtol", &meta.rtol}, std::pair{"atol", &meta.atol}})
         if (json.contains(key) && json[key].is_number()) *target = json[key].get<double>();
+    if (json.contains("seed") && json["seed"].is_number_unsigned()) meta.seed = json["seed"].get<std::uint64_t>();
     return meta;
 }
 
-/// Runs a model case: every inputs/expected pair with one interpreter.
+/// Runs a model case: every inputs/expected pair with one interpreter, each with random numbers of its own.
 void run_model_case(const fs::path& directory, const CaseMeta& meta, const Registry& registry, CaseResult& result) {
     const LoadedModel loaded = load_model(directory);
     Interpreter interpreter(loaded.model, registry);
@@ -130,8 +133,11 @@ void run_model_case(const fs::path& directory, const CaseMeta& meta, const Regis
         const fs::path expected = pair_file(directory, "expected", pair);
         if (pair > 1 && !fs::exists(expected)) return;
         const auto bound = interpreter.bind_inputs(load_inputs(loaded, fs::exists(inputs) ? inputs.string() : ""));
-        for (OutputVerdict& verdict :
-             judge(interpreter.run(bound), load_expected(loaded, expected.string()), meta.rtol, meta.atol)) {
+        Generator generator(meta.seed.value_or(Generator::default_seed));
+        RunOptions run_options;
+        run_options.generator = &generator;
+        for (OutputVerdict& verdict : judge(interpreter.run(bound, run_options),
+                                            load_expected(loaded, expected.string()), meta.rtol, meta.atol)) {
             if (!verdict.comparison.passed) {
                 result.status = Status::Failed;
                 result.message += (result.message.empty() ? "" : "; ") +
@@ -154,6 +160,7 @@ Case model_case(const fs::path& root, const fs::path& directory, const SuiteOpti
     }
     if (options.rtol) meta.rtol = options.rtol;
     if (options.atol) meta.atol = options.atol;
+    if (options.seed) meta.seed = options.seed;
     return {std::move(name),
             [directory, meta, registry = options.registry, backend = options.backend](CaseResult& result) {
                 if (backend.command.empty())

@@ -2,6 +2,7 @@
 // Case directories: a model with inputs and expected outputs, judged; and whole trees of them.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -74,11 +75,12 @@ struct Case {
 std::vector<CaseResult> run_cases(const std::vector<Case>& cases, int jobs, const CaseProgress& progress);
 
 struct SuiteOptions {
-    std::string filter;                              // only cases whose name contains this
-    std::string category;                            // only cases of this category (meta.json)
-    std::string model;                               // only the model case called so, with or without its folders
-    std::optional<double> rtol;                      // for model cases, instead of their own and the default
+    std::string filter;          // only cases whose name contains this
+    std::string category;        // only cases of this category (meta.json)
+    std::string model;           // only the model case called so, with or without its folders
+    std::optional<double> rtol;  // for model cases, instead of their own and the default
     std::optional<double> atol;
+    std::optional<std::uint64_t> seed;               // of the random ops of each model case, instead of its own
     int jobs = 1;                                    // cases at a time
     const Registry* registry = &builtin_registry();  // for model cases
     Backend backend;
