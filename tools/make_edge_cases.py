@@ -84,6 +84,8 @@ def empty_tensors():
     yield aten.log_softmax.int, torch.zeros(0, 3, dtype=torch.int8), 1
     yield aten.replication_pad3d.default, ramp(2, 3, 3, 2), [-1, -1, 0, 0, 1, -1]
     yield aten.topk.default, torch.tensor(1.5), 0
+    yield aten.var.correction, torch.zeros(0, 3), [0], {"correction": -2}
+    yield aten.svd.default, torch.ones(2, 3), True, False
     yield aten.native_dropout.default, torch.zeros(3, 0), 0.5, True
     yield aten.gather.default, ramp(2, 3), 0, torch.zeros(0, 3, dtype=torch.uint8)
 
@@ -108,6 +110,10 @@ def odd_arguments():
         yield aten.ldexp.Tensor, torch.full((2,), 3.0).to(self), torch.tensor(1.75).to(exponent)
     for op in (aten.mT, aten.mH):
         yield op.default, torch.tensor(2.5)
+    yield aten.take_along_dim.default, ramp(3, 3), torch.tensor([[-4], [3], [1]]), 1
+    yield aten.threshold.default, ramp(256, dtype=torch.uint8), -2, -9
+    yield aten.embedding_bag.default, ramp(6, 3), torch.tensor([0, 5, 2, 2]), torch.tensor([0, 2], dtype=torch.uint8)
+    yield aten.std_mean.correction, torch.tensor([[inf, 1, 2], [1, 2, inf]]), [1]
     for length in (2, 3):
         yield aten.stft.default, ramp(11), 4, 3, length, None, False, True, True, True
     yield aten.trapezoid.dx, torch.tensor([[1.0], [inf]])

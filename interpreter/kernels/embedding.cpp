@@ -46,7 +46,8 @@ Bags make_bags(In weight, In indices, In offsets, std::int64_t mode, bool includ
                             " and " + describe(offsets));
     if (mode < 0 || mode > 2)
         throw ArgumentError("embedding_bag: expected mode 0 (sum), 1 (mean) or 2 (max), found " + std::to_string(mode));
-    Bags bags{to_indices("embedding_bag", indices), to_indices("embedding_bag", offsets),
+    const DType dtype = promote_types(indices.dtype(), offsets.dtype());
+    Bags bags{to_indices("embedding_bag", indices.to(dtype)), to_indices("embedding_bag", offsets.to(dtype)),
               offsets.numel() - (include_last_offset ? 1 : 0), static_cast<BagMode>(mode), padding_idx};
     if (bags.count < 0) throw ArgumentError("embedding_bag: include_last_offset needs at least one offset");
     bags.heeds_last_offset =
