@@ -44,6 +44,8 @@ def sized_calls():
 
 
 def filling_calls():
+    for x in like(torch.complex64):
+        yield aten.normal_.default, x, -2.0, 3.5
     for dtype in FLOATS:
         for x in like(dtype):
             for op in (aten.uniform, aten.normal_functional, aten.exponential, aten.cauchy, aten.log_normal):

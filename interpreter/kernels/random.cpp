@@ -24,13 +24,6 @@ Generator& default_generator() {
 namespace kernels {
 namespace {
 
-using In = const Tensor&;
-using OptDType = std::optional<DType>;
-using OptLayout = std::optional<Layout>;
-using OptDevice = const std::optional<Device>&;
-using OptBool = std::optional<bool>;
-using OptFormat = std::optional<MemoryFormat>;
-
 /// Bits of a float type's significand.
 int significand_bits(DType dtype) {
     switch (dtype) {
@@ -77,14 +70,19 @@ void fill_uniform(Context& context, In out, double from, double to) {
     fill_random(context, out, [&](Generator& g) { return draw_uniform(g, out.dtype(), from, to); });
 }
 
+/// As PyTorch fills a small tensor, or one that is not contiguous.
+void fill_normal_serially(Context& context, In out, double mean, double std) {
+    fill_random(context, out, [=](Generator& g) { return std::fma(g.normal(), std, mean); });
+}
+
 void fill_normal(Context& context, In out, double mean, double std) {
     const DType dtype = out.dtype();
     if (!(std >= 0)) throw ArgumentError("normal: expected std to be at least 0, found " + std::to_string(std));
-    if (is_complex(dtype))  // both parts share the variance
-        return fill_normal(context, parts_of(out), 0, std / std::numbers::sqrt2);
+    if (is_complex(dtype))  // both parts share the variance and have this mean
+        return (out.is_contiguous() ? fill_normal : fill_normal_serially)(context, parts_of(out), mean,
+                                                                          std / std::numbers::sqrt2);
     significand_bits(dtype);
-    if (out.numel() < 16 || !out.is_contiguous())
-        return fill_random(context, out, [=](Generator& g) { return std::fma(g.normal(), std, mean); });
+    if (out.numel() < 16 || !out.is_contiguous()) return fill_normal_serially(context, out, mean, std);
     const auto fill = [&]<class C>(C) {
         std::vector<C> values(static_cast<std::size_t>(out.numel()));
         {
