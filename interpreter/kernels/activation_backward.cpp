@@ -12,8 +12,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
-
 /// `f(gradient, x)` in floating point; `make(C)` gives the formula for a compute type.
 template <class F>
 Tensor gradient(const char* op, In grad, In x, F make) {

@@ -8,13 +8,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-using OptDType = std::optional<DType>;
-using OptLayout = std::optional<Layout>;
-using OptDevice = const std::optional<Device>&;
-using OptBool = std::optional<bool>;
-using OptFormat = std::optional<MemoryFormat>;
-
 namespace {
 
 std::int64_t format_rank(MemoryFormat format) { return format == MemoryFormat::ChannelsLast3d ? 5 : 4; }

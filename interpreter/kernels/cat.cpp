@@ -10,8 +10,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-
 namespace {
 
 void check_not_empty(const char* op, const TensorList& tensors) {

@@ -10,13 +10,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-using OptDType = std::optional<DType>;
-using OptLayout = std::optional<Layout>;
-using OptDevice = const std::optional<Device>&;
-using OptBool = std::optional<bool>;
-using OptFormat = std::optional<MemoryFormat>;
-
 namespace {
 
 constexpr DType default_dtype = DType::Float32;

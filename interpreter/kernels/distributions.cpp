@@ -23,8 +23,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
-
 DType require_float(const char* op, In x) {
     if (x.dtype() != DType::Float32 && x.dtype() != DType::Float64)
         throw UnsupportedError(std::string(op) + " is not defined for " + describe(x) +

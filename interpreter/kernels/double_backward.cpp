@@ -9,7 +9,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
 using Three = std::tuple<Tensor, Tensor, Tensor>;
 using Five = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
 

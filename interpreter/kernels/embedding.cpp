@@ -14,8 +14,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-
 namespace {
 
 enum class BagMode { Sum, Mean, Max };

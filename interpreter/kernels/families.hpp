@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: MIT
-// One line per op family: the function that registers it, defined in the file of the same name.
+// What op families share: short names for arguments, and one line per family, the function that registers it, defined
+// in the file of the same name.
 #pragma once
 
 #include "registry.hpp"
 
 namespace torch_ir::kernels {
+
+using In = const Tensor&;
+using OptBool = std::optional<bool>;
+using OptDevice = const std::optional<Device>&;
+using OptDType = std::optional<DType>;
+using OptFormat = std::optional<MemoryFormat>;
+using OptInt = std::optional<std::int64_t>;
+using OptLayout = std::optional<Layout>;
 
 void register_activation(Registry& r);
 void register_activation_backward(Registry& r);

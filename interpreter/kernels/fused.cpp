@@ -11,7 +11,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
 using Two = std::tuple<Tensor, Tensor>;
 using Three = std::tuple<Tensor, Tensor, Tensor>;
 using Four = std::tuple<Tensor, Tensor, Tensor, Tensor>;

@@ -10,8 +10,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-
 namespace {
 
 /// `self[..., index, ...]` taken apart: the result is [before…, index…, after…], and the k-th index adds offsets[k].

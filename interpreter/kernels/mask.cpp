@@ -11,8 +11,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-
 namespace {
 
 void check_mask(const char* op, In mask) {

@@ -6,9 +6,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-using OptInt = std::optional<std::int64_t>;
-
 namespace {
 
 std::int64_t size(In self, std::int64_t dim) {

@@ -11,7 +11,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
 using Two = std::tuple<Tensor, Tensor>;
 
 struct QParams {

@@ -6,7 +6,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
 using Two = std::tuple<Tensor, Tensor>;
 
 Ints to_ints(const char* op, const char* what, In t) {

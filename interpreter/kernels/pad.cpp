@@ -13,8 +13,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-
 Tensor constant_pad(In self, const Ints& pad, const Scalar& value) {
     if (pad.size() % 2 != 0 || static_cast<std::int64_t>(pad.size() / 2) > self.dim())
         throw ArgumentError("constant_pad_nd: expected pad to have two values for each of at most " +

@@ -12,8 +12,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
-using OptDType = std::optional<DType>;
 using OptInts = std::optional<Ints>;
 
 /// Prims whose parameters are the first ones of an ATen op of that overload. Names are separated by spaces; `name=op`

@@ -14,9 +14,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
-using OptDType = std::optional<DType>;
-
 /// The range of quantised values.
 struct Range {
     std::int64_t min;

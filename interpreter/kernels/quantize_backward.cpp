@@ -10,7 +10,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
 using Three = std::tuple<Tensor, Tensor, Tensor>;
 
 void check(const std::string& op, In grad, In self, In scale, In zero_point, double quant_min, double quant_max) {

@@ -14,9 +14,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-using OptInt = std::optional<std::int64_t>;
-
 Tensor flip(In self, const Ints& dims) {
     // Read backwards: the view that starts at the last element, with negative strides.
     const Ints wrapped = dims.empty() ? Ints{} : normalize_dims(self, dims);

@@ -14,8 +14,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-
 namespace {
 
 /// A walk over all elements of an index tensor: for each, where it points to in `target` and where its own place is in

@@ -8,8 +8,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
-
 constexpr std::int64_t bits = 30;
 
 void check(const char* op, In quasi, In sobolstate, std::int64_t dimension, std::int64_t n,

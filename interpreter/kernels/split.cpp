@@ -8,8 +8,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-
 TensorList unbind(In self, std::int64_t dim) {
     if (self.dim() == 0)
         throw ArgumentError("unbind: dimension specified as " + std::to_string(dim) + " but self has no dimensions");

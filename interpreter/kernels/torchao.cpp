@@ -11,11 +11,9 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
 using Two = std::tuple<Tensor, Tensor>;
 using OptTensor = std::optional<Tensor>;
 using OptScalar = std::optional<Scalar>;
-using OptDType = std::optional<DType>;
 
 Tensor round(In x) { return call("aten.round.default", {x}); }
 Tensor number(double value) { return Tensor::wrapped_number(Scalar(value)); }

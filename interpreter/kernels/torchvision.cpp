@@ -15,7 +15,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
 using Two = std::tuple<Tensor, Tensor>;
 using I = std::int64_t;
 

@@ -11,8 +11,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-
 /// As PyTorch, but a tensor whose strides do not allow the view (an inner layout may be channels-last where PyTorch's
 /// is row-major) is copied.
 Tensor view(In self, const Ints& size) { return self.reshape(size); }

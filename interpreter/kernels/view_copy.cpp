@@ -7,9 +7,6 @@
 
 namespace torch_ir::kernels {
 
-using In = const Tensor&;
-using OptInt = std::optional<std::int64_t>;
-
 namespace {
 
 Tensor copy(In view) { return copy_to(view, view.dtype(), MemoryFormat::Contiguous); }

@@ -12,8 +12,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-using In = const Tensor&;
-
 void require_matrix(const char* op, const char* argument, In tensor, DType dtype) {
     if (tensor.dim() != 2 || tensor.dtype() != dtype)
         throw ArgumentError(std::string(op) + ": expected " + argument + " to be a matrix of dtype '" +
