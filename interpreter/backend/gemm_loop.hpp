@@ -78,16 +78,31 @@ void multiply_block(const T* a, const T* b, std::int64_t depth, T (&sum)[block_r
     }
 }
 
+/// The same with sums of a wider type, in which the sums of `wide_every` products are added.
+inline constexpr std::int64_t wide_every = 48;
+template <class T, class P>
+void multiply_block(const P* a, const P* b, std::int64_t depth, T (&sum)[block_rows][block_columns<P>]) {
+    P part[block_rows][block_columns<P>];
+    for (std::int64_t p = 0; p < depth; p += wide_every) {
+        multiply_block(a + p * block_rows, b + p * block_columns<P>, std::min(wide_every, depth - p), part);
+        for (std::int64_t i = 0; i < block_rows; ++i)
+            if (p == 0)
+                for (std::int64_t j = 0; j < block_columns<P>; ++j) sum[i][j] = part[i][j];
+            else
+                for (std::int64_t j = 0; j < block_columns<P>; ++j) sum[i][j] += part[i][j];
+    }
+}
+
 }  // namespace detail
 
-/// Row-major op(A)[m, k] * op(B)[k, n] in T, piece by piece: for row i and columns j to j + width, the sums of the
-/// products number `before` to before + depth go to `take(i, j, width, before, depth, sums)`, for each element in the
-/// order of the products.
-template <class T, class X, class Y, class Take>
+/// Row-major op(A)[m, k] * op(B)[k, n] in T (of P, narrower perhaps: see multiply_block), piece by piece: for row i and
+/// columns j to j + width, the sums of the products number `before` to before + depth go to `take(i, j, width, before,
+/// depth, sums)`, for each element in the order of the products.
+template <class T, class P = T, class X, class Y, class Take>
 void gemm_pieces(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const X* a,
                  std::int64_t lda, const Y* b, std::int64_t ldb, std::int64_t most_depth, Take take) {
     using namespace detail;
-    constexpr std::int64_t width = block_columns<T>;
+    constexpr std::int64_t width = block_columns<P>;
     const std::int64_t row_step = trans_a ? 1 : lda;
     const std::int64_t row_depth_step = trans_a ? lda : 1;
     const std::int64_t column_step = trans_b ? ldb : 1;
@@ -101,8 +116,8 @@ void gemm_pieces(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std
                      const std::int64_t depth_used = std::min(most_depth, k);
                      const std::int64_t rows_used = (std::min(panel_rows, m) / block_rows + 1) * block_rows;
                      const std::int64_t columns_used = (std::min(most_columns, n) / width + 1) * width;
-                     const Scratch<T> packed_a(rows_used * depth_used);
-                     const Scratch<T> packed_b(columns_used * depth_used);
+                     const Scratch<P> packed_a(rows_used * depth_used);
+                     const Scratch<P> packed_b(columns_used * depth_used);
                      T sum[block_rows][width];
                      for (std::int64_t panel = begin; panel < end; ++panel) {
                          const std::int64_t i0 = panel % row_panels * panel_rows;

@@ -33,40 +33,46 @@ inline std::int64_t piece_length(std::int64_t terms) {
     return terms < fewest_terms ? terms : std::min((terms + 3) / 4, backend::detail::panel_depth);
 }
 
+/// From so many products of float32 on, their sums in float32 over a few (backend::detail::wide_every) at a time are
+/// exact enough: what they add to the variance is a twelfth or less of what is judged.
+inline constexpr std::int64_t narrow_from = 256;
+
 /// Sums and partial sums of A[m, k] · B[k, n]; rows of the results are `ldc` elements apart.
-template <class X>
+template <class P = double, class X>
 void add_products(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const X* a, std::int64_t lda,
                   const X* b, std::int64_t ldb, double* sum, double* partial, std::int64_t ldc) {
-    backend::gemm_pieces<double>(false, trans_b, m, n, k, a, lda, b, ldb, piece_length(k),
-                                 [=](std::int64_t i, std::int64_t j, std::int64_t width, std::int64_t before,
-                                     std::int64_t depth, const double* piece) {
-                                     double* s = sum + i * ldc + j;
-                                     double* squares = partial ? partial + i * ldc + j : nullptr;
-                                     const double half = static_cast<double>(depth) / 2;
-                                     const auto add = [&](std::int64_t count) {
-                                         if (before == 0) {
-                                             std::copy_n(piece, count, s);
-                                             for (std::int64_t jj = 0; jj < count && squares; ++jj)
-                                                 squares[jj] = half * piece[jj] * piece[jj];
-                                         } else if (squares) {
+    if constexpr (std::is_same_v<P, double> && std::is_same_v<X, float>)
+        if (k >= narrow_from) return add_products<float>(trans_b, m, n, k, a, lda, b, ldb, sum, partial, ldc);
+    backend::gemm_pieces<double, P>(false, trans_b, m, n, k, a, lda, b, ldb, piece_length(k),
+                                    [=](std::int64_t i, std::int64_t j, std::int64_t width, std::int64_t before,
+                                        std::int64_t depth, const double* piece) {
+                                        double* s = sum + i * ldc + j;
+                                        double* squares = partial ? partial + i * ldc + j : nullptr;
+                                        const double half = static_cast<double>(depth) / 2;
+                                        const auto add = [&](std::int64_t count) {
+                                            if (before == 0) {
+                                                std::copy_n(piece, count, s);
+                                                for (std::int64_t jj = 0; jj < count && squares; ++jj)
+                                                    squares[jj] = half * piece[jj] * piece[jj];
+                                            } else if (squares) {
 #pragma GCC ivdep
-                                             for (std::int64_t jj = 0; jj < count; ++jj) {
-                                                 const double sum_before = s[jj];
-                                                 const double sum_after = sum_before + piece[jj];
-                                                 s[jj] = sum_after;
-                                                 squares[jj] +=
-                                                     half * (sum_before * sum_before + sum_after * sum_after);
-                                             }
-                                         } else {
-                                             for (std::int64_t jj = 0; jj < count; ++jj) s[jj] += piece[jj];
-                                         }
-                                     };
-                                     constexpr std::int64_t whole = backend::detail::block_columns<double>;
-                                     if (width == whole)
-                                         add(whole);  // a constant, for the compiler
-                                     else
-                                         add(width);
-                                 });
+                                                for (std::int64_t jj = 0; jj < count; ++jj) {
+                                                    const double sum_before = s[jj];
+                                                    const double sum_after = sum_before + piece[jj];
+                                                    s[jj] = sum_after;
+                                                    squares[jj] +=
+                                                        half * (sum_before * sum_before + sum_after * sum_after);
+                                                }
+                                            } else {
+                                                for (std::int64_t jj = 0; jj < count; ++jj) s[jj] += piece[jj];
+                                            }
+                                        };
+                                        constexpr std::int64_t whole = backend::detail::block_columns<P>;
+                                        if (width == whole)
+                                            add(whole);  // a constant, for the compiler
+                                        else
+                                            add(width);
+                                    });
 }
 
 /// The power of two that brings the largest magnitude near 1, so that squares stay within float32.
