@@ -54,7 +54,10 @@ struct IndexWalk {
                 if (!inside)
                     for (std::int64_t j = 0; j < n; ++j)
                         checked_index(at[j], size, false, static_cast<std::int64_t>(dim));
-                for (std::int64_t j = 0; j < n; ++j) f(to + at[j] * along + j * target_step, from + j * other_step);
+                if (along == 1 && target_step == 0 && other_step == 1)
+                    for (std::int64_t j = 0; j < n; ++j) f(to + at[j], from + j);
+                else
+                    for (std::int64_t j = 0; j < n; ++j) f(to + at[j] * along + j * target_step, from + j * other_step);
             }
         };
         if (parallel)
