@@ -66,6 +66,14 @@ double distance(C a, C e) {
         return std::abs(a - e);
 }
 
+template <class C>
+double magnitude(C x) {
+    if constexpr (std::is_same_v<C, std::int64_t>)
+        return std::fabs(static_cast<double>(x));
+    else
+        return std::abs(x);
+}
+
 /// The position of a float's bits in the order of its values: neighbours differ by 1, both zeros are 0.
 template <class Bits>
 std::int64_t ordered(const std::byte* value) {
@@ -165,8 +173,7 @@ void compare_values(const Tensor& actual, const Tensor& expected, Comparison& re
         double excess = -1;
         if (finite(x) && finite(y)) {
             const double error = distance(x, y);
-            const double size =
-                std::abs(std::is_same_v<C, std::int64_t> ? static_cast<double>(std::abs(y)) : std::abs(y));
+            const double size = magnitude(y);
             excess = error - (tolerance.atol + tolerance.rtol * size);
             result.max_abs = std::max(result.max_abs, error);
             if (size > 0) {
@@ -185,7 +192,7 @@ void compare_values(const Tensor& actual, const Tensor& expected, Comparison& re
             if (error > 0) {
                 while (bin < Comparison::histogram_ends.size() && error >= Comparison::histogram_ends[bin]) ++bin;
                 result.max_ulp =
-                    std::max(result.max_ulp, std::is_same_v<C, std::int64_t> ? static_cast<std::uint64_t>(error)
+                    std::max(result.max_ulp, std::is_same_v<C, std::int64_t> ? static_cast<std::uint64_t>(std::min(error, 0x1p63))
                                                                              : ulp_distance(stored_a, stored_e, i));
             }
             ++result.histogram[bin];
