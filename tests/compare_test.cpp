@@ -34,6 +34,16 @@ TEST_SUITE("compare") {
         CHECK(c.message.ends_with("worst at index [1, 1]: 4 instead of 5"));
     }
 
+    TEST_CASE("the smallest and the largest integer") {
+        const Tensor low = Tensor::scalar(std::numeric_limits<std::int64_t>::min(), DType::Int64);
+        const Tensor high = Tensor::scalar(std::numeric_limits<std::int64_t>::max(), DType::Int64);
+        CHECK(compare(low, low, {0, 0}).passed);
+        const Comparison c = compare(high, low, {0, 0});
+        CHECK(c.max_abs == 0x1p64);  // 2^64 - 1 in float64
+        CHECK(c.max_rel == 2);
+        CHECK(c.max_ulp == std::uint64_t{1} << 63);
+    }
+
     TEST_CASE("equal tensors have no error, infinite decibels and cosine 1") {
         const Comparison c = compare(floats({2}, {0, 3}), floats({2}, {-0.0F, 3}), {0, 0});
         CHECK(c.passed);

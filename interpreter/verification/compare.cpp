@@ -191,9 +191,9 @@ void compare_values(const Tensor& actual, const Tensor& expected, Comparison& re
             std::size_t bin = 0;
             if (error > 0) {
                 while (bin < Comparison::histogram_ends.size() && error >= Comparison::histogram_ends[bin]) ++bin;
-                result.max_ulp =
-                    std::max(result.max_ulp, std::is_same_v<C, std::int64_t> ? static_cast<std::uint64_t>(std::min(error, 0x1p63))
-                                                                             : ulp_distance(stored_a, stored_e, i));
+                result.max_ulp = std::max(result.max_ulp, std::is_same_v<C, std::int64_t>
+                                                              ? static_cast<std::uint64_t>(std::min(error, 0x1p63))
+                                                              : ulp_distance(stored_a, stored_e, i));
             }
             ++result.histogram[bin];
         } else {
