@@ -5,10 +5,15 @@
 
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 
 namespace torch_ir::vmath {
+
+/// GCC's vectors, wherever in memory they lie: operators and choices act on every element.
+template <class T, std::size_t lanes>
+using Vector [[gnu::vector_size(lanes * sizeof(T)), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
 
 /// NaN when either is. In two steps, the second of which gives x + x: a choice of x by two conditions becomes two
 /// comparisons where the first step is one instruction.

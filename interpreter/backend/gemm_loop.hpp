@@ -9,6 +9,7 @@
 
 #include "parallel.hpp"
 #include "scratch.hpp"
+#include "vmath.hpp"
 
 namespace torch_ir::backend {
 
@@ -54,8 +55,8 @@ template <class T>
 void multiply_block(const T* a, const T* b, std::int64_t depth, T (&sum)[block_rows][block_columns<T>]) {
     constexpr std::int64_t columns = block_columns<T>;
     if constexpr (std::is_floating_point_v<T>) {
-        using Vector [[gnu::vector_size(vector_bytes), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
         constexpr std::int64_t lanes = vector_bytes / sizeof(T);
+        using Vector = vmath::Vector<T, lanes>;
         Vector acc[block_rows][2] = {};
         for (std::int64_t p = 0; p < depth; ++p, a += block_rows, b += columns) {
             const Vector left = *reinterpret_cast<const Vector*>(b);

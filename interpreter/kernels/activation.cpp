@@ -186,9 +186,9 @@ Tensor softplus(const Tensor& self, const Scalar& beta, const Scalar& threshold)
 Tensor threshold(const Tensor& self, const Scalar& threshold, const Scalar& value) {
     refuse_bool("threshold", self.dtype());
     return visit_real(self.dtype(), "threshold", [&]<class C>(C) {
-        const C t = Tensor::scalar(threshold, self.dtype()).item().template to<C>();
         return elementwise<C>(
-            self.dtype(), [t, v = value.to<C>()](C x) { return x <= t ? v : x; }, self);
+            self.dtype(), [t = held<C>(threshold, self.dtype()), v = value.to<C>()](C x) { return x <= t ? v : x; },
+            self);
     });
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/arithmetic.hpp"
 
+#include <cmath>
+
 #include "elementwise.hpp"
 #include "kernels/pointwise.hpp"
 #include "promote.hpp"
@@ -30,11 +32,12 @@ Tensor divided(const Tensor& a, const Tensor& b) {
     return visit_compute(dtype, [&]<class C>(C) {
         return elementwise<C>(
             dtype,
-            [](C x, C y) {
+            [](C x, C y) -> C {
                 if constexpr (std::is_same_v<C, std::int64_t>)
-                    return y == 0 ? C(0) : x / y;  // not reached: the dtype is a float
-                else
-                    return x / y;
+                    return y == 0 ? C(0) : x / y;     // not reached: the dtype is a float
+                if constexpr (is_complex_compute<C>)  // by zero: infinite part by part, as in c10/util/complex.h
+                    if (y == 0.0) return {x.real() / std::fabs(y.real()), x.imag() / std::fabs(y.imag())};
+                return x / y;
             },
             a, b);
     });

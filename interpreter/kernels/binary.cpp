@@ -6,20 +6,14 @@
 #include <type_traits>
 
 #include "half.hpp"
+#include "kernels/arithmetic.hpp"
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
 
-/// `f` in the compute type of the promoted dtype.
-template <class F>
-Tensor arithmetic(const Tensor& self, const Tensor& other, F f) {
-    const DType dtype = result_type(self, other);
-    return visit_compute(dtype, [&]<class C>(C) { return elementwise<C>(dtype, f, self, other); });
-}
-
-/// As arithmetic, without complex numbers.
+/// `f` in the compute type of the promoted dtype, which is not complex.
 template <class F>
 Tensor real_arithmetic(const char* op, const Tensor& self, const Tensor& other, F f) {
     const DType dtype = result_type(self, other);
@@ -79,10 +73,6 @@ Tensor sub(const Tensor& self, const Tensor& other, const Scalar& alpha) {
 
 Tensor rsub(const Tensor& self, const Tensor& other, const Scalar& alpha) { return sub(other, self, alpha); }
 
-Tensor mul(const Tensor& self, const Tensor& other) {
-    return arithmetic(self, other, [](auto x, auto y) { return x * y; });
-}
-
 /// Python's `//`: rounds toward minus infinity; correct for quotients near an integer, as in c10/util/generic_math.h.
 struct FloorDivide {
     std::int64_t operator()(std::int64_t x, std::int64_t y) const {
@@ -114,23 +104,8 @@ struct TruncateDivide {
     }
 };
 
-/// A complex number divided by zero is infinite part by part, as in c10/util/complex.h.
-struct Divide {
-    template <class C>
-    C operator()(C x, C y) const {
-        if constexpr (is_complex_compute<C>)
-            if (y == 0.0) return {x.real() / std::fabs(y.real()), x.imag() / std::fabs(y.imag())};
-        return x / y;
-    }
-};
-
-Tensor div(const Tensor& self, const Tensor& other) {
-    const DType dtype = to_float(result_type(self, other));
-    return visit_compute(dtype, [&]<class C>(C) { return elementwise<C>(dtype, Divide{}, self, other); });
-}
-
 Tensor div_mode(const Tensor& self, const Tensor& other, const std::optional<std::string>& rounding_mode) {
-    if (!rounding_mode) return div(self, other);
+    if (!rounding_mode) return divided(self, other);
     if (*rounding_mode == "floor") return real_arithmetic("div", self, other, FloorDivide{});
     if (*rounding_mode == "trunc") return real_arithmetic("div", self, other, TruncateDivide{});
     throw ArgumentError("div: expected rounding_mode to be None, 'floor' or 'trunc', found '" + *rounding_mode + "'");
@@ -256,8 +231,8 @@ void register_binary(Registry& r) {
     r.add("rsub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", rsub);
     using Pair = std::pair<const char*, Tensor (*)(const Tensor&, const Tensor&)>;
     for (const auto& [name, kernel] :
-         {Pair{"mul", mul}, Pair{"multiply", mul}, Pair{"div", div}, Pair{"divide", div}, Pair{"true_divide", div},
-          Pair{"fmod", fmod}, Pair{"remainder", remainder}, Pair{"copysign", copysign}}) {
+         {Pair{"mul", times}, Pair{"multiply", times}, Pair{"div", divided}, Pair{"divide", divided},
+          Pair{"true_divide", divided}, Pair{"fmod", fmod}, Pair{"remainder", remainder}, Pair{"copysign", copysign}}) {
         r.add(std::string(name) + ".Tensor(Tensor self, Tensor other) -> Tensor", kernel);
         r.add(std::string(name) + ".Scalar(Tensor self, Scalar other) -> Tensor", kernel);
     }

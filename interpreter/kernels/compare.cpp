@@ -90,9 +90,11 @@ Tensor clamp(const Tensor& self, const Tensor& min, const Tensor& max) {
     if (max.defined()) operands[2] = &max;
     const DType dtype = result_type(operands);
     refuse_bool("clamp", dtype);
+    const Tensor lowest = min.defined() ? wrapped(min, dtype) : min,
+                 highest = max.defined() ? wrapped(max, dtype) : max;
     return visit_rule<InReal>(dtype, "clamp", [&]<class C>(C) {
         if (min.defined() && max.defined() && min.dim() == 0 && max.dim() == 0) {
-            const C low = wrapped(min, dtype).item().to<C>(), high = wrapped(max, dtype).item().to<C>();
+            const C low = lowest.item().to<C>(), high = highest.item().to<C>();
             if (low == low && high == high)  // the bounds stay in registers, and a NaN in self passes both
                 return elementwise<C>(
                     dtype,
@@ -102,11 +104,10 @@ Tensor clamp(const Tensor& self, const Tensor& min, const Tensor& max) {
                     },
                     self);
         }
-        if (!max.defined()) return elementwise<C>(dtype, larger, self, wrapped(min, dtype));
-        if (!min.defined()) return elementwise<C>(dtype, smaller, self, wrapped(max, dtype));
+        if (!max.defined()) return elementwise<C>(dtype, larger, self, lowest);
+        if (!min.defined()) return elementwise<C>(dtype, smaller, self, highest);
         return elementwise<C>(
-            dtype, [](C x, C low, C high) { return smaller(larger(x, low), high); }, self, wrapped(min, dtype),
-            wrapped(max, dtype));
+            dtype, [](C x, C low, C high) { return smaller(larger(x, low), high); }, self, lowest, highest);
     });
 }
 Tensor clamp_min(const Tensor& self, const Tensor& min) { return extremes[0].kernel("clamp_min", self, min); }

@@ -89,6 +89,12 @@ inline Tensor wrapped(const Tensor& x, DType dtype) {
     return x.dim() == 0 && x.dtype() != dtype && is_integral(dtype, true) ? x.to(dtype) : x;
 }
 
+/// A number as a tensor of that dtype holds it, rounded or wrapped.
+template <class C>
+C held(const Scalar& number, DType dtype) {
+    return Tensor::scalar(number, dtype).item().to<C>();
+}
+
 /// `f(x, y)` in the promoted dtype.
 template <class Rule, class F>
 constexpr BinaryFn binary(F) {

@@ -16,6 +16,7 @@
 #include "ivalue.hpp"
 #include "parallel.hpp"
 #include "rows.hpp"
+#include "vmath.hpp"
 
 namespace torch_ir::kernels {
 
@@ -59,16 +60,13 @@ inline constexpr std::size_t lane_bytes = 32;
 inline constexpr std::size_t lane_bytes = 16;
 #endif
 
-template <class T, std::size_t lanes>
-using Vector [[gnu::vector_size(lanes * sizeof(T)), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
-
 /// The elements of a vector joined, halves first.
 template <class R, class T, std::size_t lanes>
-T fold(const Vector<T, lanes>& v) {
+T fold(const vmath::Vector<T, lanes>& v) {
     if constexpr (lanes == 1) {
         return v[0];
     } else {
-        Vector<T, lanes / 2> half[2];
+        vmath::Vector<T, lanes / 2> half[2];
         std::memcpy(half, &v, sizeof v);
         return fold<R, T, lanes / 2>(R::join(half[0], half[1]));
     }
@@ -83,10 +81,10 @@ typename R::Acc reduce_row(const R& r, typename R::Acc acc, const C* x, std::int
         constexpr std::int64_t lanes = lane_bytes / sizeof(L);
         constexpr std::int64_t step = 2 * lanes;
         constexpr std::int64_t run = 128 * step;
-        using Lanes = Vector<L, lanes>;
-        using Partial = Vector<Acc, lanes>;
+        using Lanes = vmath::Vector<L, lanes>;
+        using Partial = vmath::Vector<Acc, lanes>;
         const auto load = [&](std::int64_t at) {
-            const auto elements = *reinterpret_cast<const Vector<C, lanes>*>(x + at);
+            const auto elements = *reinterpret_cast<const vmath::Vector<C, lanes>*>(x + at);
             Lanes mapped;
             for (std::int64_t l = 0; l < lanes; ++l) mapped[l] = R::map(r, elements[l]);
             return mapped;

@@ -267,11 +267,9 @@ Tensor trapezoid_dx(const Tensor& y, const Scalar& dx, std::int64_t dim) {
     if (y.dim() == 0) throw ArgumentError(std::string(op) + ": expected 'y' of at least 1 dimension");
     if (y.size(d) == 0 && !Cumulative) return without(y, d);
     if (y.dtype() == DType::Bool) throw ArgumentError(std::string(op) + " is not defined for bool tensors");
-    const auto total_of = [&] {  // twice the area for dx = 1
-        if (Cumulative) return cumsum(pair_sums(op, y, d), d, {});
-        return minus(times(sum(y, Ints{d}, false, {}), 2), plus(y.select(d, 0), y.select(d, -1)));
-    };
-    const Tensor total = total_of();
+    const Tensor total =  // twice the area for dx = 1
+        Cumulative ? cumsum(pair_sums(op, y, d), d, {})
+                   : minus(times(sum(y, Ints{d}, false, {}), 2), plus(y.select(d, 0), y.select(d, -1)));
     if (dx.kind() == Scalar::Kind::Complex)
         return times(total, Tensor::wrapped_number(Scalar(dx.to<std::complex<double>>() / 2.0)));
     return times(total, dx.to<double>() / 2);

@@ -291,8 +291,7 @@ Tensor logit(const Tensor& self, std::optional<double> eps) {
             return elementwise<C>(
                 dtype, [](C x) { return std::log(x / (C(1) - x)); }, self);
         // The bounds are of the dtype: 1 - eps may be 1.
-        const C low = Tensor::scalar(*eps, dtype).item().template to<C>();
-        const C high = Tensor::scalar(1 - static_cast<double>(low), dtype).item().template to<C>();
+        const C low = held<C>(*eps, dtype), high = held<C>(1 - static_cast<double>(low), dtype);
         return elementwise<C>(
             dtype,
             [low, high](C x) {
