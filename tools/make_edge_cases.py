@@ -57,6 +57,7 @@ def special_values():
     for op in (aten.sinc, aten.expm1, aten.log10, aten.log2):
         yield op.default, z
     yield aten.div.Tensor, z, torch.zeros_like(z)
+    yield aten.special_ndtr.default, torch.tensor([-10.0, -3.0, -2.0, 0.3, 4.0], dtype=torch.bfloat16)
     for eps in (1e-6, 0.1):
         yield aten.logit.default, torch.tensor([0.0, 0.3, 1.0], dtype=torch.float16), eps
     grid = torch.zeros(1, 1, 6, 2)
@@ -70,6 +71,20 @@ def special_values():
     matrix = torch.eye(3)
     matrix[1, 1] = inf
     yield aten.linalg_svdvals.default, matrix
+
+
+def complex_numbers():
+    parts = [0.0, -0.0, 1.0, -0.5, inf, -inf, nan, 1e30, 3e38, 90.0]
+    z = torch.complex(*(t.flatten() for t in torch.meshgrid(torch.tensor(parts), torch.tensor(parts), indexing="ij")))
+    for op in (aten.exp2, aten.log1p, aten.tanh, aten.rsqrt, aten.reciprocal, aten.square, aten.sqrt, aten.sigmoid, aten.atan):
+        yield op.default, z
+    for op in (aten.pow.Tensor_Tensor, aten.mul.Tensor, aten.div.Tensor):
+        for shift in (1, 7, 33):
+            yield op, z, z.roll(shift)
+    for exponent in (0, 1, -2, 3, 2.5, 1j):
+        yield aten.pow.Tensor_Scalar, z, exponent
+    for base in (0, 1, 2.0):
+        yield aten.pow.Scalar, base, z
 
 
 def empty_tensors():
@@ -121,12 +136,14 @@ def odd_arguments():
     yield aten.native_layer_norm.default, halves, [4], None, bias, 1e-5
     yield aten.native_batch_norm.default, halves, None, bias, None, None, True, 0.1, 1e-5
     yield aten.native_group_norm.default, halves, None, bias, 2, 4, 1, 2, 1e-5
+    for dtype in (torch.float64, torch.float16):
+        yield aten.binary_cross_entropy_with_logits.default, ramp(2, 3), torch.ones(2, 3, dtype=dtype), None, None, 0
     yield aten.scalar_tensor.default, 2
     yield aten.chain_matmul.default, [ramp(2, 2)]
 
 
 def main():
-    calls = (numbers_that_wrap, contractions, special_values, empty_tensors, odd_arguments)
+    calls = (numbers_that_wrap, contractions, special_values, complex_numbers, empty_tensors, odd_arguments)
     write_calls(sys.argv[1], [call for group in calls for call in group()])
 
 

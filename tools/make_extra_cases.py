@@ -221,6 +221,32 @@ def calls():
     yield aten.linspace.out, 0, 1, 5, {"out": torch.zeros(5, dtype=torch.float64)}
     yield aten.ones_like.out, t(2, 3), {"out": torch.zeros(2, 3, dtype=torch.int64)}
     yield aten._to_copy.out, t(2, 3), {"out": torch.zeros(2, 3, dtype=torch.float64)}
+    yield from optimizer_steps()
+
+
+def optimizer_steps():
+    """Of each fused optimizer, in place and on copies, with the learning rate as a number and as a tensor."""
+    for dtype, flag, extra in ((torch.float32, False, {}), (torch.bfloat16, True, {"grad_scale": torch.tensor(2.0), "found_inf": torch.tensor(0.0)}),
+                               (torch.float64, True, {"found_inf": torch.tensor(1.0)}), (torch.float64, True, {})):  # fmt: skip
+        def numbers():
+            return [t(3).to(dtype), t(2, 5).to(dtype).abs(), t(4, 3).to(dtype).t().abs()]
+
+        def steps():
+            return [torch.tensor(float(k)) for k in (1, 2, 7)]
+
+        decay = 0.1 if flag else 0.0
+        adam = {"beta1": 0.9, "beta2": 0.99, "weight_decay": decay, "eps": 1e-8, "amsgrad": flag, "maximize": flag} | extra
+        sgd = {"weight_decay": decay, "momentum": 0.9, "dampening": decay, "nesterov": not flag, "maximize": flag, "is_first_step": flag} | extra
+        adagrad = {"lr_decay": decay, "weight_decay": decay, "eps": 1e-8, "maximize": flag} | extra
+        for overload, lr in (("default", 0.1), ("tensor_lr", torch.tensor(0.1))):
+            for name in ("_fused_adam", "_fused_adam_", "_fused_adamw", "_fused_adamw_"):
+                maxima = [x.abs() for x in numbers()] if flag else []
+                squares = [x.abs() for x in numbers()]
+                yield getattr(getattr(aten, name), overload), numbers(), numbers(), numbers(), squares, maxima, steps(), {"lr": lr} | adam
+            for name in ("_fused_sgd", "_fused_sgd_"):
+                yield getattr(getattr(aten, name), overload), numbers(), numbers(), numbers(), {"lr": lr} | sgd
+            for name in ("_fused_adagrad", "_fused_adagrad_"):
+                yield getattr(getattr(aten, name), overload), numbers(), numbers(), [x.abs() for x in numbers()], steps(), {"lr": lr} | adagrad
 
 
 def main(directory):

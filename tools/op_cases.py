@@ -28,6 +28,8 @@ def stored(tensor, key, tensors):
 
 
 def number(x):
+    if isinstance(x, complex):
+        return {"complex": [written(x.real), written(x.imag)]}
     return {{bool: "bool", int: "int", float: "float"}[type(x)]: written(x)}
 
 
@@ -71,18 +73,26 @@ def result(value, key, tensors):
 def copied(value):
     if isinstance(value, torch.Tensor):
         return value.clone() if value.is_contiguous() else memory_of(value).clone().as_strided(value.shape, value.stride())
+    if isinstance(value, dict):
+        return {name: copied(v) for name, v in value.items()}
     return [copied(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def described_arguments(schema, given, prefix, tensors):
+    values = {}
+    for a in schema:
+        if a.name in given:
+            kind = KINDS.get(str(a.real_type).removeprefix("Optional[").removesuffix("]") if str(a.real_type).startswith("Optional[") else str(a.real_type))
+            values[a.name] = described(kind, copied(given[a.name]), f"{prefix}.{a.name}", tensors)
+    return values
 
 
 def make_case(op, args, kwargs, index, tensors, seed=0):
     """The op case of a call, with the result PyTorch has for it. Random results count by shape and dtype only."""
     schema = op._schema.arguments
     given = dict(zip((a.name for a in schema), args)) | kwargs
-    args_json, written = {}, [a.name for a in schema if a.alias_info is not None and a.alias_info.is_write]
-    for a in schema:
-        if a.name in given:
-            kind = KINDS.get(str(a.real_type).removeprefix("Optional[").removesuffix("]") if str(a.real_type).startswith("Optional[") else str(a.real_type))
-            args_json[a.name] = described(kind, copied(given[a.name]), f"{index}.{a.name}", tensors)
+    written = [a.name for a in schema if a.alias_info is not None and a.alias_info.is_write]
+    args_json = described_arguments(schema, given, index, tensors)
     torch.manual_seed(seed)
     with torch.no_grad():
         outputs = op(**given)
@@ -114,6 +124,23 @@ def write_calls(directory, calls):
         for op, args, kwargs in group:
             cases.append(make_case(op, args, kwargs, len(cases), tensors))
         write_cases(directory, name, cases, tensors)
+
+
+def write_refused(directory, calls):
+    """Writes the cases of calls that PyTorch refuses into one directory."""
+    tensors, cases = {}, []
+    for op, *args in calls:
+        kwargs = args.pop() if args and isinstance(args[-1], dict) else {}
+        given = dict(zip((a.name for a in op._schema.arguments), args)) | kwargs
+        try:
+            op(**copied(given))
+        except (RuntimeError, ValueError, IndexError) as error:
+            message = str(error).partition("\n")[0]
+        else:
+            raise AssertionError(f"PyTorch does not refuse {op} {given}")
+        values = described_arguments(op._schema.arguments, given, len(cases), tensors)
+        cases.append({"id": f"{op}/{len(cases)}", "op_type": str(op), "args": values, "outputs": [], "message": message})
+    write_cases(directory, "", cases, tensors)
 
 
 def write_cases(directory, op, cases, tensors):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Activation functions and their derivatives.
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "kernels/families.hpp"
@@ -169,7 +170,8 @@ Tensor hardshrink(const Tensor& self, const Scalar& lambd) {
 }
 
 Tensor softshrink(const Tensor& self, const Scalar& lambd) {
-    if (!(lambd.to<double>() >= 0)) throw ArgumentError("softshrink: expected lambd to be at least 0");
+    if (!(lambd.to<double>() >= 0 && lambd.to<double>() <= std::numeric_limits<double>::max()))
+        throw ArgumentError("softshrink: expected lambd to be at least 0 and finite");
     return activate_with("softshrink", self, [&]<class C>(C) {
         return [k = lambd.to<C>()](C x) { return x > k ? x - k : (x < -k ? x + k : x * C(0)); };
     });

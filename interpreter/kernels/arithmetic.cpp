@@ -13,7 +13,7 @@ namespace {
 template <class F>
 Tensor in_common(const Tensor& a, const Tensor& b, const F& f) {
     const DType dtype = result_type(a, b);
-    return visit_compute(dtype, [&]<class C>(C) { return elementwise<C>(dtype, f, a, b); });
+    return visit_compute(dtype, [&]<class C>(C) { return elementwise_in_own<C>(dtype, f, a, b); });
 }
 
 }  // namespace
@@ -25,21 +25,13 @@ Tensor minus(const Tensor& a, const Tensor& b) {
     return in_common(a, b, [](auto x, auto y) { return x - y; });
 }
 Tensor times(const Tensor& a, const Tensor& b) {
-    return in_common(a, b, [](auto x, auto y) { return x * y; });
+    return in_common(a, b, [](auto x, auto y) { return multiplied(x, y); });
 }
 Tensor divided(const Tensor& a, const Tensor& b) {
     const DType dtype = to_float(result_type(a, b));
-    return visit_compute(dtype, [&]<class C>(C) {
-        return elementwise<C>(
-            dtype,
-            [](C x, C y) -> C {
-                if constexpr (std::is_same_v<C, std::int64_t>)
-                    return y == 0 ? C(0) : x / y;     // not reached: the dtype is a float
-                if constexpr (is_complex_compute<C>)  // by zero: infinite part by part, as in c10/util/complex.h
-                    if (y == 0.0) return {x.real() / std::fabs(y.real()), x.imag() / std::fabs(y.imag())};
-                return x / y;
-            },
-            a, b);
+    return visit_rule<InFloatOrComplex>(dtype, "div", [&]<class C>(C) {
+        return elementwise_in_own<C>(
+            dtype, [](auto x, auto y) { return over(x, y); }, a, b);
     });
 }
 Tensor not_equal(const Tensor& a, const Tensor& b) {

@@ -157,6 +157,9 @@ Tensor chunk_cat(const TensorList& tensors, std::int64_t dim, std::int64_t num_c
     for (const Tensor& tensor : tensors) {
         if (tensor.dim() <= d)
             throw ArgumentError("_chunk_cat: expected dim to be a dimension of all tensors, found " + describe(tensor));
+        if (tensor.dtype() != tensors.front().dtype())
+            throw ArgumentError("_chunk_cat: expected tensors of one dtype, found " + describe(tensor) + " and " +
+                                describe(tensors.front()));
         if (tensor.numel() == 0)
             throw ArgumentError("_chunk_cat: expected non-empty tensors, found " + describe(tensor));
         Ints padded = tensor.shape();

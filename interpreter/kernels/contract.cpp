@@ -167,8 +167,22 @@ Labelled diagonals(Labelled x) {
     return x;
 }
 
-Tensor einsum(const std::string& equation, const TensorList& tensors, const std::optional<Ints>&) {
+/// The order of contraction changes nothing; a wrong one is an error.
+void check_path(const Ints& path, std::size_t operands) {
+    const std::size_t size = operands == 1 ? 1 : (operands - 1) * 2;
+    if (path.size() != size)
+        throw ArgumentError("einsum: expected 'path' of " + std::to_string(size) + " elements, found " +
+                            std::to_string(path.size()));
+    for (std::size_t i = 0; operands > 1; i += 2, --operands)
+        if (const auto [low, high] = std::minmax(path[i], path[i + 1]);
+            low < 0 || high >= static_cast<std::int64_t>(operands) || low == high)
+            throw ArgumentError("einsum: 'path' contracts operands " + std::to_string(path[i]) + " and " +
+                                std::to_string(path[i + 1]) + " of " + std::to_string(operands));
+}
+
+Tensor einsum(const std::string& equation, const TensorList& tensors, const std::optional<Ints>& path) {
     if (tensors.empty()) throw ArgumentError("einsum: expected 'tensors' to have elements");
+    if (path) check_path(*path, tensors.size());
     const std::size_t arrow = equation.find("->");
     std::string_view inputs = std::string_view(equation).substr(0, arrow);
     std::vector<Labelled> operands;
@@ -315,9 +329,9 @@ Tensor vecdot(const Tensor& x, const Tensor& y, std::int64_t dim) {
     if (x.dim() == 1 && y.dim() == 1 && x.numel() != y.numel())
         throw ArgumentError("linalg.vecdot: expected 'x' and 'y' of one size, found " + describe(x) + " and " +
                             describe(y));
-    if (is_integral(x.dtype(), true) != is_integral(y.dtype(), true) && x.dtype() != y.dtype())
-        throw ArgumentError("linalg.vecdot: expected 'x' and 'y' of one dtype, found " + describe(x) + " and " +
-                            describe(y));
+    if (x.dtype() != y.dtype() || is_integral(x.dtype(), true))
+        throw ArgumentError("linalg.vecdot: expected 'x' and 'y' of one floating point or complex dtype, found " +
+                            describe(x) + " and " + describe(y));
     const Tensor product = times(is_complex(x.dtype()) ? conj(x) : x, y);
     return sum(product, Ints{dim}, false, product.dtype());
 }

@@ -42,6 +42,9 @@ void check_operands(const Tensor& input, const Tensor& weight, const Tensor& bia
     if (groups < 1 || groups > std::max<std::int64_t>(1, weight.size(0)) || weight.size(0) % groups != 0)
         throw ArgumentError("convolution: groups (" + std::to_string(groups) +
                             ") must divide the weight's first size " + std::to_string(weight.size(0)));
+    if (const std::span kernel = std::span(weight.shape()).subspan(2); std::ranges::find(kernel, 0) != kernel.end())
+        throw ArgumentError("convolution: expected a kernel with elements, found weight of shape " +
+                            to_string(weight.shape()));
     const std::int64_t in_channels = is_transposed ? weight.size(0) : weight.size(1) * groups;
     const std::int64_t out_channels = is_transposed ? weight.size(1) * groups : weight.size(0);
     if (input.size(1) != in_channels)

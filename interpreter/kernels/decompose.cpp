@@ -61,12 +61,12 @@ dense::Qr reflectors(const Matrices& a, const Tensor& tau, std::int64_t i) {
     f.tau.assign(tau.data<Complex>() + i * k, tau.data<Complex>() + (i + 1) * k);
     return f;
 }
-Tensor checked_tau(const char* op, const Matrices& a, const Tensor& tau, std::int64_t most) {
+Tensor checked_tau(const char* op, const Matrices& a, DType dtype, const Tensor& tau, std::int64_t most) {
     Ints shape = a.batch();
     shape.push_back(tau.dim() == 0 ? 0 : tau.size(-1));
-    if (tau.dim() == 0 || tau.shape() != shape || tau.size(-1) > most)
-        throw ArgumentError(std::string(op) + ": expected 'tau' of at most " + std::to_string(most) +
-                            " elements a matrix, found " + describe(tau));
+    if (tau.dim() == 0 || tau.shape() != shape || tau.size(-1) > most || tau.dtype() != dtype)
+        throw ArgumentError(std::string(op) + ": expected 'tau' of dtype " + std::string(name(dtype)) +
+                            " and at most " + std::to_string(most) + " elements a matrix, found " + describe(tau));
     return tau.to(DType::Complex128).contiguous();
 }
 Tensor householder_product(const Tensor& input, const Tensor& tau_in) {
@@ -74,7 +74,7 @@ Tensor householder_product(const Tensor& input, const Tensor& tau_in) {
     const Matrices a(op, input);
     if (a.rows() < a.columns())
         throw ArgumentError(std::string(op) + ": expected at least as many rows as columns, found " + describe(input));
-    const Tensor tau = checked_tau(op, a, tau_in, a.columns());
+    const Tensor tau = checked_tau(op, a, input.dtype(), tau_in, a.columns());
     MatrixResults q(a.batch(), a.rows(), a.columns());
     for (std::int64_t i = 0; i < a.count(); ++i)
         q.set(i, dense::apply_q(reflectors(a, tau, i),
@@ -87,7 +87,7 @@ Tensor ormqr(const Tensor& input, const Tensor& tau_in, const Tensor& other, boo
     const Matrices c(op, other);
     if (a.batch() != c.batch() || (left ? c.rows() : c.columns()) != a.rows())
         throw ArgumentError(std::string(op) + ": " + describe(input) + " does not fit 'other' " + describe(other));
-    const Tensor tau = checked_tau(op, a, tau_in, std::min(a.rows(), a.columns()));
+    const Tensor tau = checked_tau(op, a, input.dtype(), tau_in, std::min(a.rows(), a.columns()));
     MatrixResults out(c.batch(), c.rows(), c.columns());
     for (std::int64_t i = 0; i < c.count(); ++i) {
         const dense::Qr f = reflectors(a, tau, i);
@@ -141,7 +141,12 @@ Two eig(const Tensor& a) {
     VectorResults<Complex> values(in.batch(), in.rows(), DType::Complex128);
     MatrixResults v(in.batch(), in.rows(), in.rows());
     for (std::int64_t i = 0; i < in.count(); ++i) {
-        const dense::Eigen e = dense::eig(in[i]);
+        const Matrix m = in[i];
+        for (std::int64_t r = 0; r < m.rows(); ++r)
+            for (std::int64_t c = 0; c < m.columns(); ++c)
+                if (!std::isfinite(m(r, c).real()) || !std::isfinite(m(r, c).imag()))
+                    throw ArgumentError(std::string(op) + ": expected 'self' to be finite");
+        const dense::Eigen e = dense::eig(m);
         values.set(i, e.values);
         v.set(i, e.vectors);
     }
@@ -166,15 +171,21 @@ Three svd_of(const Tensor& a, bool full_matrices, bool vectors) {
     const Tensor none = Tensor::empty({0}, a.dtype());
     return {vectors ? u.to(a.dtype()) : none, s.to(to_real(a.dtype())), vectors ? vh.to(a.dtype()) : none};
 }
+void refuse_driver(const std::optional<std::string>& driver) {
+    if (driver) throw ArgumentError("linalg.svd: argument 'driver' must be None on the CPU, found '" + *driver + "'");
+}
 Three linalg_svd(const Tensor& a, bool full_matrices, const std::optional<std::string>& driver) {
-    if (driver && *driver != "gesvd" && *driver != "gesvdj" && *driver != "gesvda")
-        throw ArgumentError("linalg.svd: expected 'driver' gesvd, gesvdj or gesvda, found '" + *driver + "'");
+    refuse_driver(driver);
     return svd_of(a, full_matrices, true);
 }
-Three svd_leaf(const Tensor& a, bool full_matrices, bool compute_uv, const std::optional<std::string>&) {
+Three svd_leaf(const Tensor& a, bool full_matrices, bool compute_uv, const std::optional<std::string>& driver) {
+    refuse_driver(driver);
     return svd_of(a, full_matrices, compute_uv);
 }
-Tensor svdvals(const Tensor& a, const std::optional<std::string>&) { return linalg_svdvals(a); }
+Tensor svdvals(const Tensor& a, const std::optional<std::string>& driver) {
+    refuse_driver(driver);
+    return linalg_svdvals(a);
+}
 /// The old form: V instead of its adjoint, zeros when vectors are not asked for.
 Three svd(const Tensor& a, bool some, bool compute_uv) {
     auto [u, s, vh] = svd_of(a, !some || !compute_uv, true);
@@ -213,9 +224,16 @@ Tensor extreme_norm(const Tensor& norms, std::int64_t dim, bool keepdim, bool la
     return norms.size(dim) == 0 ? sum(norms, Ints{dim}, keepdim, {}) : amax(norms, {dim}, keepdim);
 }
 
+void check_norm_dtype(const char* op, const Tensor& self, std::optional<DType> dtype) {
+    if (dtype && is_complex(*dtype) != is_complex(self.dtype()))
+        throw ArgumentError(std::string(op) + ": expected 'dtype' to be " +
+                            (is_complex(self.dtype()) ? "complex" : "real") + ", found " + std::string(name(*dtype)));
+}
+
 Tensor matrix_norm(const Tensor& self, const Scalar& ord, const Ints& dim, bool keepdim, std::optional<DType> dtype) {
     const char* op = "linalg.matrix_norm";
     require_float(op, self);
+    check_norm_dtype(op, self, dtype);
     const auto [d0, d1] = matrix_dims(op, self, dim);
     const Tensor a = dtype ? self.to(*dtype) : self;
     const auto p = ord.to<double>();

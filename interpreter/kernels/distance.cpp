@@ -78,6 +78,8 @@ Tensor dot_last(const Tensor& x, const Tensor& y) {
 Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, std::int64_t dim, double eps) {
     const DType dtype = result_type(x1, x2);
     if (!is_floating_point(dtype)) unsupported_dtype("cosine_similarity", dtype);
+    if (!(eps >= 0))
+        throw ArgumentError("cosine_similarity: expected eps to be at least 0, found " + std::to_string(eps));
     const Ints shape = broadcast_shapes(x1.shape(), x2.shape());
     const Tensor a = x1.expand(shape), b = x2.expand(shape);
     const std::int64_t d = a.wrap_dim(dim);

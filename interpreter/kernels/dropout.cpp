@@ -101,6 +101,9 @@ Tensor leaky(Context& context, const Tensor& self, const Tensor& noise, const Sc
     if (training && noise.defined() && noise.shape() != self.shape())
         throw ArgumentError("rrelu: expected noise of the shape of self, found " + describe(noise) + " and " +
                             describe(self));
+    if (training && noise.defined() && noise.dtype() != self.dtype())
+        throw ArgumentError("rrelu: expected noise of the dtype of self, found " + describe(noise) + " and " +
+                            describe(self));
     return visit_float(self.dtype(), "rrelu", [&]<class C>(C) {
         if (!training)
             return elementwise<C>(

@@ -56,6 +56,7 @@ void register_nll_loss(Registry& r);
 void register_norm(Registry& r);
 void register_norm_backward(Registry& r);
 void register_observer(Registry& r);
+void register_optimizer(Registry& r);
 void register_packed_sequence(Registry& r);
 void register_pad(Registry& r);
 void register_pool(Registry& r);

@@ -47,6 +47,7 @@ void register_kernels(Registry& registry) {
     register_norm(registry);
     register_norm_backward(registry);
     register_observer(registry);
+    register_optimizer(registry);
     register_packed_sequence(registry);
     register_pad(registry);
     register_pool(registry);

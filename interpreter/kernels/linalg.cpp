@@ -98,7 +98,12 @@ struct LuTensors {
     Tensor info;    // int32
 };
 
+void require_pivots(const char* op, bool pivot) {
+    if (!pivot) throw ArgumentError(std::string(op) + ": argument 'pivot' must be true on the CPU");
+}
+
 LuTensors factor(const char* op, const Tensor& a, bool pivot) {
+    require_pivots(op, pivot);
     const Matrices in(op, a);
     const std::int64_t k = std::min(in.rows(), in.columns());
     MatrixResults lu(in.batch(), in.rows(), in.columns());
@@ -200,6 +205,7 @@ Tensor logdet(const Tensor& a) {
 // LU.
 
 Three lu(const Tensor& a, bool pivot) {
+    require_pivots("linalg.lu", pivot);
     const Matrices in("linalg.lu", a);
     const std::int64_t k = std::min(in.rows(), in.columns());
     MatrixResults p(in.batch(), pivot ? in.rows() : 0, pivot ? in.rows() : 0);
@@ -443,6 +449,10 @@ Tensor cholesky_inverse(const Tensor& factor, bool upper) {
     const Matrices in("cholesky_inverse", factor);
     in.require_square("cholesky_inverse");
     return map_matrices("cholesky_inverse", factor, in.rows(), in.rows(), [&](const Matrix& m) {
+        for (std::int64_t i = 0; i < m.rows(); ++i)
+            if (m(i, i) == 0.0)
+                throw ArgumentError("cholesky_inverse: the factor is singular, its diagonal holds 0 at " +
+                                    std::to_string(i));
         const Matrix l = upper ? dense::adjoint(m) : m;
         Matrix x = Matrix::identity(m.rows());
         dense::solve_triangular(l, x, false, false);

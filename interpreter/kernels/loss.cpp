@@ -77,7 +77,8 @@ Tensor l1_loss(const Tensor& self, const Tensor& target, std::int64_t reduction)
 }
 
 Tensor smooth_l1_loss(const Tensor& self, const Tensor& target, std::int64_t reduction, double beta) {
-    if (beta < 0) throw ArgumentError("smooth_l1_loss: expected beta to be at least 0, found " + std::to_string(beta));
+    if (!(beta >= 0))
+        throw ArgumentError("smooth_l1_loss: expected beta to be at least 0, found " + std::to_string(beta));
     if (beta == 0) return l1_loss(self, target, reduction);
     return pointwise("smooth_l1_loss", self, target, reduction, [beta](auto x, auto y) {
         using C = decltype(x);
@@ -115,9 +116,10 @@ Tensor binary_cross_entropy(const Tensor& self, const Tensor& target, const Tens
                         return elementwise<C>(
                             self.dtype(),
                             [](C x, C y, C w) {
-                                if (!(x >= 0 && x <= 1))
-                                    throw ArgumentError("binary_cross_entropy: expected input between 0 and 1, found " +
-                                                        std::to_string(x));
+                                for (const auto& [argument, v] : {std::pair{"input", x}, std::pair{"target", y}})
+                                    if (!(v >= 0 && v <= 1))
+                                        throw ArgumentError(std::string("binary_cross_entropy: expected ") + argument +
+                                                            " between 0 and 1, found " + std::to_string(v));
                                 const C log_x = std::fmax(std::log(x), C(-100));
                                 const C log_rest = std::fmax(std::log1p(-x), C(-100));
                                 return ((y - C(1)) * log_rest - y * log_x) * w;
@@ -131,12 +133,15 @@ Tensor binary_cross_entropy_with_logits(const Tensor& self, const Tensor& target
                                         const Tensor& pos_weight, std::int64_t reduction) {
     require_same_shape("binary_cross_entropy_with_logits", self, target);
     check_weight("binary_cross_entropy_with_logits", self, weight);
-    return reduce_loss(
+    if (!is_floating_point(target.dtype()))
+        throw ArgumentError("binary_cross_entropy_with_logits: expected target to be of floating point, found " +
+                            describe(target));
+    return reduce_loss(  // in the dtype of the target, as in PyTorch
         "binary_cross_entropy_with_logits",
-        visit_float(self.dtype(), "binary_cross_entropy_with_logits",
+        visit_float(result_type(self, target), "binary_cross_entropy_with_logits",
                     [&]<class C>(C) {
                         return elementwise<C>(
-                            self.dtype(),
+                            target.dtype(),
                             [](C x, C y, C w, C positive) {
                                 const C log_weight = (positive - C(1)) * y + C(1);
                                 const C softplus = vmath::log1p(vmath::exp(-std::fabs(x))) - (x < C(0) ? x : C(0));
@@ -162,6 +167,7 @@ Tensor kl_div(const Tensor& self, const Tensor& target, std::int64_t reduction, 
 Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input, bool full, double eps,
                         std::int64_t reduction) {
     const char* const op = "poisson_nll_loss";
+    if (!log_input) refuse_bool(op, input.dtype());
     const DType dtype = to_float(result_type(input, target));
     // The product is taken in the operands' dtype: integers wrap.
     const Tensor product =
@@ -182,6 +188,7 @@ Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_inpu
 /// log(1 + e^(-target · self)); every step is rounded to the dtype.
 Tensor soft_margin_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
     const char* const op = "soft_margin_loss";
+    refuse_bool(op, result_type(self, target));
     const Tensor z = binary<InFloat>([](auto x, auto y) { return -y * x; })(op, self, target);
     if (z.shape() != self.shape())
         throw ArgumentError(std::string(op) + ": target " + describe(target) + " does not broadcast to the shape of " +

@@ -139,19 +139,19 @@ std::tuple<Tensor, Tensor> multilabel_margin_loss_forward(const Tensor& self, co
         throw ArgumentError("multilabel_margin_loss: expected target of int64, found " + describe(target));
     return visit_float(self.dtype(), op, [&]<class C>(C) -> std::tuple<Tensor, Tensor> {
         const Samples<C> x(op, self);
-        const Tensor labels = target.to(DType::Int64).contiguous();
+        const Tensor labels = target.contiguous();
+        for (const std::int64_t label :
+             std::span(labels.data<std::int64_t>(), static_cast<std::size_t>(labels.numel())))
+            if (label < -1 || label >= x.classes)
+                throw ArgumentError("multilabel_margin_loss: expected target from -1 to " +
+                                    std::to_string(x.classes - 1) + ", found " + std::to_string(label));
         const Tensor is_target = Tensor::zeros(target.shape(), dtype_of<C>());
         const Tensor losses = Tensor::empty(x.shape, dtype_of<C>());
         for (std::int64_t i = 0; i < x.count; ++i) {
             const std::int64_t* const y = labels.data<std::int64_t>() + i * x.classes;
             C* const used = is_target.data<C>() + i * x.classes;
             const std::int64_t* const end = std::find_if(y, y + x.classes, [](std::int64_t c) { return c < 0; });
-            for (const std::int64_t* label = y; label != end; ++label) {
-                if (*label >= x.classes)
-                    throw ArgumentError("multilabel_margin_loss: expected target below " + std::to_string(x.classes) +
-                                        ", found " + std::to_string(*label));
-                used[*label] = 1;
-            }
+            for (const std::int64_t* label = y; label != end; ++label) used[*label] = 1;
             C total = 0;
             for (const std::int64_t* label = y; label != end; ++label)
                 for (std::int64_t c = 0; c < x.classes; ++c)
@@ -218,6 +218,8 @@ class Alignments {
             fail("as many input_lengths as samples", std::to_string(inputs_.size()));
         if (static_cast<std::int64_t>(lengths_.size()) != batch)
             fail("as many target_lengths as samples", std::to_string(lengths_.size()));
+        if (targets.dtype() != DType::Int32 && targets.dtype() != DType::Int64)
+            fail("targets of int32 or int64", describe(targets));
         if (targets.dim() != 1 && targets.dim() != 2) fail("targets of 1 or 2 dimensions", describe(targets));
         if (targets.dim() == 2 && targets.size(0) != batch)
             fail("as many rows of targets as samples", describe(targets));

@@ -223,6 +223,9 @@ Tensor outer(const Tensor& self, const Tensor& vec2) {
 Tensor addr(const Tensor& self, const Tensor& vec1, const Tensor& vec2, const Scalar& beta, const Scalar& alpha) {
     const Tensor o = outer(vec1, vec2);
     const DType dtype = result_type(self, o);
+    for (const auto& [argument, number] : {std::pair{"alpha", alpha}, std::pair{"beta", beta}})
+        if (number.kind() == Scalar::Kind::Bool && dtype != DType::Bool)
+            throw ArgumentError(std::string("addr: argument '") + argument + "' may only be a bool when the result is");
     return visit_compute(dtype, [&]<class C>(C) {
         const C a = alpha.to<C>();
         const C b = beta.to<C>();
@@ -283,6 +286,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
     shape.back() = weight.size(0);
     const std::int64_t inner = weight.size(1);
     const std::int64_t row_count = numel_of(std::span(shape).first(shape.size() - 1));
+    if (bias.defined()) check_same_dtype("linear", bias, weight);
     return product("linear", input.reshape({row_count, inner}), weight.transpose(0, 1), bias).reshape(shape);
 }
 

@@ -189,6 +189,9 @@ Tensor cross_entropy_loss(const Tensor& self, const Tensor& target, const Tensor
     if (soft && !is_floating_point(target.dtype()))
         throw ArgumentError("cross_entropy_loss: expected target probabilities to be of floating point, found " +
                             describe(target));
+    if (soft && ignore_index >= 0)
+        throw ArgumentError("cross_entropy_loss: ignore_index is not for target probabilities, found " +
+                            std::to_string(ignore_index));
     return visit_float(self.dtype(), "cross_entropy_loss", [&]<class C>(C) {
         return (soft ? soft_cross_entropy<C>(self, target, weight, reduction, label_smoothing)
                      : hard_cross_entropy<C>(self, target, weight, reduction, ignore_index, label_smoothing))

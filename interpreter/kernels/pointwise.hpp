@@ -16,7 +16,57 @@
 namespace torch_ir::kernels {
 
 template <class C>
-inline constexpr bool is_complex_compute = std::is_same_v<C, std::complex<double>>;
+inline constexpr bool is_complex_compute =
+    std::is_same_v<C, std::complex<double>> || std::is_same_v<C, std::complex<float>>;
+
+/// As elementwise; complex64 is computed in float, so that it overflows where PyTorch's does.
+template <class C, class F, class... In>
+Tensor elementwise_in_own(DType out, const F& f, const In&... inputs) {
+    if constexpr (is_complex_compute<C>)
+        if (out == DType::Complex64)
+            return elementwise<C>(
+                out, [f](decltype((void)inputs, C{})... x) { return C(f(std::complex<float>(x)...)); }, inputs...);
+    return elementwise<C>(out, f, inputs...);
+}
+
+/// Part by part, and exactly as written: where a compiler fuses one of two infinite products with their difference,
+/// there is a number instead of PyTorch's NaN. Comparing the products keeps it from that.
+template <class T>
+std::complex<T> complex_product(std::complex<T> x, std::complex<T> y) {
+    const auto difference = [](T p, T q) { return p == q ? std::fabs(p) * T(0) : p - q; };
+    return {difference(x.real() * y.real(), x.imag() * y.imag()),
+            difference(x.real() * y.imag(), -(x.imag() * y.real()))};
+}
+
+/// By zero: infinite part by part, as in c10/util/complex.h.
+template <class T>
+std::complex<T> complex_quotient(std::complex<T> x, std::complex<T> y) {
+    const T c = y.real(), d = y.imag();
+    const T abs_c = std::fabs(c), abs_d = std::fabs(d);
+    if (abs_c == 0 && abs_d == 0) return {x.real() / abs_c, x.imag() / abs_d};
+    if (abs_c >= abs_d) {
+        const T ratio = d / c, scale = T(1) / (c + d * ratio);
+        return {(x.real() + x.imag() * ratio) * scale, (x.imag() - x.real() * ratio) * scale};
+    }
+    const T ratio = c / d, scale = T(1) / (c * ratio + d);
+    return {(x.real() * ratio + x.imag()) * scale, (x.imag() * ratio - x.real()) * scale};
+}
+
+/// Of any compute type, integers apart from division by zero.
+template <class C>
+C multiplied(C x, C y) {
+    if constexpr (is_complex_compute<C>)
+        return complex_product(x, y);
+    else
+        return x * y;
+}
+template <class C>
+C over(C x, C y) {
+    if constexpr (is_complex_compute<C>)
+        return complex_quotient(x, y);
+    else
+        return x / y;
+}
 
 [[noreturn]] inline void unsupported_dtype(const char* op, DType dtype) {
     throw UnsupportedError(std::string(op) + " is not defined for dtype '" + std::string(name(dtype)) + "'");
@@ -72,6 +122,15 @@ constexpr UnaryFn unary(F) {
     return [](const char* op, const Tensor& self) {
         const DType dtype = rule_promotes<Rule> ? to_float(self.dtype()) : self.dtype();
         return visit_rule<Rule>(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, F{}, self); });
+    };
+}
+
+/// As unary; complex64 is computed in float.
+template <class Rule, class F>
+constexpr UnaryFn unary_in_own(F) {
+    return [](const char* op, const Tensor& self) {
+        const DType dtype = rule_promotes<Rule> ? to_float(self.dtype()) : self.dtype();
+        return visit_rule<Rule>(dtype, op, [&]<class C>(C) { return elementwise_in_own<C>(dtype, F{}, self); });
     };
 }
 

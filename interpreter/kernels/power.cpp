@@ -28,8 +28,6 @@ template <class C>
 C power(C x, C y) {
     if constexpr (std::is_same_v<C, std::int64_t>)
         return integer_power(x, y);
-    else if constexpr (is_complex_compute<C>)
-        return y == 0.0 ? C(1) : (x == 0.0 && y.real() > 0 ? C(0) : std::pow(x, y));
     else
         return std::pow(x, y);
 }
@@ -37,12 +35,16 @@ C power(C x, C y) {
 Tensor pow(const Tensor& self, const Tensor& exponent) {
     const DType dtype = result_type(self, exponent);
     refuse_bool("pow", dtype);
-    return binary<InAny>([](auto x, auto y) { return power(x, y); })("pow", self, exponent);
+    const Tensor x = wrapped(self, dtype), y = wrapped(exponent, dtype);
+    return visit_compute(dtype, [&]<class C>(C) {
+        return elementwise_in_own<C>(
+            dtype, [](auto a, auto b) { return power(a, b); }, x, y);
+    });
 }
 
 template <class F>
 Tensor in_dtype(DType dtype, const Tensor& self, F) {
-    return apply<InAny>("pow", dtype, F{}, self);
+    return visit_compute(dtype, [&]<class C>(C) { return elementwise_in_own<C>(dtype, F{}, self); });
 }
 
 Tensor pow_scalar(const Tensor& self, const Scalar& exponent) {
@@ -51,20 +53,33 @@ Tensor pow_scalar(const Tensor& self, const Scalar& exponent) {
     if (is_integral(dtype, true) && exponent.to<std::int64_t>() < 0)
         throw ArgumentError("pow: integers to negative integer powers are not allowed");
     if (dtype == DType::Bool) return pow(self, Tensor::wrapped_number(exponent));
-    // The exponents that models are full of.
-    if (is(2)) return in_dtype(dtype, self, [](auto x) { return x * x; });
-    if (is(3)) return in_dtype(dtype, self, [](auto x) { return x * x * x; });
+    // The exponents that models are full of; of complex numbers, those that PyTorch does not leave to cpow.
+    if (is(0)) return in_dtype(dtype, self, [](auto x) { return decltype(x)(1); });
+    if (is(1)) return self.dtype() == dtype ? self.clone() : self.to(dtype);
+    if (is(2)) return in_dtype(dtype, self, [](auto x) { return multiplied(x, x); });
+    if (is(3)) return in_dtype(dtype, self, [](auto x) { return multiplied(multiplied(x, x), x); });
     if (!is_integral(dtype, true)) {
-        const auto analytic = [&]<class F>(F) { return apply<InFloatOrComplex>("pow", dtype, F{}, self); };
+        const auto analytic = [&]<class F>(F) {
+            return visit_rule<InFloatOrComplex>(dtype, "pow",
+                                                [&]<class C>(C) { return elementwise_in_own<C>(dtype, F{}, self); });
+        };
         if (is(.5)) return analytic([](auto x) { return std::sqrt(x); });
-        if (is(-.5)) return analytic([](auto x) { return decltype(x)(1) / std::sqrt(x); });
-        if (is(-1)) return analytic([](auto x) { return decltype(x)(1) / x; });
-        if (is(-2)) return analytic([](auto x) { return decltype(x)(1) / (x * x); });
+        if (is(-.5)) return analytic([](auto x) { return over(decltype(x)(1), std::sqrt(x)); });
+        if (is(-1)) return analytic([](auto x) { return over(decltype(x)(1), x); });
+        if (is(-2)) return analytic([](auto x) { return over(decltype(x)(1), multiplied(x, x)); });
     }
     return visit_compute(dtype, [&]<class C>(C) {
-        return elementwise<C>(
-            dtype, [y = exponent.to<C>()](C x) { return power(x, y); }, self);
+        return elementwise_in_own<C>(
+            dtype, [y = exponent.to<C>()]<class X>(X x) { return power(x, static_cast<X>(y)); }, self);
     });
+}
+
+Tensor pow_of_scalar(const Scalar& self, const Tensor& exponent) {
+    const Tensor base = Tensor::wrapped_number(self);
+    const DType dtype = result_type(base, exponent);
+    if (is_complex(dtype) && self.to<Complex128>() == 1.0)
+        return in_dtype(dtype, exponent, [](auto x) { return decltype(x)(1); });
+    return pow(base, exponent);
 }
 
 /// In double precision whatever the operands.
@@ -154,7 +169,7 @@ constexpr BinaryEntry products[] = {
 void register_power(Registry& r) {
     r.add("pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor", pow);
     r.add("pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor", pow_scalar);
-    r.add("pow.Scalar(Scalar self, Tensor exponent) -> Tensor", pow);
+    r.add("pow.Scalar(Scalar self, Tensor exponent) -> Tensor", pow_of_scalar);
     r.add("float_power.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor", float_power);
     r.add("float_power.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor", float_power);
     r.add("float_power.Scalar(Scalar self, Tensor exponent) -> Tensor", float_power);

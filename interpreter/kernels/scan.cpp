@@ -263,6 +263,8 @@ Tensor without(const Tensor& y, std::int64_t dim) {
 template <bool Cumulative>
 Tensor trapezoid_dx(const Tensor& y, const Scalar& dx, std::int64_t dim) {
     const char* op = Cumulative ? "cumulative_trapezoid" : "trapezoid";
+    if (dx.kind() == Scalar::Kind::Complex || dx.kind() == Scalar::Kind::Bool)
+        throw ArgumentError(std::string(op) + ": expected 'dx' to be a real number");
     const std::int64_t d = y.wrap_dim(dim);
     if (y.dim() == 0) throw ArgumentError(std::string(op) + ": expected 'y' of at least 1 dimension");
     if (y.size(d) == 0 && !Cumulative) return without(y, d);
@@ -270,8 +272,6 @@ Tensor trapezoid_dx(const Tensor& y, const Scalar& dx, std::int64_t dim) {
     const Tensor total =  // twice the area for dx = 1
         Cumulative ? cumsum(pair_sums(op, y, d), d, {})
                    : minus(times(sum(y, Ints{d}, false, {}), 2), plus(y.select(d, 0), y.select(d, -1)));
-    if (dx.kind() == Scalar::Kind::Complex)
-        return times(total, Tensor::wrapped_number(Scalar(dx.to<std::complex<double>>() / 2.0)));
     return times(total, dx.to<double>() / 2);
 }
 template <bool Cumulative>
@@ -289,6 +289,8 @@ Tensor trapz_dx(const Tensor& y, double dx, std::int64_t dim) { return trapezoid
 // gradient: central differences inside, one-sided ones of the given order at the ends.
 
 void check_gradient(const Tensor& self, const Ints& dims, std::int64_t edge_order, std::size_t spacings) {
+    if (self.dtype() == DType::Bool || self.dtype() == DType::UInt8)
+        throw ArgumentError("gradient is not defined for dtype '" + std::string(name(self.dtype())) + "'");
     if (edge_order != 1 && edge_order != 2)
         throw ArgumentError("gradient: expected 'edge_order' of 1 or 2, found " + std::to_string(edge_order));
     if (spacings != dims.size())

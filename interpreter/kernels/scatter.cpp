@@ -294,7 +294,8 @@ Tensor value_selecting_reduction_backward(In grad, std::int64_t dim, In indices,
 Tensor take_along_dim(In self, In indices, std::optional<std::int64_t> dim) {
     if (indices.dtype() != DType::Int64)
         throw ArgumentError("take_along_dim: expected indices to be an int64 tensor, found " + describe(indices));
-    const std::int64_t length = !dim ? self.numel() : self.dim() == 0 ? 1 : self.size(*dim);
+    if (!dim) return gather(self.reshape({-1}), 0, indices.reshape({-1}), false);
+    const std::int64_t length = self.dim() == 0 ? 1 : self.size(*dim);
     const Tensor wrapped = elementwise<std::int64_t>(  // modulo the length, as in PyTorch
         DType::Int64,
         [length](std::int64_t i) {
@@ -302,7 +303,6 @@ Tensor take_along_dim(In self, In indices, std::optional<std::int64_t> dim) {
             return left < 0 ? left + length : left;
         },
         indices);
-    if (!dim) return gather(self.reshape({-1}), 0, wrapped.reshape({-1}), false);
     if (self.dim() != indices.dim())
         throw ArgumentError("take_along_dim: expected indices to have the same number of dimensions as self, found " +
                             describe(indices) + " and " + describe(self));

@@ -72,8 +72,12 @@ Tensor masked_softmax(const Tensor& self, const Tensor& mask, std::optional<std:
         throw ArgumentError("_masked_softmax: expected 'mask' of dtype bool, found " + describe(mask));
     if (mask_type && (*mask_type < 0 || *mask_type > 2))
         throw ArgumentError("_masked_softmax: expected 'mask_type' 0, 1 or 2, found " + std::to_string(*mask_type));
+    const bool expands = mask.dim() == 2 && self.dim() == 4 && mask_type.value_or(2) != 2;
+    if (!expands && mask.shape() != self.shape())
+        throw ArgumentError("_masked_softmax: expected 'mask' of the shape of 'self', found " + describe(mask) +
+                            " and " + describe(self));
     Tensor full = mask;
-    if (mask_type == 1 && mask.dim() == 2 && self.dim() == 4) full = mask.unsqueeze(1).unsqueeze(1);
+    if (mask_type == 1 && expands) full = mask.unsqueeze(1).unsqueeze(1);
     const Tensor low = Tensor::wrapped_number(Scalar(-std::numeric_limits<double>::infinity()));
     return softmax(where(full.expand(self.shape()), low, self), dim.value_or(self.dim() - 1), self.dtype());
 }

@@ -158,7 +158,9 @@ Values topk(const Tensor& self, std::int64_t k, std::int64_t dim, bool largest, 
     if (k < 0 || k > n)
         throw ArgumentError("topk: expected 'k' between 0 and " + std::to_string(n) + " (the size of dimension " +
                             std::to_string(dim) + "), found " + std::to_string(k));
-    if (self.dim() == 0) return {self.clone(), Tensor::zeros({}, DType::Int64)};
+    if (self.dtype() == DType::Bool || is_complex(self.dtype()))
+        throw ArgumentError("topk is not defined for dtype '" + std::string(name(self.dtype())) + "'");
+    if (self.wrap_dim(dim); self.dim() == 0) return {self.clone(), Tensor::zeros({}, DType::Int64)};
     const auto count = static_cast<std::size_t>(k);
     const auto keep = [](auto&) {};
     return largest ? along("topk", self, dim, k, keep, CollectTop<true>{count, sorted})

@@ -4,6 +4,7 @@
 #include <limits>
 #include <numbers>
 
+#include "kernels/arithmetic.hpp"
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
 #include "kernels/polynomials.hpp"
@@ -54,10 +55,16 @@ constexpr Entry functions[] = {
     {"special_bessel_y1", nan_at_infinity<::y1>},
     {"special_entr", special::entr},
     {"special_erfcx", special::erfcx},
-    {"special_ndtr", special::ndtr},
     {"special_ndtri", special::ndtri},
     {"special_log_ndtr", special::log_ndtr},
 };
+
+/// Each step is rounded to the dtype, as in PyTorch, where the sum with 1 leaves nothing of small probabilities.
+Tensor ndtr(const Tensor& self) {
+    const Tensor x = divided(self, Tensor::wrapped_number(Scalar(std::numbers::sqrt2)));
+    const Tensor erf = unary<InFloat>([](auto v) { return vmath::erf(v); })("special_ndtr", x);
+    return times(plus(erf, Tensor::wrapped_number(Scalar(1.0))), .5);
+}
 
 /// Those whose schema calls the argument x.
 constexpr Entry functions_of_x[] = {
@@ -136,6 +143,7 @@ void register_special(Registry& r) {
                       [op, f = entry.f](const Tensor& x) { return apply_double(op.c_str(), x, f); });
             });
     add_unary(r, growing);
+    r.add("special_ndtr(Tensor self) -> Tensor", ndtr);
     r.add("special_airy_ai(Tensor x) -> Tensor", [](const Tensor& x) {
         return unary<InFloat>([](auto v) { return special::airy_ai(v); })("special_airy_ai", x);
     });

@@ -15,7 +15,10 @@ namespace {
 using std::numbers::pi;
 using Complex128 = std::complex<double>;
 
-Complex128 scaled(Complex128 x, double k) { return {x.real() * k, x.imag() * k}; }
+template <class T>
+std::complex<T> scaled(std::complex<T> x, double k) {
+    return {x.real() * T(k), x.imag() * T(k)};
+}
 
 /// Where complex numbers need their own formula.
 struct Functions {
@@ -25,9 +28,7 @@ struct Functions {
 
     static float tanh(float x) { return vmath::tanh(x); }
     static double tanh(double x) { return std::tanh(x); }
-    static Complex128 tanh(Complex128 x) {
-        return std::fabs(x.real()) > 300 ? Complex128(std::copysign(1.0, x.real()), 0) : std::tanh(x);
-    }
+    static Complex128 tanh(Complex128 x) { return std::tanh(x); }
 
     static float log(float x) { return vmath::log(x); }
     static double log(double x) { return std::log(x); }
@@ -51,10 +52,13 @@ struct Functions {
     }
 
     static double log1p(double x) { return std::log1p(x); }
-    static Complex128 log1p(Complex128 z) {
-        const double x = z.real(), y = z.imag();
-        if (std::abs(z) < .5) return {.5 * std::log1p(x * (2 + x) + y * y), std::atan2(y, x + 1)};
-        return std::log(1.0 + z);
+    /// As in c10/util/complex_math.h: what 1 + z loses is made good by a factor.
+    template <class T>
+    static std::complex<T> log1p(std::complex<T> z) {
+        const std::complex<T> u = z + T(1), back = u - T(1);
+        if (back == T(0)) return z;
+        const std::complex<T> y = std::log(u);
+        return back == z ? y : complex_product(y, complex_quotient(z, back));
     }
 };
 
@@ -66,47 +70,37 @@ bool in_trigonometric_range(const Tensor& self) {
     return size.numel() == 0 || amax(size, {}, false).item().to<float>() <= vmath::trigonometric_range;
 }
 
-/// Real numbers in double, complex ones in their own precision: complex64 overflows where PyTorch's does.
-template <class F>
-constexpr UnaryFn in_own_complex(F) {
-    return [](const char* op, const Tensor& self) {
-        if (self.dtype() != DType::Complex64) return unary<InDoubleOrComplex>(F{})(op, self);
-        return elementwise<Complex128>(
-            DType::Complex64, [](Complex128 x) { return Complex128(F{}(std::complex<float>(x))); }, self);
-    };
-}
-
 template <class T>
-std::complex<T> over(std::complex<T> x, double base) {
+std::complex<T> in_parts(std::complex<T> x, double base) {
     return {x.real() / T(base), x.imag() / T(base)};
 }
 
 constexpr UnaryEntry elementary[] = {
     {"exp", unary<InFloatOrComplex>([](auto x) { return Functions::exp(x); })},
-    {"exp2 special_exp2", unary<InDoubleOrComplex>([](auto x) {
+    {"exp2 special_exp2", unary_in_own<InDoubleOrComplex>([](auto x) {
          if constexpr (is_complex_compute<decltype(x)>)
              return std::exp(scaled(x, std::numbers::ln2));
          else
              return std::exp2(x);
      })},
-    {"expm1 special_expm1", in_own_complex([](auto x) { return Functions::expm1(x); })},
+    {"expm1 special_expm1", unary_in_own<InDoubleOrComplex>([](auto x) { return Functions::expm1(x); })},
     {"log", unary<InFloatOrComplex>([](auto x) { return Functions::log(x); })},
-    {"log2", in_own_complex([](auto x) {
+    {"log2", unary_in_own<InDoubleOrComplex>([](auto x) {
          if constexpr (std::is_same_v<decltype(x), double>)
              return std::log2(x);
          else
-             return over(std::log(x), std::numbers::ln2);
+             return in_parts(std::log(x), std::numbers::ln2);
      })},
-    {"log10", in_own_complex([](auto x) {
+    {"log10", unary_in_own<InDoubleOrComplex>([](auto x) {
          if constexpr (std::is_same_v<decltype(x), double>)
              return std::log10(x);
          else
-             return over(std::log(x), std::numbers::ln10);
+             return in_parts(std::log(x), std::numbers::ln10);
      })},
-    {"log1p special_log1p", unary<InDoubleOrComplex>([](auto x) { return Functions::log1p(x); })},
+    {"log1p special_log1p", unary_in_own<InDoubleOrComplex>([](auto x) { return Functions::log1p(x); })},
     {"sqrt", unary<InFloatOrComplex>([](auto x) { return std::sqrt(x); })},
-    {"rsqrt", unary<InFloatOrComplex>([](auto x) { return decltype(x)(1) / std::sqrt(x); })},
-    {"reciprocal", unary<InFloatOrComplex>([](auto x) { return decltype(x)(1) / x; })},
+    {"rsqrt", unary_in_own<InFloatOrComplex>([](auto x) { return over(decltype(x)(1), std::sqrt(x)); })},
+    {"reciprocal", unary_in_own<InFloatOrComplex>([](auto x) { return over(decltype(x)(1), x); })},
     {"sin",
      [](const char* op, const Tensor& self) {
          return in_trigonometric_range(self) ? unary<InFloat>([](auto x) { return vmath::sin(x); })(op, self)
@@ -131,7 +125,7 @@ constexpr UnaryEntry elementary[] = {
          using C = decltype(x);
          return C(1) / (C(1) + Functions::exp(-x));
      })},
-    {"sinc special_sinc", in_own_complex([](auto x) { return Functions::sinc(x); })},
+    {"sinc special_sinc", unary_in_own<InDoubleOrComplex>([](auto x) { return Functions::sinc(x); })},
     {"erf special_erf", unary<InFloat>([](auto x) { return vmath::erf(x); })},
     {"erfc special_erfc", unary<InDouble>([](auto x) { return std::erfc(x); })},
     {"lgamma special_gammaln", unary<InDouble>([](double x) {
@@ -156,14 +150,16 @@ constexpr UnaryEntry same_dtype[] = {
     {"square",
      [](const char* op, const Tensor& self) {
          const DType dtype = self.dtype() == DType::Bool ? DType::Int64 : self.dtype();
-         return apply<InAny>(
-             op, dtype, [](auto x) { return x * x; }, self);
+         return visit_rule<InAny>(dtype, op, [&]<class C>(C) {
+             return elementwise_in_own<C>(
+                 dtype, [](auto x) { return multiplied(x, x); }, self);
+         });
      }},
     {"sign", unary<InReal>([](auto x) { return sign_of(x); })},
-    {"sgn", unary<InAny>([](auto x) {
+    {"sgn", unary_in_own<InAny>([](auto x) {
          if constexpr (is_complex_compute<decltype(x)>) {
-             const double size = std::abs(x);
-             return size == 0 ? Complex128(0) : x / size;
+             const auto size = std::abs(x);
+             return size == 0 ? decltype(x)(0) : x / size;
          } else {
              return sign_of(x);
          }

@@ -115,6 +115,8 @@ Three unique_dim_consecutive(const Tensor& self, std::int64_t dim, bool, bool) {
 }
 
 Tensor isin(const Tensor& elements, const Tensor& test_elements, bool, bool invert) {
+    for (const Tensor* x : {&elements, &test_elements})
+        if (x->dtype() == DType::Bool) throw ArgumentError("isin is not defined for bool tensors");
     const DType dtype = result_type(elements, test_elements);
     return visit_real(dtype, "isin", [&]<class C>(C) {
         const Tensor x = elements.to(dtype).to(dtype_of<C>()).contiguous();

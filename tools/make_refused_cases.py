@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes op cases (docs/verification.md) of calls that PyTorch refuses, without outputs; `message` is PyTorch's.
+
+    python make_refused_cases.py DIR      tests/data/refused/arguments; needs torch and safetensors
+"""
+
+import math
+import sys
+
+import torch
+from op_cases import write_refused
+
+aten = torch.ops.aten
+ones = torch.ones
+f64, i64, half, flags = torch.float64, torch.int64, torch.float16, torch.bool
+
+
+def calls():
+    """(op, arguments…[, {keyword arguments}])"""
+    x, square = ones(2, 3), torch.eye(2)
+    pinned = {"pin_memory": True}
+    yield aten.zeros.default, [2], pinned
+    yield aten.empty_like.default, x, pinned
+    yield aten.new_full.default, x, [2], 1.5, pinned
+    yield aten.arange.start, 0, 3, pinned
+    for op in (aten.linalg_lu, aten.linalg_lu_factor, aten.linalg_lu_factor_ex):
+        yield op.default, square, {"pivot": False}
+    for op in (aten.linalg_svd, aten.linalg_svdvals, aten._linalg_svd):
+        yield op.default, square, {"driver": "gesvd"}
+    yield aten.linalg_eig.default, torch.full((2, 2), math.inf)
+    yield aten.cholesky_inverse.default, torch.zeros(2, 2)
+    yield aten.linalg_householder_product.default, square, ones(2, dtype=f64)
+    yield aten.linalg_matrix_norm.default, square, 1.0, [0, 1], False, {"dtype": torch.complex64}
+    yield aten.linalg_vecdot.default, ones(2, dtype=i64), ones(2, dtype=i64)
+    for path in ([], [0], [0, 0], [0, 2]):
+        yield aten.einsum.default, "ij,jk->ik", [square, square], {"path": path}
+    for b in (True, 1j):
+        yield aten.trapezoid.dx, x, {"dx": b}
+    yield aten.addr.default, square, ones(2), ones(2), {"alpha": True}
+    yield aten.gradient.scalarint, ones(3, dtype=flags)
+    yield aten.gradient.scalarint, ones(3, dtype=torch.uint8)
+    yield aten.isin.Tensor_Scalar, ones(2, dtype=flags), 1
+    yield aten.topk.default, torch.tensor(True), 1
+    yield aten.topk.default, torch.tensor(1.0), 1, 1
+    yield aten._chunk_cat.default, [x, x.double()], 0, 2
+    yield aten.take_along_dim.default, x, torch.tensor([-1])
+    yield aten.softshrink.default, x, math.inf
+    yield aten.cosine_similarity.default, x, x, 1, math.nan
+    yield aten._masked_softmax.default, x, ones(3, dtype=flags), 1, 2
+    yield aten.rrelu_with_noise.default, x, x.double(), 0.1, 0.3, True
+    yield aten.linear.default, ones(1, 2, dtype=i64), ones(2, 2, dtype=i64), ones(2, dtype=torch.int32)
+    yield aten.convolution.default, ones(1, 1, 4), ones(1, 1, 0), None, [1], [1], [1], False, [0], 1
+    yield aten.binary_cross_entropy.default, x, 2 * x
+    yield aten.binary_cross_entropy_with_logits.default, x, x.long()
+    yield aten.soft_margin_loss.default, x.bool(), x.bool()
+    yield aten.poisson_nll_loss.default, x.bool(), x, False, False, 1e-8, 1
+    yield aten.smooth_l1_loss.default, x, x, 1, math.nan
+    yield aten.cross_entropy_loss.default, x, x, None, 1, 2
+    yield aten.multilabel_margin_loss.default, x, torch.tensor([[0, -1, 3], [0, -1, 1]])
+    yield aten._ctc_loss.default, ones(3, 1, 3), ones(1, 2), [3], [2]
+    hidden, w = ones(2, 4), ones(4, 3)
+    for other in (hidden.double(), hidden.long()):
+        yield aten.rnn_tanh_cell.default, x, other, w, ones(4, 4)
+        yield aten.gru_cell.default, x, other, ones(12, 3), ones(12, 4)
+    yield aten.lstm_cell.default, x, [hidden, hidden], ones(16, 3), ones(16, 4, dtype=half)
+    yield aten.rnn_relu.input, x[None], hidden[None], [w, ones(4, 4, dtype=f64)], False, 1, 0.0, False, False, False
+
+
+if __name__ == "__main__":
+    write_refused(sys.argv[1], calls())
