@@ -131,7 +131,8 @@ void convert(DType dst_dtype, std::byte* dst, std::int64_t dst_stride, DType src
                 return copy_words<std::complex<double>>(dst, dst_stride, src, src_stride, n);
         }
     }
-    const Compute compute = compute_for(src_dtype);
+    // By way of the source's compute type; int64 does not hold all numbers of uint64.
+    const Compute compute = compute_for(src_dtype == DType::UInt64 ? dst_dtype : src_dtype);
     constexpr std::int64_t block = 1024;
     alignas(64) std::byte scratch[block * sizeof(std::complex<double>)];
     const auto dst_item = static_cast<std::int64_t>(item_size(dst_dtype));

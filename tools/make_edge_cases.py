@@ -87,7 +87,26 @@ def complex_numbers():
         yield aten.pow.Scalar, base, z
 
 
+def matrices():
+    """With infinities and NaN."""
+    for value in (inf, nan):
+        for row, column in ((0, 0), (1, 0), (0, 1), (2, 2)):
+            a = torch.eye(3, dtype=torch.float64) * 3 + 0.5
+            a[row, column] = value
+            yield aten.linalg_cholesky_ex.default, a
+            yield aten.linalg_slogdet.default, a
+            yield aten.linalg_lu_factor_ex.default, a
+            yield aten.linalg_solve_triangular.default, a, ramp(3, 2, dtype=torch.float64), {"upper": True}
+    pair = torch.tensor([[2.0, 1.0], [inf, 3.0]])
+    for side in ("L", "U"):
+        yield aten.linalg_eigvalsh.default, pair, side
+    for value in (inf, -inf, 1.0):
+        yield aten.linalg_matrix_exp.default, torch.full((1, 1), value)
+
+
 def empty_tensors():
+    for op in (aten.linalg_det, aten.linalg_eigvalsh, aten.linalg_svdvals, aten.linalg_cholesky_ex, aten.linalg_lu):
+        yield op.default, torch.zeros(2, 0, 0, dtype=torch.float16)
     for shape in ((0, 0), (0, 2), (2, 0), (3, 0, 2)):
         for order in (1, 2, inf):
             yield aten.linalg_matrix_norm.default, torch.zeros(shape), order
@@ -143,7 +162,7 @@ def odd_arguments():
 
 
 def main():
-    calls = (numbers_that_wrap, contractions, special_values, complex_numbers, empty_tensors, odd_arguments)
+    calls = (numbers_that_wrap, contractions, special_values, complex_numbers, matrices, empty_tensors, odd_arguments)
     write_calls(sys.argv[1], [call for group in calls for call in group()])
 
 

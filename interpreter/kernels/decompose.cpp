@@ -142,10 +142,7 @@ Two eig(const Tensor& a) {
     MatrixResults v(in.batch(), in.rows(), in.rows());
     for (std::int64_t i = 0; i < in.count(); ++i) {
         const Matrix m = in[i];
-        for (std::int64_t r = 0; r < m.rows(); ++r)
-            for (std::int64_t c = 0; c < m.columns(); ++c)
-                if (!std::isfinite(m(r, c).real()) || !std::isfinite(m(r, c).imag()))
-                    throw ArgumentError(std::string(op) + ": expected 'self' to be finite");
+        if (!dense::is_finite(m)) throw ArgumentError(std::string(op) + ": expected 'self' to be finite");
         const dense::Eigen e = dense::eig(m);
         values.set(i, e.values);
         v.set(i, e.vectors);
@@ -442,6 +439,8 @@ Four lstsq(const Tensor& a_in, const Tensor& b_in, Number rcond, const std::opti
     VectorResults<std::int64_t> rank(b.batch(), 1, DType::Int64);
     VectorResults<double> values(b.batch(), std::min(m, n), DType::Float64);
     bool full_rank = true;
+    for (std::int64_t i = 0; i < b.count(); ++i)
+        if (dense::has_nan(b[i])) throw ArgumentError(std::string(op) + ": expected 'b' without NaN");
     for (std::int64_t i = 0; i < b.count(); ++i) {
         const dense::Svd f = dense::svd(a[i]);
         const double limit = method == "gels" || f.s.empty() ? 0 : cut * f.s[0];
@@ -453,7 +452,9 @@ Four lstsq(const Tensor& a_in, const Tensor& b_in, Number rcond, const std::opti
             for (std::int64_t c = 0; c < y.columns(); ++c) y(r, c) *= s > limit ? 1 / s : 0;
         }
         full_rank = full_rank && count == n;
-        const Matrix solution = f.v * y;
+        Matrix solution = f.v * y;
+        if (!dense::is_finite(a[i]) || !dense::is_finite(b[i]))
+            solution = dense::scaled(solution, std::numeric_limits<double>::quiet_NaN());
         const Matrix rest = a[i] * solution + dense::scaled(b[i], -1);
         std::vector<double> sums(static_cast<std::size_t>(b.columns()));
         for (std::int64_t r = 0; r < m; ++r)

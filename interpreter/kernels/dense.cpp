@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <span>
 
 #include "torch_ir/error.hpp"
 
@@ -27,6 +26,10 @@ Matrix columns_of(const Matrix& a, const std::vector<Index>& order) {
     return b;
 }
 
+/// Of real numbers they are real: no infinity becomes NaN by the imaginary zeros.
+Complex times(Complex a, Complex b) { return a.imag() == 0 && b.imag() == 0 ? Complex(a.real() * b.real()) : a * b; }
+Complex over(Complex a, Complex b) { return a.imag() == 0 && b.imag() == 0 ? Complex(a.real() / b.real()) : a / b; }
+
 }  // namespace
 
 Matrix Matrix::identity(Index n) {
@@ -39,7 +42,7 @@ Matrix operator*(const Matrix& a, const Matrix& b) {
     Matrix c(a.rows(), b.columns());
     for (Index i = 0; i < a.rows(); ++i)
         for (Index k = 0; k < a.columns(); ++k)
-            for (Index j = 0; j < b.columns(); ++j) c(i, j) += a(i, k) * b(k, j);
+            for (Index j = 0; j < b.columns(); ++j) c(i, j) += times(a(i, k), b(k, j));
     return c;
 }
 Matrix operator+(const Matrix& a, const Matrix& b) {
@@ -69,6 +72,15 @@ Matrix top_left(const Matrix& a, Index rows, Index columns) {
     return b;
 }
 
+bool has_nan(const Matrix& a) {
+    return std::any_of(a.data(), a.data() + a.rows() * a.columns(),
+                       [](Complex x) { return std::isnan(x.real()) || std::isnan(x.imag()); });
+}
+bool is_finite(const Matrix& a) {
+    return std::all_of(a.data(), a.data() + a.rows() * a.columns(),
+                       [](Complex x) { return std::isfinite(x.real()) && std::isfinite(x.imag()); });
+}
+
 Lu lu(Matrix a, bool pivot) {
     Lu f;
     const auto size = [](Complex v) { return std::abs(v.real()) + std::abs(v.imag()); };
@@ -85,9 +97,9 @@ Lu lu(Matrix a, bool pivot) {
             if (pivot) continue;
         }
         for (Index i = k + 1; i < a.rows(); ++i) {
-            const Complex factor = a(i, k) / a(k, k);
+            const Complex factor = over(a(i, k), a(k, k));
             a(i, k) = factor;
-            for (Index j = k + 1; j < a.columns(); ++j) a(i, j) -= factor * a(k, j);
+            for (Index j = k + 1; j < a.columns(); ++j) a(i, j) -= times(factor, a(k, j));
         }
     }
     f.lu = std::move(a);
@@ -99,9 +111,9 @@ void solve_triangular(const Matrix& t, Matrix& b, bool upper, bool unit) {
     for (Index step = 0; step < n; ++step) {
         const Index i = upper ? n - 1 - step : step;
         for (Index k = upper ? i + 1 : 0; k < (upper ? n : i); ++k)
-            for (Index j = 0; j < b.columns(); ++j) b(i, j) -= t(i, k) * b(k, j);
+            for (Index j = 0; j < b.columns(); ++j) b(i, j) -= times(t(i, k), b(k, j));
         if (!unit)
-            for (Index j = 0; j < b.columns(); ++j) b(i, j) /= t(i, i);
+            for (Index j = 0; j < b.columns(); ++j) b(i, j) = over(b(i, j), t(i, i));
     }
 }
 
@@ -126,8 +138,11 @@ Matrix cholesky(const Matrix& a, Index& info) {
     for (Index j = 0; j < a.rows(); ++j) {
         double d = a(j, j).real();
         for (Index k = 0; k < j; ++k) d -= std::norm(l(j, k));
-        if (!(d > 0)) {
+        if (!(d > 0)) {  // the rest stays as it was
             info = j + 1;
+            for (Index i = j; i < a.rows(); ++i)
+                for (Index k = j; k <= i; ++k) l(i, k) = a(i, k);
+            l(j, j) = d;
             return l;
         }
         const double root = std::sqrt(d);
@@ -190,6 +205,10 @@ Eigen eigh(const Matrix& input) {
     Matrix a = input;
     const Index n = a.rows();
     Matrix v = Matrix::identity(n);
+    if (n > 1 && !is_finite(input)) {
+        constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+        return {std::vector<Complex>(static_cast<std::size_t>(n), unknown), scaled(a, unknown)};
+    }
     // Jacobi rotations that make one pair of elements zero at a time.
     for (int sweep = 0; sweep < 60; ++sweep) {
         double off = 0;
@@ -242,10 +261,8 @@ Svd svd(const Matrix& input) {
     const Index m = a.rows();
     const Index n = a.columns();
     Matrix v = Matrix::identity(n);
-    const std::span<const Complex> elements(input.data(), static_cast<std::size_t>(m * n));
-    if (std::ranges::any_of(elements, [](Complex x) { return std::isnan(x.real()) || std::isnan(x.imag()); }))
-        throw Error("linalg.svd: the matrix holds NaN, so that the iteration would not converge");
-    if (std::ranges::any_of(elements, [](Complex x) { return std::isinf(x.real()) || std::isinf(x.imag()); })) {
+    if (has_nan(input)) throw Error("linalg.svd: the matrix holds NaN, so that the iteration would not converge");
+    if (!is_finite(input)) {
         const std::vector<double> unknown(static_cast<std::size_t>(n), std::numeric_limits<double>::quiet_NaN());
         return {top_left(Matrix::identity(m), m, n), unknown, v};
     }
@@ -447,6 +464,11 @@ Eigen eig(const Matrix& input) {
 }
 
 Matrix exponential(const Matrix& input) {
+    if (input.rows() == 1) {
+        Matrix y = input;
+        y(0, 0) = std::exp(input(0, 0));
+        return y;
+    }
     double norm = 0;
     for (Index j = 0; j < input.columns(); ++j) {
         double column = 0;

@@ -39,6 +39,9 @@ Matrix adjoint(const Matrix& a);
 /// Rows and columns from 0.
 Matrix top_left(const Matrix& a, Index rows, Index columns);
 
+bool has_nan(const Matrix& a);
+bool is_finite(const Matrix& a);
+
 /// A = P L U with unit lower L; step i swapped rows i and pivots[i].
 struct Lu {
     Matrix lu;
@@ -64,7 +67,7 @@ Qr qr(Matrix a);
 /// Q · c, or Qᴴ · c; Q from the reflectors in f.
 Matrix apply_q(const Qr& f, Matrix c, bool adjoint);
 
-/// A Hermitian; values ascending, vectors in columns.
+/// A Hermitian; values ascending, vectors in columns. All of them are NaN when A is not finite, unless it is a number.
 struct Eigen {
     std::vector<Complex> values;
     Matrix vectors;

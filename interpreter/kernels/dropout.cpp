@@ -96,9 +96,9 @@ Tensor native_dropout_backward(const Tensor& grad_output, const Tensor& mask, do
 Tensor leaky(Context& context, const Tensor& self, const Tensor& noise, const Scalar& lower, const Scalar& upper,
              bool training) {
     const double low = lower.to<double>(), high = upper.to<double>();
-    if (!(low <= high)) throw ArgumentError("rrelu: expected lower <= upper");
+    if ((training || !noise.defined()) && !(low <= high)) throw ArgumentError("rrelu: expected lower <= upper");
     if (!std::isfinite(low) || !std::isfinite(high)) throw ArgumentError("rrelu: expected finite lower and upper");
-    if (training && noise.defined() && noise.shape() != self.shape())
+    if (noise.defined() && noise.shape() != self.shape())
         throw ArgumentError("rrelu: expected noise of the shape of self, found " + describe(noise) + " and " +
                             describe(self));
     if (training && noise.defined() && noise.dtype() != self.dtype())

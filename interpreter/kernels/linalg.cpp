@@ -16,7 +16,7 @@ using dense::Matrix;
 Matrices::Matrices(const char* op, const Tensor& t) {
     if (!is_floating_point(t.dtype()) && !is_complex(t.dtype()))
         throw ArgumentError(std::string(op) + ": expected a floating point or complex tensor, found " + describe(t));
-    if (item_size(to_real(t.dtype())) < 4)
+    if (item_size(to_real(t.dtype())) < 4 && t.numel() != 0)
         throw UnsupportedError(std::string(op) + " is not defined for low precision, found " + describe(t));
     if (t.dim() < 2)
         throw ArgumentError(std::string(op) + ": expected a tensor of at least 2 dimensions, found " + describe(t));
@@ -154,7 +154,7 @@ struct Determinants {
 };
 
 Determinants determinants(const char* op, const Tensor& a) {
-    const Matrices in(op, a);
+    const Matrices in(op, factored_form(a));
     in.require_square(op);
     VectorResults<Complex> sign(in.batch(), 1, DType::Complex128);
     VectorResults<double> log(in.batch(), 1, DType::Float64);
@@ -167,9 +167,9 @@ Determinants determinants(const char* op, const Tensor& a) {
         for (std::int64_t k = 0; k < in.rows(); ++k) {
             const Complex d = f.lu(k, k);
             const double size = std::abs(d);
-            s *= size == 0 || (std::isnan(size) && !is_complex(a.dtype())) ? Complex(0) : d / size;
+            s *= is_complex(a.dtype()) && size != 0 ? d / size : Complex((d.real() > 0) - (d.real() < 0));
             total += std::log(size);
-            product *= d;
+            product = is_complex(a.dtype()) ? product * d : Complex(product.real() * d.real());
         }
         sign.set(i, std::vector{s});
         log.set(i, std::vector{total});
