@@ -157,6 +157,8 @@ def odd_arguments():
     yield aten.native_group_norm.default, halves, None, bias, 2, 4, 1, 2, 1e-5
     for dtype in (torch.float64, torch.float16):
         yield aten.binary_cross_entropy_with_logits.default, ramp(2, 3), torch.ones(2, 3, dtype=dtype), None, None, 0
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        yield aten._to_copy.default, torch.tensor([-1, 3, -1024]).to(torch.uint64), {"dtype": dtype}
     yield aten.scalar_tensor.default, 2
     yield aten.chain_matmul.default, [ramp(2, 2)]
 
