@@ -155,10 +155,16 @@ def odd_arguments():
     yield aten.native_layer_norm.default, halves, [4], None, bias, 1e-5
     yield aten.native_batch_norm.default, halves, None, bias, None, None, True, 0.1, 1e-5
     yield aten.native_group_norm.default, halves, None, bias, 2, 4, 1, 2, 1e-5
+    for dtype in (torch.bfloat16, torch.float16):  # the statistics are rounded before they are applied
+        far = (ramp(2, 3, 5) * 1.7 + 300).to(dtype)
+        yield aten.native_batch_norm.default, far, None, None, None, None, True, 0.1, 1e-5
+        yield aten.batch_norm.default, far, torch.ones(3, dtype=dtype), None, None, None, True, 0.1, 1e-5, False
+        yield aten._weight_norm_interface.default, far, torch.ones(1, 1, 5, dtype=dtype), 2
     for dtype in (torch.float64, torch.float16):
         yield aten.binary_cross_entropy_with_logits.default, ramp(2, 3), torch.ones(2, 3, dtype=dtype), None, None, 0
     for dtype in (torch.float32, torch.bfloat16, torch.float64):
         yield aten._to_copy.default, torch.tensor([-1, 3, -1024]).to(torch.uint64), {"dtype": dtype}
+    yield aten.poisson_nll_loss.default, torch.tensor([0.0, 2.0]).half(), torch.tensor([1.0, 2.0]).half(), False, False, 1e-8, 0
     yield aten.scalar_tensor.default, 2
     yield aten.chain_matmul.default, [ramp(2, 2)]
 

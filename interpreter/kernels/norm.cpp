@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "elementwise.hpp"
+#include "half.hpp"
 #include "kernels/families.hpp"
 #include "kernels/layout.hpp"
 #include "kernels/reduce.hpp"
@@ -244,6 +245,16 @@ std::pair<Tensor, Tensor> channel_moments(const Tensor& input) {
     return result;
 }
 
+/// As PyTorch has it for dense tensors: the sum of squares is rounded, and so is the quotient.
+Tensor variance_in_bfloat16(const Tensor& variance, std::int64_t count) {
+    const auto n = static_cast<float>(count);
+    const Tensor squares = elementwise<float>(
+        DType::BFloat16, [n](float v) { return v * n; }, variance);
+    return elementwise<float>(
+               DType::BFloat16, [n](float v) { return v / n; }, squares)
+        .to(DType::Float32);
+}
+
 struct BatchNorm {
     Tensor output;
     Tensor save_mean;  // training: the batch's; else empty
@@ -289,12 +300,18 @@ BatchNorm normalize_batch(const char* op, const Tensor& input, const Tensor& wei
             variance = vector_of<C>(running_var);
         }
         const C epsilon = static_cast<C>(eps);
-        const Tensor rstd = elementwise<C>(
-            dtype_of<C>(), [epsilon](C v) { return C(1) / std::sqrt(v + epsilon); }, variance);
-        result.output = apply_fixed<C>(input, weight, bias, mean, rstd);
         const DType stat_dtype = statistics_dtype(input, {&weight, &bias, &running_mean, &running_var});
+        if (training && stat_dtype == DType::BFloat16 && has_format(input, suggested_format(input)))
+            variance = variance_in_bfloat16(variance, per);
+        Tensor rstd = elementwise<C>(
+            dtype_of<C>(), [epsilon](C v) { return C(1) / std::sqrt(v + epsilon); }, variance);
         result.save_mean = training ? mean.to(stat_dtype) : Tensor::empty({0}, stat_dtype);
         result.save_rstd = training ? rstd.to(stat_dtype) : Tensor::empty({0}, stat_dtype);
+        if (training) {  // PyTorch normalises by the statistics that it saves, rounded where they are of half precision
+            mean = result.save_mean.to(dtype_of<C>());
+            rstd = result.save_rstd.to(dtype_of<C>());
+        }
+        result.output = apply_fixed<C>(input, weight, bias, mean, rstd);
         return result;
     });
 }

@@ -29,9 +29,13 @@ std::tuple<Tensor, Tensor> weight_norm_interface(const Tensor& v, const Tensor& 
     if (v.dim() == 0 || v.dtype() != g.dtype())
         throw ArgumentError("weight_norm: expected v and g of one dtype, v with dimensions, found " + describe(v) +
                             " and " + describe(g));
-    const Tensor norm = norm_except_dim(v, 2, dim);
     const bool half = v.dtype() == DType::BFloat16 || v.dtype() == DType::Float16;
-    return {times(v, divided(g, norm)).to(v.dtype()), half ? norm.to(DType::Float32) : norm};
+    if (half && (dim == 0 || dim == v.dim() - 1)) {  // PyTorch has one kernel, which rounds once
+        const auto [w, norm] = weight_norm_interface(v.to(DType::Float32), g.to(DType::Float32), dim);
+        return {w.to(v.dtype()), norm};
+    }
+    const Tensor norm = norm_except_dim(v, 2, dim);
+    return {times(v, divided(g, norm)), norm};
 }
 Tensor weight_norm(const Tensor& v, const Tensor& g, std::int64_t dim) {
     return std::get<0>(weight_norm_interface(v, g, dim));
