@@ -286,6 +286,56 @@ TEST_CASE("numbers that are rounded to the tensor's dtype first are no fault") {
           Verdict::Wrong);
 }
 
+TEST_CASE("the rounding of a number moves all elements alike, and that is no fault") {
+    GraphBuilder b("Epsilon");
+    const auto x = b.input("x", {{128}});
+    b.output(b.call("aten.add.Tensor", {x, 1e-5}, {{128}}));
+    Tensor tiny = noise({128}, 1);
+    Tensor sum = Tensor::empty({128}, DType::Float32);
+    for (std::int64_t i = 0; i < 128; ++i) {
+        tiny.data<float>()[i] *= 1e-9F;
+        sum.data<float>()[i] = tiny.data<float>()[i] + 1e-5F;
+    }
+    CHECK(locate_in(b, {{"x", tiny}}, {{"add", sum}}).verdict() == Verdict::Explained);
+}
+
+TEST_CASE("equal terms are rounded alike, so that a sum of them may be far off") {
+    GraphBuilder b("Sum");
+    const auto x = b.input("x", {{1, 1000}});
+    b.output(b.call("aten.sum.dim_IntList", {x, ArgumentList{1}}, {{1}}));
+    const Inputs tensors{{"x", Tensor::full({1, 1000}, 0.1, DType::Float32)}};
+    float sum = 0;
+    for (int i = 0; i < 1000; ++i) sum += 0.1F;
+    CHECK(locate_in(b, tensors, {{"sum", floats({1}, {sum})}}).verdict() == Verdict::Explained);
+    CHECK(locate_in(b, tensors, {{"sum", floats({1}, {100.01F})}}).verdict() != Verdict::Explained);
+}
+
+TEST_CASE("a batch's statistics in half precision are rounded before they are applied") {
+    GraphBuilder b("Norm");
+    const auto x = b.input("x", {{1, 1, 8}, DType::BFloat16});
+    b.output(b.call("aten.batch_norm.default", {x, None{}, None{}, None{}, None{}, true, 0.1, 1e-5, false},
+                    {{1, 1, 8}, DType::BFloat16}));
+    const Tensor values = floats({1, 1, 8}, {300, 302, 304, 306, 308, 310, 312, 318});  // mean 307.5, variance 29.75
+    const auto normalised = [&](float mean, float scale) {
+        Tensor y = Tensor::empty({1, 1, 8}, DType::Float32);
+        for (std::int64_t i = 0; i < 8; ++i) y.data<float>()[i] = (values.data<float>()[i] - mean) * scale;
+        return NamedTensors{{"batch_norm", y.to(DType::BFloat16)}};
+    };
+    const Inputs tensors{{"x", values.to(DType::BFloat16)}};
+    CHECK(locate_in(b, tensors, normalised(308, 0.18359375F)).verdict() == Verdict::Explained);  // in bfloat16
+    CHECK(locate_in(b, tensors, normalised(307.5F, 0.18333970F)).verdict() == Verdict::Explained);
+    CHECK(locate_in(b, tensors, normalised(311, 0.18359375F)).verdict() == Verdict::Wrong);
+}
+
+TEST_CASE("what no op has written may be anything") {
+    GraphBuilder b("Empty");
+    const auto x = b.input("x", {{2}});
+    b.output(b.call("aten.empty_like.default", {x}, {{2}}));
+    const Inputs tensors{{"x", floats({2}, {1, 2})}};
+    CHECK(locate_in(b, tensors, {{"empty_like", floats({2}, {3e33F, NAN})}}).verdict() == Verdict::Explained);
+    CHECK(locate_in(b, tensors, {{"empty_like", floats({1}, {1})}}).verdict() == Verdict::Wrong);
+}
+
 TEST_CASE("what an in-place op writes through a view is seen in the other names of that memory") {
     GraphBuilder b("InPlace");
     const auto x = b.input("x", {{2, 3}});

@@ -68,6 +68,10 @@ class ValueJudge : public Observer {
         for_each_result(graph_, node, results, [&](ValueRef ref, const Tensor& tensor) {
             const auto found = expected_.find(graph_.value(ref).name);
             if (found == expected_.end()) return;
+            if (leaves_values_undefined(node.op_type)) {
+                expected_.erase(found);
+                return;
+            }
             Tolerance tolerance = model_tolerance(found->second.dtype());
             tolerance.rtol = given(options_.rtol).value_or(tolerance.rtol);
             tolerance.atol = given(options_.atol).value_or(tolerance.atol);

@@ -381,7 +381,8 @@ class Locator {
             return;
         }
         finding.layout = layout;
-        finding.rounding = judge_rounding(tensor, reference, region, options_.profile);
+        if (!call || !leaves_values_undefined(call->step().node->op_type))
+            finding.rounding = judge_rounding(tensor, reference, region, options_.profile);
         if (finding.rounding.verdict != Verdict::Explained && step && is_tie(*step, slot, tensor, expected))
             finding.rounding = {};
         if (finding.rounding.verdict != Verdict::Explained && call && options_.hypotheses)
@@ -445,6 +446,12 @@ class Locator {
 };
 
 }  // namespace
+
+bool leaves_values_undefined(std::string_view op_type) {
+    const std::string_view op = aten_name(op_type);
+    return op == "empty" || op == "empty_like" || op == "empty_permuted" || op == "empty_strided" ||
+           op == "new_empty" || op == "new_empty_strided";
+}
 
 Verdict LocateResult::verdict() const {
     Verdict worst = Verdict::Explained;

@@ -66,6 +66,10 @@ struct LocateResult {
     std::vector<const Finding*> origins() const;
 };
 
+/// True for ops that allocate without writing, such as `aten.empty.memory_format`: no two runs need agree on what their
+/// results hold.
+bool leaves_values_undefined(std::string_view op_type);
+
 /// Compares a candidate's values, by their names in the graph (outputs also as `output_N`), with `model` run on
 /// `user_inputs` (see Interpreter::bind_inputs). Throws ArgumentError when nothing can be compared.
 LocateResult locate(const Interpreter& model, std::vector<IValue> user_inputs, const NamedTensors& candidate,

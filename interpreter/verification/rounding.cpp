@@ -257,6 +257,7 @@ bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision
                 return p.rounded(v, more * more, more);
             },
             other.defined() ? other.expand(y.shape()) : Tensor::zeros({}, wide));
+        if (number != 0) spread.independent = 1;  // its rounding moves all elements alike
     } else if (quotients.contains(op)) {
         spread = relative(y, p, 2);
     } else if (functions.contains(op)) {

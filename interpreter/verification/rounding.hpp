@@ -197,10 +197,12 @@ class Scatter {
 };
 
 /// The variance of a float sum of `n` terms with the given sum, sum of squared terms and result, in units of u²: of a
-/// random order of the terms, plus `order`, the sum of the squares of the partial sums in the natural order.
+/// random order of the terms, plus `order`, the sum of the squares of the partial sums in the natural order. Terms that
+/// are all alike are rounded alike, so that their errors add up instead of averaging out.
 inline double sum_variance(double n, double sum, double squares, double result, double order = 0) {
     const double centred = std::max(0.0, squares - sum * sum / n);
-    return (n * sum * sum / 3 + n * centred / 6 + order + squares + 2 * result * result) / 3;
+    const double alike = centred < 1e-5 * squares ? n * n * sum * sum / 6 : 0;
+    return (n * sum * sum / 3 + n * centred / 6 + order + squares + 2 * result * result + alike) / 3;
 }
 
 // The classes of ops whose error is more than a formula of input and output; each returns false for other ops.

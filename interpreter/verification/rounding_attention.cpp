@@ -140,7 +140,7 @@ class Attention {
             const double variance =
                 (sum_variance(terms, dot, squares, dot, partial[j]) + 2 * operand * operand / 3 * squares) * scale *
                     scale +
-                4 + below * below + size * size + count / 9 + stored * stored / 3 * (1 + size * size);
+                4 + below * below + size * size + stored * stored / 3 * (1 + size * size);
             const double most = (terms + 2 * operand) * std::sqrt(terms * squares) * std::fabs(scale) + 4 + 2 * below +
                                 2 * size + count + stored * (1 + size);
             moved[j] = static_cast<float>(variance);
@@ -151,6 +151,7 @@ class Attention {
             sum += weight[j] = score[j] == -infinity ? 0 : std::exp(score[j] - top);
         double spread = 0;
         double limit = 0;
+        double weight_squares = 0;
         for (std::int64_t j = 0; j < h.keys; ++j) {
             const double w = weight[j] / sum;
             weight[j] = w;
@@ -160,8 +161,10 @@ class Attention {
             reach[j] = static_cast<float>(w * reach[j]);
             spread += moved[j];
             limit += reach[j];
+            weight_squares += w * w;
         }
-        spread_[row] = spread;
+        // All weights are divided by the same sum.
+        spread_[row] = spread + sum_variance(count, 1, weight_squares, 1);
         limit_[row] = limit;
     }
 

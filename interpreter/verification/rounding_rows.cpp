@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "parallel.hpp"
+#include "promote.hpp"
 #include "verification/rounding.hpp"
 
 namespace torch_ir::detail {
@@ -135,16 +136,53 @@ bool group_norm_spread(const OpCall& call, std::int64_t groups, const Precision&
     return true;
 }
 
-/// With given statistics.
+/// Mean and biased variance of each channel of a row-major tensor.
+struct BatchMoments {
+    std::vector<double> mean;
+    std::vector<double> variance;
+};
+
+BatchMoments batch_moments(const Tensor& x) {
+    const std::int64_t channels = x.size(1);
+    const std::int64_t n = x.numel() / (x.size(0) * channels);
+    const Tensor values = x.to(wide);
+    const auto average = [&](auto term) {
+        std::vector<double> sums(static_cast<std::size_t>(channels));
+        for (std::int64_t i = 0; i < x.size(0) * channels; ++i) {
+            const auto c = static_cast<std::size_t>(i % channels);
+            const double* in = values.data<double>() + i * n;
+            sums[c] += sum_of(n, [&](std::int64_t k) { return term(in[k], c); });
+        }
+        for (double& sum : sums) sum /= static_cast<double>(x.size(0) * n);
+        return sums;
+    };
+    BatchMoments moments{average([](double v, std::size_t) { return v; }), {}};
+    moments.variance = average([&](double v, std::size_t c) { return square(v - moments.mean[c]); });
+    return moments;
+}
+
+/// With given statistics; and with the batch's own, where these are kept in half precision: its rounding is then all
+/// that counts. PyTorch rounds the mean, 1 / sqrt(variance) and, in bfloat16, the sum of squares and the variance.
 bool batch_norm_spread(const OpCall& call, const Precision& p, Spread& result) {
     const Tensor x = call.tensor("input").contiguous();
     const Tensor mean = call.tensor("running_mean");
     const Tensor variance = call.tensor("running_var");
-    if (!mean.defined() || !variance.defined() || x.dim() < 2 || call.number("training", 0) != 0) return false;
+    if (x.dim() < 2 || x.numel() == 0) return false;
+    const bool training = call.number("training", 0) != 0;
+    if (!training && (!mean.defined() || !variance.defined())) return false;
+    double kept = 0;  // unit roundoff of the statistics
+    if (training) {
+        const Tensor first = call.tensor("weight").defined() ? call.tensor("weight") : mean;
+        const DType dtype = first.defined() ? promote_types(x.dtype(), first.dtype()) : x.dtype();
+        if (dtype != DType::BFloat16 && dtype != DType::Float16) return false;
+        kept = unit_roundoff(dtype);
+    }
     const double eps = call.number("eps", 1e-5);
     const std::int64_t channels = x.size(1);
-    const auto m = parameter(mean, channels, 0);
-    const auto v = parameter(variance, channels, 1);
+    const BatchMoments moments =
+        training ? batch_moments(x) : BatchMoments{parameter(mean, channels, 0), parameter(variance, channels, 1)};
+    const std::vector<double>& m = moments.mean;
+    const std::vector<double>& v = moments.variance;
     const auto w = parameter(call.tensor("weight"), channels, 1);
     const auto b = parameter(call.tensor("bias"), channels, 0);
     result = Spread::room(x.shape(), p);
@@ -163,10 +201,13 @@ bool batch_norm_spread(const OpCall& call, const Precision& p, Spread& result) {
         const auto n = static_cast<std::int64_t>(row.x.size());
 #pragma GCC ivdep
         for (std::int64_t i = 0; i < n; ++i) {
+            const double centred = (in[i] - centre) * alpha;
             const Rounded rounded =
-                precision.rounded((in[i] - centre) * alpha + bias,
-                                  u * u / 3 * (3 * square(in[i] * alpha) + 3 * square(centre * alpha) + bias * bias),
-                                  u * (3 * std::fabs(in[i] * alpha) + 3 * std::fabs(centre * alpha) + std::fabs(bias)));
+                precision.rounded(centred + bias,
+                                  u * u / 3 * (3 * square(in[i] * alpha) + 3 * square(centre * alpha) + bias * bias) +
+                                      kept * kept / 3 * (square(centre * alpha) + 1.5 * square(centred)),
+                                  u * (3 * std::fabs(in[i] * alpha) + 3 * std::fabs(centre * alpha) + std::fabs(bias)) +
+                                      kept * (std::fabs(centre * alpha) + 2 * std::fabs(centred)));
             y[i] = rounded.value;
             sigma[i] = rounded.sigma;
             bound[i] = rounded.bound;
@@ -242,7 +283,7 @@ bool norm_spread(const OpCall& call, const Precision& p, Spread& result) {
         return group_norm_spread(call, static_cast<std::int64_t>(call.number("group", 1)), p, result);
     if (name == "instance_norm" && call.number("use_input_stats", 1) != 0 && x.dim() >= 2)
         return group_norm_spread(call, x.size(1), p, result);
-    if (name == "batch_norm" || name == "native_batch_norm" || name == "_native_batch_norm_legit_no_training")
+    if (name == "batch_norm" || name == "native_batch_norm" || name.starts_with("_native_batch_norm_legit"))
         return batch_norm_spread(call, p, result);
     return false;
 }
