@@ -448,9 +448,7 @@ class Locator {
 }  // namespace
 
 bool leaves_values_undefined(std::string_view op_type) {
-    const std::string_view op = aten_name(op_type);
-    return op == "empty" || op == "empty_like" || op == "empty_permuted" || op == "empty_strided" ||
-           op == "new_empty" || op == "new_empty_strided";
+    return op_type.starts_with("aten.empty") || op_type.starts_with("aten.new_empty");
 }
 
 Verdict LocateResult::verdict() const {
