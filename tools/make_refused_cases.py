@@ -32,6 +32,14 @@ def calls():
     yield aten.cholesky_inverse.default, torch.zeros(2, 2)
     yield aten.linalg_householder_product.default, square, ones(2, dtype=f64)
     yield aten.linalg_matrix_norm.default, square, 1.0, [0, 1], False, {"dtype": torch.complex64}
+    yield aten.linalg_matrix_norm.str_ord, square * 1j, "fro", [0, 1], False, {"dtype": torch.float32}
+    yield aten.linalg_lu_factor.default, torch.zeros(2, 2)
+    yield aten.lu_unpack.default, square, ones(2, dtype=i64)
+    yield aten.ormqr.default, square, ones(2), square.double()
+    for op in (aten.linalg_inv, aten.linalg_slogdet, aten.logdet, aten.linalg_pinv):
+        yield op.default, torch.zeros(0, 0, dtype=half)
+    yield aten.nanmean.default, ones(2, dtype=torch.complex64)
+    yield aten.nanmean.default, ones(2), {"dtype": i64}
     yield aten.linalg_vecdot.default, ones(2, dtype=i64), ones(2, dtype=i64)
     for path in ([], [0], [0, 0], [0, 2]):
         yield aten.einsum.default, "ij,jk->ik", [square, square], {"path": path}
@@ -51,6 +59,9 @@ def calls():
     yield aten.rrelu_with_noise.default, x, x.double(), 0.1, 0.3, True
     yield aten.linear.default, ones(1, 2, dtype=i64), ones(2, 2, dtype=i64), ones(2, dtype=torch.int32)
     yield aten.convolution.default, ones(1, 1, 4), ones(1, 1, 0), None, [1], [1], [1], False, [0], 1
+    for rank, op in enumerate((aten.max_pool1d, aten.max_pool2d, aten.max_pool3d), 1):
+        yield op.default, ones(1, 1, *[9] * rank), [3] * rank, [1], [2], [2]
+    yield aten.embedding_renorm_.default, ones(3, 2, dtype=i64), torch.tensor([0]), 1.0, 2.0
     yield aten.binary_cross_entropy.default, x, 2 * x
     yield aten.binary_cross_entropy_with_logits.default, x, x.long()
     yield aten.soft_margin_loss.default, x.bool(), x.bool()

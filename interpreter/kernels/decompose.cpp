@@ -85,6 +85,9 @@ Tensor ormqr(const Tensor& input, const Tensor& tau_in, const Tensor& other, boo
     const char* op = "ormqr";
     const Matrices a(op, input);
     const Matrices c(op, other);
+    if (input.dtype() != other.dtype())
+        throw ArgumentError(std::string(op) + ": expected 'other' of the dtype of 'input', found " + describe(other) +
+                            " and " + describe(input));
     if (a.batch() != c.batch() || (left ? c.rows() : c.columns()) != a.rows())
         throw ArgumentError(std::string(op) + ": " + describe(input) + " does not fit 'other' " + describe(other));
     const Tensor tau = checked_tau(op, a, input.dtype(), tau_in, std::min(a.rows(), a.columns()));
@@ -253,6 +256,7 @@ Tensor matrix_norm_named(const Tensor& self, const std::string& ord, const Ints&
     const char* op = "linalg.matrix_norm";
     require_float(op, self);
     const auto [d0, d1] = matrix_dims(op, self, dim);
+    check_norm_dtype(op, self, dtype);
     if (ord == "fro") return vector_norm(self, Scalar(2), Ints{d0, d1}, keepdim, dtype);
     if (ord != "nuc") throw ArgumentError(std::string(op) + ": expected 'ord' fro or nuc, found '" + ord + "'");
     const Tensor a = dtype ? self.to(*dtype) : self;
@@ -296,7 +300,7 @@ Tensor inverse_or_infinity(const Tensor& a) {
         return x;
     });
 }
-Tensor cond(const Tensor& self, const std::optional<Scalar>& p) {
+Tensor linalg_cond(const Tensor& self, const std::optional<Scalar>& p) {
     if (self.dim() < 2)
         throw ArgumentError("linalg.cond: expected 'self' of at least 2 dimensions, found " + describe(self));
     const Scalar ord = p.value_or(Scalar(2));
@@ -331,6 +335,7 @@ struct Tolerances {
     Tensor atol;
     Tensor rtol;
     Tolerances(const Tensor& a, const Tensor& atol_in, const Tensor& rtol_in) {
+        require_full_precision("linalg.pinv", a);
         if (a.dim() < 2)
             throw ArgumentError("linalg.pinv: expected a tensor of at least 2 dimensions, found " + describe(a));
         const Ints batch(a.shape().begin(), a.shape().end() - 2);
@@ -547,7 +552,7 @@ void register_decompose(Registry& r) {
         "linalg_norm.ord_str(Tensor self, str ord, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> "
         "Tensor",
         linalg_norm_named);
-    r.add("linalg_cond(Tensor self, Scalar? p=None) -> Tensor", cond);
+    r.add("linalg_cond(Tensor self, Scalar? p=None) -> Tensor", linalg_cond);
     r.add("linalg_cond.p_str(Tensor self, str p) -> Tensor", cond_named);
     r.add("linalg_matrix_rank(Tensor self, float tol, bool hermitian=False) -> Tensor", matrix_rank_tol);
     r.add("linalg_matrix_rank.tol_tensor(Tensor input, Tensor tol, bool hermitian=False) -> Tensor",

@@ -307,7 +307,8 @@ Tensor per_sample_weights_backward(In grad, In weight, In indices, In offsets, I
 
 /// The rows that `indices` name scaled down to `max_norm`.
 Tensor embedding_renorm(In self, In indices, double max_norm, double norm_type) {
-    if (self.dim() != 2) throw ArgumentError("embedding_renorm: expected self to be 2-d, found " + describe(self));
+    if (self.dim() != 2 || is_integral(self.dtype(), true))
+        throw ArgumentError("embedding_renorm: expected self to be 2-d and of floating point, found " + describe(self));
     Tensor result = self.clone();
     const Tensor rows = to_indices("embedding_renorm", indices.reshape({-1}));
     Ints named(rows.data<std::int64_t>(), rows.data<std::int64_t>() + rows.numel());

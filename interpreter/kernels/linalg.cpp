@@ -24,6 +24,11 @@ Matrices::Matrices(const char* op, const Tensor& t) {
     batch_ = Ints(t.shape().begin(), t.shape().end() - 2);
 }
 
+void require_full_precision(const char* op, const Tensor& t) {
+    if (is_floating_point(t.dtype()) && item_size(t.dtype()) < 4)
+        throw ArgumentError(std::string(op) + " is not defined for low precision, found " + describe(t));
+}
+
 Matrix Matrices::operator[](std::int64_t i) const {
     Matrix m(rows(), columns());
     std::copy_n(memory_.data<Complex>() + i * rows() * columns(), rows() * columns(), m.data());
@@ -184,15 +189,18 @@ Three det_factors(const Tensor& a) {
     return {det(a), f.lu, f.pivots};
 }
 Two slogdet(const Tensor& a) {
+    require_full_precision("linalg.slogdet", a);
     const Determinants d = determinants("linalg.slogdet", a);
     return {d.sign, d.log};
 }
 Four slogdet_factors(const Tensor& a) {
+    require_full_precision("linalg.slogdet", a);
     const Determinants d = determinants("_linalg_slogdet", a);
     const LuTensors f = factor("_linalg_slogdet", factored_form(a), true);
     return {d.sign, d.log, f.lu, f.pivots};
 }
 Tensor logdet(const Tensor& a) {
+    require_full_precision("logdet", a);
     const Determinants d = determinants("logdet", a);
     if (is_complex(a.dtype()))
         return elementwise<Complex>(
@@ -239,6 +247,8 @@ Three lu_unpack(const Tensor& data, const Tensor& pivots, bool unpack_data, bool
     const char* op = "lu_unpack";
     const Matrices in(op, data);
     const std::int64_t k = std::min(in.rows(), in.columns());
+    if (pivots.dtype() != DType::Int32)
+        throw ArgumentError(std::string(op) + ": expected 'LU_pivots' of int32, found " + describe(pivots));
     const Tensor steps = unpack_pivots ? checked_pivots(op, in, pivots) : Tensor{};
     MatrixResults p(in.batch(), in.rows(), in.rows());
     MatrixResults l(in.batch(), in.rows(), k);
@@ -275,6 +285,7 @@ Three lu_factor_ex(const Tensor& a, bool pivot, bool check_errors) {
 }
 Two lu_factor(const Tensor& a, bool pivot) {
     const LuTensors f = factor("linalg.lu_factor", a, pivot);
+    check_info("linalg.lu_factor", f.info, singular);
     return {f.lu, f.pivots};
 }
 
@@ -363,7 +374,7 @@ Two solve_info(const char* op, const Tensor& a_in, const Tensor& b_in, bool left
         result = result.transpose(-2, -1);
     return {result, info.to(DType::Int32).squeeze(-1)};
 }
-Tensor solve(const Tensor& a, const Tensor& b, bool left) {
+Tensor linalg_solve(const Tensor& a, const Tensor& b, bool left) {
     const auto [x, info] = solve_info("linalg.solve", a, b, left);
     check_info("linalg.solve", info, singular);
     return x;
@@ -490,13 +501,14 @@ Tensor tensorsolve(const Tensor& self, const Tensor& other, const std::optional<
     const Ints shape(a.shape().begin() + other.dim(), a.shape().end());
     if (numel_of(shape) != other.numel() || a.numel() != other.numel() * other.numel())
         throw ArgumentError("linalg.tensorsolve: " + describe(self) + " does not fit " + describe(other));
-    return solve(a.reshape({other.numel(), other.numel()}), other.reshape({-1}), true)
+    return linalg_solve(a.reshape({other.numel(), other.numel()}), other.reshape({-1}), true)
         .reshape(std::span<const std::int64_t>(shape));
 }
 
 }  // namespace
 
 Tensor linalg_inv(const Tensor& a) {
+    require_full_precision("linalg.inv", a);
     const auto [x, info] = inv_info("linalg.inv", a);
     check_info("linalg.inv", info, singular);
     return x;
@@ -530,7 +542,7 @@ void register_linalg(Registry& r) {
     r.add("linalg_inv(Tensor A) -> Tensor", linalg_inv);
     r.add("inverse(Tensor self) -> Tensor", linalg_inv);
     r.add("linalg_inv_ex(Tensor A, *, bool check_errors=False) -> (Tensor inverse, Tensor info)", inv_ex);
-    r.add("linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor", solve);
+    r.add("linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor", linalg_solve);
     r.add(
         "linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor "
         "info)",

@@ -16,7 +16,7 @@ namespace torch_ir::kernels {
 class Matrices {
   public:
     /// Throws ArgumentError naming `op` unless `t` is of floating point or complex dtype and has two dimensions,
-    /// UnsupportedError for 16-bit types.
+    /// UnsupportedError for 16-bit types unless it is empty.
     Matrices(const char* op, const Tensor& t);
     const Ints& batch() const { return batch_; }
     std::int64_t count() const { return numel_of(batch_); }
@@ -30,6 +30,9 @@ class Matrices {
     Tensor memory_;
     Ints batch_;
 };
+
+/// Throws ArgumentError naming `op` for 16-bit floats, of which some ops take empty matrices.
+void require_full_precision(const char* op, const Tensor& t);
 
 /// A batch being filled, in complex128; `to(dtype)` takes real parts where the dtype is real. Column by column in
 /// memory, as LAPACK leaves them and most results of PyTorch lie.

@@ -172,15 +172,16 @@ Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_inpu
     // The product is taken in the operands' dtype: integers wrap.
     const Tensor product =
         log_input ? binary<InAny>([](auto x, auto y) { return x * y; })(op, target, input) : Tensor::wrapped_number(0);
+    const Tensor shifted = log_input ? input : plus(input, Tensor::wrapped_number(Scalar(eps)));  // rounded
     const auto losses = [&]<class C>(C) {
         return elementwise<C>(
             dtype,
-            [=](C x, C y, C xy) {
-                C loss = log_input ? std::exp(x) - xy : x - y * std::log(x + static_cast<C>(eps));
+            [=](C x, C y, C xy, C z) {
+                C loss = log_input ? std::exp(x) - xy : x - y * std::log(z);
                 if (full && y > C(1)) loss += y * std::log(y) - y + C(.5) * std::log(C(2 * std::numbers::pi) * y);
                 return loss;
             },
-            input, target, product);
+            input, target, product, shifted);
     };
     return reduce_loss(op, visit_rule<InFloat>(dtype, op, losses), reduction);
 }

@@ -57,9 +57,9 @@ std::vector<PoolAxis> pool_axes(const char* op, const Tensor& self, const PoolAr
         if (axis.kernel > limit || axis.stride > limit || axis.step > limit || axis.kernel * axis.step > limit)
             throw ArgumentError(std::string(op) + ": 'kernel_size', 'stride' or 'dilation' is too large");
         const std::int64_t extent = (axis.kernel - 1) * axis.step + 1;
-        if (axis.pad < 0 || axis.pad > extent / 2)
+        if (axis.pad < 0 || axis.pad > axis.kernel / 2)
             throw ArgumentError(std::string(op) + ": expected 'padding' of at least 0 and at most half the kernel (" +
-                                std::to_string(extent / 2) + "), found " + std::to_string(axis.pad));
+                                std::to_string(axis.kernel / 2) + "), found " + std::to_string(axis.pad));
         const std::int64_t room = axis.in + 2 * axis.pad - extent + (a.ceil_mode ? axis.stride - 1 : 0);
         axis.out = (room >= 0 ? room / axis.stride : -1) + 1;
         if (a.ceil_mode && (axis.out - 1) * axis.stride >= axis.in + axis.pad) --axis.out;

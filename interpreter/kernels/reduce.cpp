@@ -116,11 +116,13 @@ Tensor nansum(const Tensor& self, const Dims& dim, bool keepdim, std::optional<D
 
 /// Means of the elements that are not NaN.
 Tensor nanmean(const Tensor& self, const Dims& dim, bool keepdim, std::optional<DType> dtype) {
-    if (!is_floating_point(self.dtype()) && !is_complex(self.dtype()))
-        throw ArgumentError("nanmean: expected 'self' of floating point or complex dtype, found " + describe(self));
+    if (!is_floating_point(self.dtype()))
+        throw ArgumentError("nanmean: expected 'self' of floating point dtype, found " + describe(self));
     const DType out = dtype.value_or(self.dtype());
+    if (is_integral(out, true))
+        throw ArgumentError("nanmean: expected 'dtype' to be of floating point or complex, found " +
+                            std::string(name(out)));
     const Ints dims = dims_of(self, dim);
-    if (is_complex(self.dtype())) return mean(self, dim, keepdim, dtype);
     return visit_float(self.dtype(), "nanmean", [&]<class C>(C) {
         constexpr auto counted = []<class T>(T x) { return x != x ? T(0) : T(1); };
         const Tensor total = reduce<C>(self, dims, keepdim, SumOf<C, decltype(not_nan)>{});
