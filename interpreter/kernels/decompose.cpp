@@ -353,7 +353,8 @@ struct Tolerances {
     double operator()(std::int64_t i, double largest) const {
         const double a = atol.defined() ? atol.data<double>()[i] : 0;
         const double r = rtol.defined() ? rtol.data<double>()[i] : (a > 0 ? 0 : automatic);
-        return std::max(a, r * largest);
+        const double relative = r * largest;
+        return relative <= a ? a : relative;  // NaN stays
     }
     double automatic = 0;
 };
