@@ -110,6 +110,10 @@ Tensor nansum(const Tensor& self, const Dims& dim, bool keepdim, std::optional<D
     const DType out = sum_dtype(self, dtype);
     if (is_integral(self.dtype(), true)) return sum(self, dim, keepdim, dtype);
     return visit_real(self.dtype(), "nansum", [&]<class C>(C) {
+        if (out != self.dtype())  // each element is converted before the sum
+            return sum(elementwise<C>(
+                           self.dtype(), [](C x) { return not_nan(x); }, self),
+                       dim, keepdim, dtype);
         return reduce<C>(self, dims_of(self, dim), keepdim, SumOf<C, decltype(not_nan)>{}).to(out);
     });
 }
