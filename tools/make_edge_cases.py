@@ -166,6 +166,9 @@ def odd_arguments():
     for dtype in (torch.float32, torch.bfloat16, torch.float64):
         yield aten._to_copy.default, torch.tensor([-1, 3, -1024]).to(torch.uint64), {"dtype": dtype}
     yield aten.poisson_nll_loss.default, torch.tensor([0.0, 2.0]).half(), torch.tensor([1.0, 2.0]).half(), False, False, 1e-8, 0
+    for dtype in (torch.int64, torch.bool, torch.float64):
+        yield aten.equal.default, torch.full((2,), 2.0), torch.full((2,), 2.0).to(dtype)
+    yield aten.equal.default, torch.ones(2), torch.ones(3, dtype=torch.int64)
     for dtype in (torch.int32, torch.float64):
         yield aten.nansum.default, torch.tensor([1.7, -3.6, 2.9, nan]), [0], {"dtype": dtype}
     yield aten.scalar_tensor.default, 2

@@ -155,7 +155,6 @@ bool allclose(const Tensor& self, const Tensor& other, double rtol, double atol,
 }
 
 bool equal(const Tensor& self, const Tensor& other) {
-    require_same_dtype("equal", self, other);
     return self.shape() == other.shape() && all_true(comparisons[0].kernel("equal", self, other));
 }
 
