@@ -39,6 +39,12 @@ def numbers_that_wrap():
             yield aten.bucketize.Scalar, number, x.sort()[0]
 
 
+    for number, dtype in ((-4, torch.uint8), (-255, torch.uint8), (127, torch.int8), (-1, torch.uint64), (-inf, torch.float16)):
+        yield aten.full.default, [2], number, {"dtype": dtype}
+    for dtype in (torch.float16, torch.bfloat16):
+        yield aten.scalar_tensor.default, 1e39, {"dtype": dtype}
+
+
 def contractions():
     for dtype in (torch.int8, torch.float32):
         a, b, c = ramp(2, 3, dtype=dtype), ramp(4, dtype=dtype), ramp(3, 4, dtype=dtype)

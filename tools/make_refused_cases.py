@@ -24,6 +24,17 @@ def calls():
     yield aten.empty_like.default, x, pinned
     yield aten.new_full.default, x, [2], 1.5, pinned
     yield aten.arange.start, 0, 3, pinned
+    bytes_, signed = torch.zeros(2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int8)
+    for number, dtype in ((-0.5, torch.uint8), (300, torch.uint8), (128, torch.int8), (math.inf, torch.int32), (1e9, half), (1e39, torch.float32)):
+        yield aten.full.default, [2], number, {"dtype": dtype}
+    yield aten.scalar_tensor.default, 300, {"dtype": torch.int8}
+    yield aten.full_like.default, signed, -129
+    yield aten.new_full.default, bytes_, [2], 256
+    yield aten.fill.Scalar, signed, 1e3
+    yield aten.fill_.Scalar, bytes_, -1.5
+    yield aten.masked_fill.Scalar, signed, signed == 0, 128
+    yield aten.index_fill.int_Scalar, signed, 0, torch.tensor([0]), 300
+    yield aten.scatter.value, signed, 0, torch.tensor([0]), -300
     for op in (aten.linalg_lu, aten.linalg_lu_factor, aten.linalg_lu_factor_ex):
         yield op.default, square, {"pivot": False}
     for op in (aten.linalg_svd, aten.linalg_svdvals, aten._linalg_svd):

@@ -6,6 +6,7 @@
 
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "kernels/view.hpp"
 
 namespace torch_ir::kernels {
@@ -18,6 +19,7 @@ constexpr DType default_dtype = DType::Float32;
 DType number_dtype(OptDType dtype, const Scalar& value) { return dtype.value_or(value.default_dtype()); }
 
 Tensor full(const Ints& size, const Scalar& fill_value, OptDType dtype, OptLayout, OptDevice, OptBool) {
+    check_fits("full", fill_value, number_dtype(dtype, fill_value));
     return Tensor::full(size, fill_value, number_dtype(dtype, fill_value));
 }
 
@@ -74,6 +76,7 @@ Tensor full_like(In self, const Scalar& fill_value, OptDType dtype, OptLayout, O
     const MemoryFormat format = memory_format.value_or(MemoryFormat::Preserve);
     Tensor result =
         format == MemoryFormat::Preserve ? Tensor::empty_like(self, out) : empty_format(self.shape(), out, format);
+    check_fits("full_like", fill_value, result.dtype());
     result.fill(fill_value);
     return result;
 }
@@ -89,6 +92,7 @@ Tensor new_constant(In self, const Ints& size, OptDType dtype, OptLayout, OptDev
 }
 
 Tensor new_full(In self, const Ints& size, const Scalar& fill_value, OptDType dtype, OptLayout, OptDevice, OptBool) {
+    check_fits("new_full", fill_value, dtype.value_or(self.dtype()));
     return Tensor::full(size, fill_value, dtype.value_or(self.dtype()));
 }
 
@@ -97,7 +101,9 @@ Tensor new_empty_strided(In self, const Ints& size, const Ints& stride, OptDType
 }
 
 Tensor scalar_tensor(const Scalar& s, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return Tensor::scalar(s, dtype.value_or(DType::Float32));
+    const DType out = dtype.value_or(DType::Float32);
+    if (out != DType::Float16 && out != DType::BFloat16) check_fits("scalar_tensor", s, out);  // those take infinity
+    return Tensor::scalar(s, out);
 }
 
 Tensor eye_m(std::int64_t n, std::int64_t m, OptDType dtype, OptLayout, OptDevice, OptBool) {
@@ -245,6 +251,7 @@ void register_create(Registry& r) {
           [](In self, const Scalar& value) { return full_like(self, value, {}, {}, {}, {}, {}); });
     r.add("fill.Tensor(Tensor self, Tensor value) -> Tensor", fill_value);
     r.add("fill_.Scalar(Tensor(a!) self, Scalar value) -> Tensor(a!)", [](In self, const Scalar& value) {
+        check_fits("fill_", value, self.dtype());
         self.fill(value);
         return self;
     });

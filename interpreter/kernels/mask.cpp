@@ -5,6 +5,7 @@
 
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "kernels/move.hpp"
 #include "kernels/view.hpp"
 #include "promote.hpp"
@@ -30,11 +31,7 @@ Tensor where(In condition, In self, In other) {
     });
 }
 
-namespace {
-
-/// PyTorch refuses a fill value that the dtype cannot hold.
-void check_fits(const char* op, In value, DType dtype) {
-    const Scalar number = value.item();
+void check_fits(const char* op, const Scalar& number, DType dtype) {
     if (number.kind() == Scalar::Kind::Complex && !is_complex(dtype))
         throw ArgumentError(std::string(op) + ": a complex value cannot be stored as '" + std::string(name(dtype)) +
                             "'");
@@ -44,8 +41,9 @@ void check_fits(const char* op, In value, DType dtype) {
     if (is_integral(dtype)) {
         const int bits = static_cast<int>(item_size(dtype)) * 8;
         const bool is_signed = category(dtype) == DTypeCategory::Signed;
-        const double high = std::ldexp(1.0, is_signed ? bits - 1 : bits);
-        fits = x >= -high && x <= high && !std::isnan(x);  // a negative number wraps in an unsigned one
+        const double limit = std::ldexp(1.0, is_signed ? bits - 1 : bits);
+        const double low = is_signed ? -limit : number.is_integral() ? 1 - limit : 0;
+        fits = x >= low && x <= limit - 1;  // the largest one of 64 bits rounds to the limit
     } else if (std::isfinite(x)) {
         fits = std::isfinite(Tensor::scalar(number, dtype).item().to<double>()) ||
                category(dtype) == DTypeCategory::Float8;
@@ -54,6 +52,8 @@ void check_fits(const char* op, In value, DType dtype) {
         throw ArgumentError(std::string(op) + ": value cannot be converted to dtype '" + std::string(name(dtype)) +
                             "' without overflow");
 }
+
+namespace {
 
 template <class C>
 auto fill_function(In value) {
@@ -64,7 +64,7 @@ void check_masked_fill(In self, In mask, In value) {
     check_mask("masked_fill", mask);
     if (value.dim() != 0)
         throw ArgumentError("masked_fill: expected value to be a 0-d tensor, found " + describe(value));
-    check_fits("masked_fill", value, self.dtype());
+    check_fits("masked_fill", value.item(), self.dtype());
 }
 
 }  // namespace
