@@ -133,11 +133,6 @@ class LinearFusion {
     std::vector<std::uint32_t> uses_;
 };
 
-std::string base_name(const std::string& op_type) {
-    const std::size_t begin = op_type.find('.') + 1;
-    return op_type.substr(begin, op_type.find('.', begin) - begin);
-}
-
 /// Copies what is used into a new graph, with names.
 class Tidy {
   public:
@@ -176,7 +171,7 @@ class Tidy {
     }
 
     void add_node(Node node) {
-        node.name = unused(base_name(node.op_type));
+        node.name = unused(std::string(base_name(node.op_type)));
         const std::vector<ValueRef> outputs = node.output_values();
         const bool lone = outputs.size() == 1 && node.outputs[0].is<ValueRef>();
         for (std::size_t k = 0; k < outputs.size(); ++k) {

@@ -10,14 +10,6 @@ namespace {
 
 Argument ints(const std::vector<std::int64_t>& values) { return ArgumentList(values.begin(), values.end()); }
 
-/// `select` for aten.select.int.
-std::string_view base_name(const Node& node) {
-    std::string_view name = node.op_type;
-    if (!name.starts_with("aten.")) return {};
-    name.remove_prefix(5);
-    return name.substr(0, name.find('.'));
-}
-
 bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
     return std::ranges::find(names, name) != names.end();
 }
@@ -212,7 +204,7 @@ ValueRef Tracker::call(const char* op_type, std::vector<NamedArgument> args, con
 /// The value of the parent after `value` was written to the view; none where no op undoes the view.
 std::optional<ValueRef> Tracker::scatter(Tracked& view, ValueRef value) {
     Tracked& parent = *view.parent;
-    const std::string_view op = base_name(view.step);
+    const std::string_view op = aten_name(view.step.op_type);
     const auto arg = [&](const char* name) { return NamedArgument{name, view.step.arg(name)}; };
     // A part of the parent: its other elements stay.
     const auto part = [&](const char* op_type, std::vector<NamedArgument> place) {

@@ -111,9 +111,7 @@ bool is_full(std::string_view op_type) {
                                       "linalg_inv_ex",    "linalg_lstsq",       "linalg_matrix_rank",
                                       "linalg_solve",     "linalg_svd",         "linalg_svdvals",
                                       "linalg_tensorinv", "linalg_tensorsolve", "linalg_householder_product"};
-    if (!op_type.starts_with("aten.")) return false;
-    op_type.remove_prefix(5);
-    const std::string_view base = op_type.substr(0, op_type.find('.'));
+    const std::string_view base = aten_name(op_type);
     return names.contains(base) || linear_algebra.contains(base) ||
            (base.starts_with("fft_") && base != "fft_fftfreq" && base != "fft_rfftfreq" && !base.ends_with("shift"));
 }

@@ -4,10 +4,11 @@
 #include <doctest/doctest.h>
 
 #include "support/bytes.hpp"
+#include "support/files.hpp"
 #include "torch_ir/weights.hpp"
 
 using namespace torch_ir;
-using namespace torch_ir::testing;
+using namespace torch_ir::test;
 
 namespace {
 
@@ -230,7 +231,7 @@ TEST_SUITE("checkpoint") {
                              UnsupportedError);
         CHECK_THROWS_WITH_AS(checkpoint(program("N"), "middle"),
                              "byte order 'middle' is not supported, expected 'little'", UnsupportedError);
-        std::string legacy = read_whole(data + "legacy.pt");
+        std::string legacy = read_text(data + "legacy.pt");
         const std::size_t at = legacy.find("little_endian");
         legacy[legacy.find('\x88', at)] = '\x89';
         CHECK_THROWS_WITH_AS(read_legacy_checkpoint(as_bytes(legacy), nullptr),
@@ -254,7 +255,7 @@ TEST_SUITE("checkpoint") {
     }
 
     TEST_CASE("truncated legacy files are refused at every length") {
-        const std::string bytes = read_whole(data + "views_legacy.pt");
+        const std::string bytes = read_text(data + "views_legacy.pt");
         for (std::size_t size = 0; size < bytes.size(); ++size) {
             const std::string cut = bytes.substr(0, size);
             CHECK_THROWS_AS(read_legacy_checkpoint(as_bytes(cut), nullptr), Error);

@@ -18,7 +18,6 @@ using nlohmann::json;
 
 namespace {
 
-const std::string cnn = "tests/data/zoo/pytorch_ir/DeepResNet";
 const std::string attention = "tests/data/zoo/pytorch_ir/SelfAttention";
 const std::string mlp = "tests/data/versions/2.13.0/mlp/model.pt2";
 
@@ -55,7 +54,7 @@ TEST_CASE("verify says yes with status 0 and no with status 1") {
 }
 
 TEST_CASE("run writes outputs and intermediates that verify takes") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     CHECK(run("run " + cnn + " --quiet -o " + (folder / "y.safetensors") + " --intermediates " +
               (folder / "all.safetensors"))
               .status == 0);
@@ -64,7 +63,7 @@ TEST_CASE("run writes outputs and intermediates that verify takes") {
 }
 
 TEST_CASE("run carries state over steps and files") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string counter = "tests/data/versions/2.13.0/counter_buffers";  // adds 1 to the buffer n at each call
     const auto last_floats = [](const std::string& file) {
         const std::string bytes = read_text(file);
@@ -85,7 +84,7 @@ TEST_CASE("run carries state over steps and files") {
 }
 
 TEST_CASE("a seed gives the numbers that PyTorch draws after manual_seed") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string value = R"({"name": "rand", "shape": [3], "dtype": "float32"})";
     write_text(folder / "ir.json", R"({"model_name": "R", "graph_inputs": [], "graph_outputs": [)" + value +
                                        R"(], "weights": [], "weight_name_mapping": {}, "nodes": [{"name": "rand",
@@ -123,12 +122,12 @@ TEST_CASE("a suite finds model cases and op cases and reports them as JSON") {
     CHECK(report["cases"][0]["seconds"] >= 0);
     CHECK(json::parse(run("verify --suite tests/data/zoo/pytorch_ir --json --filter Deep").out)["cases"].size() == 1);
 
-    const Folder folder;
+    const TemporaryDirectory folder;
     write_text(folder / "cases.json", R"([
       {"id": "aten.relu.default/0", "op_type": "aten.relu.default", "args": {"self": {"int": 3}}, "outputs": [{"int": 3}]},
       {"id": "aten.abs.default/1", "op_type": "aten.abs.default", "args": {"self": {"int": -3}}, "outputs": [{"int": 4}]},
       {"id": "mine.op.default/2", "op_type": "mine.op.default", "args": {}, "outputs": []}])");
-    const Outcome ops = run("verify --suite " + folder.path.string() + " --json");
+    const Outcome ops = run("verify --suite " + folder.path().string() + " --json");
     CHECK(ops.status == 1);
     const json cases = json::parse(ops.out)["cases"];
     CHECK(cases[0]["status"] == "passed");
@@ -137,7 +136,7 @@ TEST_CASE("a suite finds model cases and op cases and reports them as JSON") {
 }
 
 TEST_CASE("extract, info, validate, ops and visualize") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     CHECK(run("extract " + mlp + " -o " + (folder / "ir.json") + " --weights-out " + (folder / "weights.safetensors"))
               .status == 0);
     CHECK(run("validate " + (folder / "ir.json") + " --weights " + (folder / "weights.safetensors")).status == 0);
@@ -160,7 +159,7 @@ TEST_CASE("extract, info, validate, ops and visualize") {
 TEST_CASE("files that are not there or not models are refused by name") {
     check_refused("info nowhere.pt2", "cannot open 'nowhere.pt2': No such file or directory");
     check_refused("info tests/data", "tests/data: expected model.pt2 or ir.json in this directory, found neither");
-    const Folder folder;
+    const TemporaryDirectory folder;
     write_text(folder / "x", "hello");
     check_refused("info " + (folder / "x"),
                   (folder / "x") + ": expected a .pt2 (zip) or a JSON IR; the first bytes are those of neither");
@@ -170,7 +169,7 @@ TEST_CASE("files that are not there or not models are refused by name") {
 }
 
 TEST_CASE("damaged archives and JSON are refused with status 3") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string whole = read_text(mlp);
     for (const std::size_t length : {std::size_t{4}, whole.size() / 2, whole.size() - 10}) {
         write_text(folder / "cut.pt2", whole.substr(0, length));
@@ -196,7 +195,7 @@ TEST_CASE("damaged archives and JSON are refused with status 3") {
 }
 
 TEST_CASE("missing, extra and misshapen inputs and weights are named") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string expected = " --expected " + cnn + "/expected.safetensors";
     check_refused("verify " + cnn + " --inputs " + cnn + "/expected.safetensors" + expected,
                   "inputs: 'x' (float32[1, 3, 32, 32]) is missing; 'output_0' is not an input of the model");
@@ -209,7 +208,7 @@ TEST_CASE("missing, extra and misshapen inputs and weights are named") {
 }
 
 TEST_CASE("hostile weight files are refused by name") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const auto safetensors = [&](const std::string& header, std::size_t bytes) {
         std::string length(8, '\0');
         for (std::size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(header.size() >> (8 * i) & 0xff);
@@ -246,7 +245,7 @@ TEST_CASE("all unsupported ops are listed at once") {
         text.replace(at, 11, "mine.madmul");
     for (std::size_t at = 0; (at = text.find("aten.softmax.int", at)) != std::string::npos;)
         text.replace(at, 16, "mine.softmax.int");
-    const Folder folder;
+    const TemporaryDirectory folder;
     write_text(folder / "ir.json", text);
     check_refused(
         "run " + (folder / "ir.json") + " --inputs " + attention + "/inputs.safetensors --weights " + attention +
@@ -260,9 +259,9 @@ TEST_CASE("a full disk leaves no half-written file") {
     const Outcome run_full = run("run " + cnn + " --quiet -o /dev/full");
     CHECK(run_full.status == 3);
     CHECK(run_full.err.find("cannot write '/dev/full': No space left on device") != std::string::npos);
-    const Folder folder;
+    const TemporaryDirectory folder;
     CHECK(run("extract " + mlp + " -o " + (folder / "missing/ir.json")).status == 3);
-    CHECK(fs::is_empty(folder.path));
+    CHECK(fs::is_empty(folder.path()));
 }
 
 TEST_CASE("a plugin that is none is refused; without its plugin an op is missing") {
@@ -282,7 +281,7 @@ TEST_CASE("a plugin that is none is refused; without its plugin an op is missing
 }
 
 TEST_CASE("run carries state over steps, and writes it") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string cache = "tests/data/language/cache";
     CHECK(run("run " + cache + " --inputs " + cache + "/inputs.safetensors --inputs " + cache +
               "/inputs2.safetensors --state-out " + (folder / "state.safetensors") + " -o " +

@@ -5,18 +5,15 @@
 #include <fstream>
 #include <iterator>
 
+#include "support/files.hpp"
 #include "torch_ir/dot.hpp"
 #include "torch_ir/json.hpp"
 #include "torch_ir/mermaid.hpp"
 
 using namespace torch_ir;
+using torch_ir::test::read_text;
 
 namespace {
-
-std::string read_text(const std::filesystem::path& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// cond(a > …) with one branch drawn inside.
 Model model_with_subgraph() {

@@ -84,7 +84,7 @@ void save(const std::string& path, const std::string& prefix, const c10::IValue&
 template <class Program, class... Inputs>
 Extraction check_runs(Program&& program, const std::tuple<Inputs...>& inputs, const ExtractOptions& options = {}) {
     Extraction extraction = extract(program, inputs, options);
-    const Folder folder;
+    const TemporaryDirectory folder;
     write_json(folder / "ir.json", extraction.model);
     save_weights(folder / "weights.safetensors", extraction);
     torch::NoGradGuard no_grad;
@@ -93,7 +93,7 @@ Extraction check_runs(Program&& program, const std::tuple<Inputs...>& inputs, co
     std::apply([&](const Inputs&... input) { (values.emplace_back(input), ...); }, inputs);
     save(folder / "expected.safetensors", "output_",
          torch_ir::detail::call_program<std::remove_reference_t<Program>, Inputs...>(program, values));
-    const Outcome outcome = run("verify '" + folder.path.string() + "'");
+    const Outcome outcome = run("verify '" + folder.path().string() + "'");
     CHECK_MESSAGE(outcome.status == 0, to_json(extraction.model) << outcome.out << outcome.err);
     CHECK(issues_of(extraction.model) == "");
     return extraction;
@@ -465,12 +465,12 @@ TEST_CASE("TorchScript files run with PyTorch's numbers") {
     for (const char* name : {"traced", "scripted", "frozen", "loops", "counter", "transformer_encoder_layer",
                              "transformer_decoder_layer"}) {
         CAPTURE(std::string(name));
-        const Folder folder;
+        const TemporaryDirectory folder;
         const Outcome outcome =
             extract_script(name, folder / "ir.json", "--weights-out '" + (folder / "weights.safetensors") + "'");
         REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
         const std::string inputs = (scripts / name).string();
-        const Outcome verified = run("verify '" + folder.path.string() + "' --inputs '" + inputs +
+        const Outcome verified = run("verify '" + folder.path().string() + "' --inputs '" + inputs +
                                      "/inputs.safetensors' --expected '" + inputs + "/expected.safetensors'");
         CHECK_MESSAGE(verified.status == 0, verified.out << verified.err);
     }
@@ -478,7 +478,7 @@ TEST_CASE("TorchScript files run with PyTorch's numbers") {
 
 TEST_CASE("TorchScript of torch.nn's transformer layers is torch.export's graph, node for node") {
     for (const std::string name : {"transformer_encoder_layer", "transformer_decoder_layer"}) {
-        const Folder folder;
+        const TemporaryDirectory folder;
         REQUIRE(extract_script(name, folder / "ir.json").status == 0);
         const Model expected = read_json("tests/data/extractor/" + name + ".json"),
                     found = read_json(folder / "ir.json");
@@ -489,7 +489,7 @@ TEST_CASE("TorchScript of torch.nn's transformer layers is torch.export's graph,
 }
 
 TEST_CASE("state in attributes of TorchScript modules is a mutation, and errors name the line") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const Outcome first = extract_script("counter", folder / "ir.json");
     CHECK(first.err.find("'last' has another shape after the run") != std::string::npos);
     const Outcome warm = extract_script("counter", folder / "ir.json", "--warmup 1");
@@ -515,7 +515,7 @@ TEST_CASE("state in attributes of TorchScript modules is a mutation, and errors 
 }
 
 TEST_CASE("a library with a module") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string library = std::getenv("TORCH_IR_MODULE");
     const Outcome outcome =
         run("--module '" + library + "' --shapes x=2,16 -o '" + (folder / "ir.json") + "'", "TORCH_IR_EXTRACT");
@@ -527,8 +527,9 @@ TEST_CASE("a library with a module") {
                   (folder / "weights.safetensors") + "'",
               "TORCH_IR_EXTRACT")
               .status == 0);
-    CHECK(run("validate '" + folder.path.string() + "' --weights '" + (folder / "weights.safetensors") + "'").status ==
-          0);
+    CHECK(
+        run("validate '" + folder.path().string() + "' --weights '" + (folder / "weights.safetensors") + "'").status ==
+        0);
 }
 
 TEST_CASE("the README's program is the example that is compiled") {

@@ -7,9 +7,10 @@
 #include <algorithm>
 
 #include "support/bytes.hpp"
+#include "support/files.hpp"
 
 using namespace torch_ir;
-using namespace torch_ir::testing;
+using namespace torch_ir::test;
 
 namespace fs = std::filesystem;
 
@@ -51,10 +52,10 @@ TEST_SUITE("file") {
             writer.write("new");
             writer.write(large);
             writer.write("end");
-            CHECK(read_whole(path) == "old");
+            CHECK(read_text(path) == "old");
             writer.commit();
         }
-        CHECK(read_whole(path) == "new" + large + "end");
+        CHECK(read_text(path) == "new" + large + "end");
         CHECK(files_in(directory.path()) == 1);
     }
 
@@ -62,7 +63,7 @@ TEST_SUITE("file") {
         const TemporaryDirectory directory;
         const auto path = directory.add("f", "old");
         { FileWriter(path).write("new"); }
-        CHECK(read_whole(path) == "old");
+        CHECK(read_text(path) == "old");
         CHECK(files_in(directory.path()) == 1);
     }
 
@@ -72,7 +73,7 @@ TEST_SUITE("file") {
         fs::create_symlink("f", directory.path() / "link");
         write_file(directory.path() / "link", "new");
         CHECK(fs::is_symlink(directory.path() / "link"));
-        CHECK(read_whole(path) == "new");
+        CHECK(read_text(path) == "new");
     }
 
     TEST_CASE("write errors name the target") {

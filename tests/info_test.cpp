@@ -7,17 +7,14 @@
 #include <fstream>
 #include <iterator>
 
+#include "support/files.hpp"
 #include "torch_ir/builder.hpp"
 #include "torch_ir/json.hpp"
 
 using namespace torch_ir;
+using torch_ir::test::read_text;
 
 namespace {
-
-std::string read_text(const std::filesystem::path& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
 
 std::optional<std::int64_t> flops_of(const std::string& model) {
     return collect_info(read_json("tests/data/zoo/pytorch_ir/" + model + "/ir.json")).flops;

@@ -11,9 +11,11 @@
 #include <limits>
 #include <sstream>
 
+#include "support/files.hpp"
 #include "torch_ir/pt2.hpp"
 
 using namespace torch_ir;
+using torch_ir::test::read_text;
 
 namespace {
 
@@ -32,13 +34,6 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
     const std::size_t at = text.find(from);
     REQUIRE(at != std::string::npos);
     return text.replace(at, from.size(), to);
-}
-
-std::string read_text(const std::filesystem::path& path) {
-    std::ifstream file(path);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
 }
 
 /// y = relu(x + w), with no keys but pytorch-ir's.
@@ -423,11 +418,10 @@ TEST_CASE("contradictions can be collected instead") {
 }
 
 TEST_CASE("a file is written as to_json says") {
-    const auto path = std::filesystem::temp_directory_path() / "torch_ir_json_test.json";
+    const torch_ir::test::TemporaryDirectory folder;
     const Model model = parse_json(small);
-    write_json(path, model);
-    CHECK(read_text(path) == to_json(model));
-    std::filesystem::remove(path);
+    write_json(folder / "ir.json", model);
+    CHECK(read_text(folder / "ir.json") == to_json(model));
 }
 
 TEST_CASE("a .pt2 gives the same file whether exported on the meta device or with weights") {

@@ -9,10 +9,12 @@
 #include <limits>
 
 #include "support/bytes.hpp"
+#include "support/files.hpp"
 
 using namespace torch_ir;
-using torch_ir::testing::make_zip;
-using torch_ir::testing::TestEntry;
+using torch_ir::test::make_zip;
+using torch_ir::test::TemporaryDirectory;
+using torch_ir::test::TestEntry;
 
 namespace {
 
@@ -38,7 +40,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 }
 
 Model read(const std::string& zip, const Pt2Options& options = {}) {
-    const testing::TemporaryDirectory directory;
+    const TemporaryDirectory directory;
     return read_pt2(directory.add("model.pt2", zip), options);
 }
 
@@ -267,7 +269,7 @@ TEST_SUITE("pt2") {
         CHECK(error_of(zip) == "the file holds 2 models, name one of 'enc', 'sub/dec'");
         CHECK(read(zip, {"sub/dec"}).name == "sub/dec");
         CHECK_THROWS_AS(read(zip, {"other"}), ArgumentError);
-        const testing::TemporaryDirectory directory;
+        const TemporaryDirectory directory;
         CHECK(pt2_model_names(directory.add("a.pt2", zip)) == std::vector<std::string>{"enc", "sub/dec"});
     }
 

@@ -6,9 +6,10 @@
 #include <algorithm>
 
 #include "support/bytes.hpp"
+#include "support/files.hpp"
 
 using namespace torch_ir;
-using namespace torch_ir::testing;
+using namespace torch_ir::test;
 
 namespace {
 
@@ -65,9 +66,9 @@ TEST_SUITE("safetensors") {
             tensors.push_back({name, {view.dtype, view.shape, view.storage}});
         const TemporaryDirectory directory;
         write_safetensors(directory.path() / "copy.safetensors", tensors, file.metadata);
-        CHECK(read_whole(directory.path() / "copy.safetensors") == read_whole(path));
+        CHECK(read_text(directory.path() / "copy.safetensors") == read_text(path));
         write_safetensors(directory.path() / "empty.safetensors", {});
-        CHECK(read_whole(directory.path() / "empty.safetensors") == u64(8) + "{}      ");
+        CHECK(read_text(directory.path() / "empty.safetensors") == u64(8) + "{}      ");
     }
 
     TEST_CASE("what the reference reader accepts is accepted") {
@@ -180,7 +181,7 @@ TEST_SUITE("safetensors") {
     }
 
     TEST_CASE("no single damaged byte crashes the reader") {
-        const std::string bytes = read_whole("tests/data/weights/dtypes.safetensors");
+        const std::string bytes = read_text("tests/data/weights/dtypes.safetensors");
         for (std::size_t i = 0; i < bytes.size(); ++i) {
             std::string damaged = bytes;
             damaged[i] ^= 0x10;

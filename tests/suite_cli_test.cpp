@@ -77,7 +77,7 @@ TEST_CASE("--model and --category choose cases") {
 }
 
 TEST_CASE("--report writes a page for each model and a summary") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string out = folder / "out";
     CHECK(run("verify --suite " + zoo + "/pytorch_ir --report " + out).status == 0);
     const std::string summary = read_text(out + "/SUMMARY.md");
@@ -106,8 +106,8 @@ TEST_CASE("--report writes a page for each model and a summary") {
 }
 
 TEST_CASE("reports about what did not pass, and about models in folders") {
-    const Folder folder;
-    const fs::path suite = folder.path / "suite";
+    const TemporaryDirectory folder;
+    const fs::path suite = folder.path() / "suite";
     copy_case("pytorch_ir/RecurrentUnroll", suite / "nets/good one");
     copy_case("pytorch_ir/RecurrentUnroll", suite / "nets/wrong");
     fs::copy_file(zoo + "/pytorch_ir/SelfAttention/expected.safetensors", suite / "nets/wrong/expected.safetensors",

@@ -13,8 +13,6 @@ using nlohmann::json;
 
 namespace {
 
-const std::string cnn = "tests/data/zoo/pytorch_ir/DeepResNet";
-
 struct Floats {
     std::string name;
     std::vector<int> shape;
@@ -38,7 +36,7 @@ void write_floats(const std::string& path, const std::vector<Floats>& tensors) {
 }  // namespace
 
 TEST_CASE("compare lists what differs and what is on one side only") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string a = folder / "a.safetensors";
     const std::string b = folder / "b.safetensors";
     write_floats(a, {{"same", {2}, {1, 2}}, {"other", {2}, {1, 4}}, {"mine", {1}, {0}}});
@@ -70,7 +68,7 @@ TEST_CASE("compare lists what differs and what is on one side only") {
 }
 
 TEST_CASE("compare and verify judge intermediates in the order of the graph") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string all = folder / "all.safetensors";
     REQUIRE(run("run " + cnn + " --quiet -o " + (folder / "y.safetensors") + " --intermediates " + all).status == 0);
     const json same = json::parse(run("compare " + all + " " + all + " --json --model " + cnn).out);
@@ -82,7 +80,7 @@ TEST_CASE("compare and verify judge intermediates in the order of the graph") {
 }
 
 TEST_CASE("a backend is judged like the interpreter") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const auto suite = [&](const std::string& command, const std::string& more = "") {
         const Outcome outcome =
             run("verify --json -j 1 --suite tests/data/zoo/pytorch_ir --filter SelfAttention --backend '" + command +
@@ -108,7 +106,7 @@ TEST_CASE("a backend is judged like the interpreter") {
 }
 
 TEST_CASE("record writes a case that verify takes, the same for the same seed") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string model = "tests/data/zoo/pytorch_ir/SiameseEncoder";
     const auto record = [&](const std::string& name, const std::string& more) {
         return run("record " + model + " --quiet --random " + more + " -o " + (folder / name)).status;
@@ -120,7 +118,7 @@ TEST_CASE("record writes a case that verify takes, the same for the same seed") 
         CHECK(read_text(folder / ("a" + std::string(file))) == read_text(folder / ("b" + std::string(file))));
         CHECK(read_text(folder / ("a" + std::string(file))) != read_text(folder / ("c" + std::string(file))));
     }
-    CHECK(run("verify --suite " + folder.path.string() + " --rtol 0 --atol 0").status == 0);
+    CHECK(run("verify --suite " + folder.path().string() + " --rtol 0 --atol 0").status == 0);
     check_refused("record " + model + " --random -o " + (folder / "a"),
                   (folder / "a") + ": exists already: give another -o, or remove it");
     check_refused("record " + model + " --random --size s9=3 -o " + (folder / "d"), "no input has a size 's9'");
@@ -129,7 +127,7 @@ TEST_CASE("record writes a case that verify takes, the same for the same seed") 
 }
 
 TEST_CASE("the bits do not depend on the number of threads") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     for (const char* name : {"CrossAttention", "DeepResNet", "DenseBlock", "MultiTaskHead", "RecurrentUnroll",
                              "SelfAttention", "SiameseEncoder", "TransformerBlock", "WeightTying"}) {
         CAPTURE(name);
@@ -142,7 +140,7 @@ TEST_CASE("the bits do not depend on the number of threads") {
 }
 
 TEST_CASE("with --deterministic, convolutions of few channels have the same bits for any number of threads") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     // 8 channels, dilation 3, padding 3: a convolution for which oneDNN chooses blocks by threads.
     write_text(folder / "ir.json", R"({"model_name": "dilated", "pytorch_version": "2.13.0", "weights": [],
       "weight_name_mapping": {}, "constants": {},
@@ -155,7 +153,7 @@ TEST_CASE("with --deterministic, convolutions of few channels have the same bits
                    {"name": "w", "shape": [8, 8, 3], "dtype": "float32"}],
         "outputs": [{"name": "conv1d", "shape": [1, 8, 24], "dtype": "float32"}],
         "attrs": {"stride": [1], "padding": [3], "dilation": [3]}}]})");
-    REQUIRE(run("record " + folder.path.string() + " --random -o " + (folder / "case")).status == 0);
+    REQUIRE(run("record " + folder.path().string() + " --random -o " + (folder / "case")).status == 0);
     std::vector<std::string> outputs;
     for (const char* threads : {"1", "2", "3", "4"}) {
         REQUIRE(
@@ -167,7 +165,7 @@ TEST_CASE("with --deterministic, convolutions of few channels have the same bits
 }
 
 TEST_CASE("split makes a suite of the distinct nodes and of groups") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string suite = folder / "suite";
     const Outcome outcome = run("split tests/data/zoo/pytorch_ir/TransformerBlock --group -o " + suite);
     CHECK(outcome.status == 0);
@@ -190,7 +188,7 @@ TEST_CASE("split makes a suite of the distinct nodes and of groups") {
 }
 
 TEST_CASE("slice cuts by values, nodes or module and repeats what the model computed") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string model = "tests/data/zoo/pytorch_ir/TransformerBlock";
     const auto cut = [&](const std::string& name, const std::string& how) {
         const Outcome outcome = run("slice " + model + " -o " + (folder / name) + " " + how);
@@ -215,7 +213,7 @@ TEST_CASE("slice cuts by values, nodes or module and repeats what the model comp
 namespace {
 
 /// A backend that runs the tool on a case whose graph was changed by sed: a fault that is known exactly.
-std::string faulty_backend(const Folder& folder, const std::string& change) {
+std::string faulty_backend(const TemporaryDirectory& folder, const std::string& change) {
     const std::string script = folder / "backend.sh";
     write_text(script, "set -e\nwork=$(mktemp -d)\ntrap 'rm -rf \"$work\"' EXIT\ncp \"$1\"/* \"$work\"\nsed -i '" +
                            change + "' \"$work\"/ir.json\n'" + std::getenv("TORCH_IR_TOOL") +
@@ -226,7 +224,7 @@ std::string faulty_backend(const Folder& folder, const std::string& change) {
 }  // namespace
 
 TEST_CASE("reduce finds the node, its smallest shape and plain values") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string backend = faulty_backend(folder, "s/aten.gelu.default/aten.relu.default/");
     const std::string command = "reduce tests/data/zoo/pytorch_ir/TransformerBlock --json --backend '" + backend +
                                 "' -o " + (folder / "smallest");
@@ -253,7 +251,7 @@ TEST_CASE("reduce finds the node, its smallest shape and plain values") {
 }
 
 TEST_CASE("reduce keeps the kind of failure") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string tool = std::getenv("TORCH_IR_TOOL");
     const auto reduce = [&](const std::string& name, const std::string& fault) {
         return json::parse(run("reduce tests/data/zoo/pytorch_ir/SelfAttention --json --timeout 1 -o " +
@@ -270,7 +268,7 @@ TEST_CASE("reduce keeps the kind of failure") {
 }
 
 TEST_CASE("conformance runs op cases through a backend and counts them by op and dtype") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string tool = std::getenv("TORCH_IR_TOOL");
     const std::string ops = " tests/data/ops --json --ops 'aten\\.(sort|add|split|topk)\\.'";
     const Outcome good = run("conformance --backend '" + tool + " run {case} --quiet -o {out}'" + ops);
@@ -294,7 +292,7 @@ TEST_CASE("conformance runs op cases through a backend and counts them by op and
 TEST_CASE("diff says what changed") {
     const std::string model = "tests/data/zoo/pytorch_ir/SelfAttention";
     CHECK(run("diff " + model + " " + model).status == 0);
-    const Folder folder;
+    const TemporaryDirectory folder;
     std::string text = read_text(model + "/ir.json");
     text.replace(text.find("\"dim\": -1"), 9, "\"dim\": -2");
     write_text(folder / "b.json", text);
@@ -308,7 +306,7 @@ TEST_CASE("diff says what changed") {
 }
 
 TEST_CASE("ops --backend-caps says what a backend lacks and what to add first") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const auto caps = [&](const std::string& text) {
         write_text(folder / "caps.json", text);
         return "ops --json --backend-caps " + (folder / "caps.json") + " ";
@@ -352,7 +350,7 @@ TEST_CASE("ops --backend-caps says what a backend lacks and what to add first") 
 }
 
 TEST_CASE("locate and derived tolerances from outside") {
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string dump = folder / "dump.safetensors";
     const std::string model = "examples/digits_transformer";
     REQUIRE(run("run " + model + " --intermediates " + dump + " -o " + (folder / "o.safetensors")).status == 0);

@@ -4,10 +4,11 @@
 #include <doctest/doctest.h>
 
 #include "support/bytes.hpp"
+#include "support/files.hpp"
 #include "torch_ir/safetensors.hpp"
 
 using namespace torch_ir;
-using namespace torch_ir::testing;
+using namespace torch_ir::test;
 
 namespace {
 
@@ -199,7 +200,7 @@ TEST_SUITE("weights") {
     }
 
     TEST_CASE("a tensor subclass is read from its own pickle") {
-        const std::string nested = read_whole(data + "state_dict.pt");
+        const std::string nested = read_text(data + "state_dict.pt");
         CHECK(error_of(pt2(config("w", "weight_0", meta(7, four, one), true),
                            {.name = "m/data/weights/weight_0", .data = nested})) ==
               "model_weights_config.json: 'w': a pickled object, expected a tensor");

@@ -6,7 +6,7 @@
 #include "support/bytes.hpp"
 
 using namespace torch_ir;
-using namespace torch_ir::testing;
+using namespace torch_ir::test;
 
 namespace {
 

@@ -76,6 +76,17 @@ Schema parse_schema(std::string_view line);
 /// thread-safe, valid for the life of the program.
 const Schema* find_schema(std::string_view op_type);
 
+/// The part of an op type that names the op: `conv2d` of `aten.conv2d.default`, `cond` of `higher_order.cond`.
+inline std::string_view base_name(std::string_view op_type) {
+    op_type.remove_prefix(op_type.find('.') + 1);  // npos + 1 is 0
+    return op_type.substr(0, op_type.find('.'));
+}
+
+/// The same of an ATen op, empty for any other.
+inline std::string_view aten_name(std::string_view op_type) {
+    return op_type.starts_with("aten.") ? base_name(op_type) : std::string_view{};
+}
+
 /// All lines of the built-in table, sorted.
 std::vector<std::string_view> aten_schema_lines();
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include <dnnl.hpp>
-
 #include "backend/conv.hpp"
 #include "backend/deterministic.hpp"
 #include "backend/gemm.hpp"
+#include "backend/onednn.hpp"
 #include "memory.hpp"
 #include "parallel.hpp"
 #include "torch_ir/error.hpp"
@@ -12,16 +11,6 @@ namespace torch_ir::backend {
 namespace {
 
 using dnnl::memory;
-
-const dnnl::engine& engine() {
-    static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);
-    return instance;
-}
-
-dnnl::stream& stream() {
-    thread_local dnnl::stream instance(engine());
-    return instance;
-}
 
 struct Key {
     ConvGeometry geometry;

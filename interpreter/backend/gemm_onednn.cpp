@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include <dnnl.hpp>
 #include <map>
 #include <tuple>
 
 #include "backend/deterministic.hpp"
 #include "backend/gemm.hpp"
 #include "backend/gemm_loop.hpp"
+#include "backend/onednn.hpp"
 #include "torch_ir/error.hpp"
 
 namespace torch_ir::backend {
@@ -40,11 +40,6 @@ void sgemm_in_strips(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n,
     });
 }
 
-const dnnl::engine& engine() {
-    static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);
-    return instance;
-}
-
 /// A · Bᵀ by the matmul primitive, which reads B where it lies (the layout of linear's weights) up to a sixth faster
 /// than sgemm.
 void multiply_transposed(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
@@ -56,7 +51,6 @@ void multiply_transposed(std::int64_t m, std::int64_t n, std::int64_t k, const f
         dnnl::matmul primitive;
     };
     thread_local std::map<Key, Prepared> cache;
-    thread_local dnnl::stream stream(engine());
     try {
         const Key key{m, n, k, lda, ldb, ldc, beta, get_threads()};
         auto found = cache.find(key);
@@ -74,11 +68,11 @@ void multiply_transposed(std::int64_t m, std::int64_t n, std::int64_t k, const f
             found = cache.emplace(key, Prepared{description, dnnl::matmul(description)}).first;
         }
         const auto& [description, primitive] = found->second;
-        primitive.execute(stream,
+        primitive.execute(stream(),
                           {{DNNL_ARG_SRC, memory(description.src_desc(), engine(), const_cast<float*>(a))},
                            {DNNL_ARG_WEIGHTS, memory(description.weights_desc(), engine(), const_cast<float*>(b))},
                            {DNNL_ARG_DST, memory(description.dst_desc(), engine(), c)}});
-        stream.wait();
+        stream().wait();
     } catch (const dnnl::error& error) {
         throw Error("oneDNN refused a matrix product: " + std::string(error.what()));
     }

@@ -14,7 +14,7 @@
 namespace torch_ir::cli {
 namespace {
 
-struct Options {
+struct BenchFlags {
     std::string model;
     std::vector<std::string> plugins;
     std::vector<std::string> weights;
@@ -28,7 +28,7 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
-int bench(const Options& options, const Globals& globals) {
+int bench(const BenchFlags& options, const Globals& globals) {
     if (options.repeat < 1 || options.warmup < 0) {
         std::cerr << "torch-ir: --repeat must be at least 1, --warmup at least 0\n";
         return usage;
@@ -70,7 +70,7 @@ int bench(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_bench() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<BenchFlags>();
     return {"bench",
             "Time a model",
             "The time of one run (without loading) over --repeat runs after --warmup runs, and the peak memory of the "

@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Options {
+struct CompareFlags {
     std::string a;
     std::string b;
     std::string model;
@@ -57,7 +57,7 @@ std::map<std::string, Place> places_of(const Model& model) {
     return places;
 }
 
-std::vector<OutputVerdict> compare_all(const Options& options, const NamedTensors& a, const NamedTensors& b,
+std::vector<OutputVerdict> compare_all(const CompareFlags& options, const NamedTensors& a, const NamedTensors& b,
                                        const Model* model) {
     const std::map<std::string, Place> places = model ? places_of(*model) : std::map<std::string, Place>{};
     std::vector<std::pair<std::size_t, OutputVerdict>> found;
@@ -100,7 +100,7 @@ void print(const Report& report, const Globals& globals) {
     std::cout << colored(report.passed ? "passed" : "FAILED", report.passed, globals) << ": " << report.summary << '\n';
 }
 
-int compare_files(const Options& options, const Globals& globals) {
+int compare_files(const CompareFlags& options, const Globals& globals) {
     NamedTensors a = load_tensors(options.a);
     NamedTensors b = load_tensors(options.b);
     std::shared_ptr<const Model> model;
@@ -139,7 +139,7 @@ int compare_files(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_compare() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<CompareFlags>();
     return {"compare",
             "Compare two files of tensors by name",
             "A holds what was computed, B what is expected. Tolerances are those of verify; without --model those of\n"

@@ -20,7 +20,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Options {
+struct ConformanceFlags {
     std::string directory;
     std::string backend;
     std::string ops;
@@ -43,7 +43,7 @@ ordered_json to_json(const Counts& counts) {
     return {{"passed", counts[0]}, {"failed", counts[1]}, {"unsupported", counts[2]}, {"error", counts[3]}};
 }
 
-int conformance(const Options& options, const Globals& globals) {
+int conformance(const ConformanceFlags& options, const Globals& globals) {
     if (options.directory.empty()) {
         std::cerr
             << "torch-ir: conformance needs the directory of op cases (cases.json and tensors.safetensors at any\n"
@@ -106,7 +106,7 @@ int conformance(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_conformance() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ConformanceFlags>();
     return {
         "conformance",
         "Run calls of single ops with PyTorch's results through a backend",

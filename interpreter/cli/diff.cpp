@@ -10,7 +10,7 @@
 namespace torch_ir::cli {
 namespace {
 
-struct Options {
+struct DiffFlags {
     std::string a;
     std::string b;
     bool json = false;
@@ -21,7 +21,7 @@ void print_node(const char* mark, const Node& node) {
               << (node.provenance.module_path.empty() ? "" : "  in " + node.provenance.module_path) << '\n';
 }
 
-int diff_models(const Options& options) {
+int diff_models(const DiffFlags& options) {
     const std::shared_ptr<const Model> a = load_model(options.a).model;
     const std::shared_ptr<const Model> b = load_model(options.b).model;
     const ModelDiff found = diff(*a, *b);
@@ -46,7 +46,7 @@ int diff_models(const Options& options) {
 }  // namespace
 
 Command make_diff() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<DiffFlags>();
     return {
         "diff",
         "Show what changed between two graphs, by structure and not by name",

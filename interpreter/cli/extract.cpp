@@ -9,14 +9,14 @@
 namespace torch_ir::cli {
 namespace {
 
-struct Options {
+struct ExtractFlags {
     std::string model;
     std::string output;
     std::vector<std::string> weights;
     std::string weights_out;
 };
 
-int extract(const Options& options, const Globals& globals) {
+int extract(const ExtractFlags& options, const Globals& globals) {
     const LoadedModel loaded = load_model(options.model);
     if (!options.weights_out.empty()) {
         std::vector<std::pair<std::string, Tensor>> tensors;
@@ -40,7 +40,7 @@ int extract(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_extract() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ExtractFlags>();
     return {
         "extract",
         "Turn a .pt2 into JSON IR, and its weights into safetensors",

@@ -11,7 +11,7 @@
 namespace torch_ir::cli {
 namespace {
 
-struct Options {
+struct InfoFlags {
     std::string model;
     bool json = false;
     std::string output;
@@ -69,7 +69,7 @@ std::string text_of(const ModelInfo& info) {
 }  // namespace
 
 Command make_info() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<InfoFlags>();
     return {"info",
             "Show inputs, outputs, weights, ops, FLOPs and memory of a model",
             "Weights are not read. Example: torch-ir info model.pt2 --json",

@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Options {
+struct LocateFlags {
     std::string model;
     std::vector<std::string> plugins;
     std::vector<std::string> weights;
@@ -99,7 +99,7 @@ std::vector<const Finding*> origin_nodes(const LocateResult& result) {
     return origins;
 }
 
-int run(const Options& options, const Globals& globals) {
+int run(const LocateFlags& options, const Globals& globals) {
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model, registry_with(options.plugins));
     interpreter.load_weights(load_weights(loaded, options.weights));
@@ -133,7 +133,7 @@ int run(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_locate() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<LocateFlags>();
     return {"locate",
             "Find the node where a backend's run went wrong first",
             "The candidate is a safetensors file of the values that the backend computed, any subset, keyed by their "

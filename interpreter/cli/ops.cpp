@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Options {
+struct OpsFlags {
     std::vector<std::string> models;
     std::string caps;
     std::vector<std::string> plugins;
@@ -33,7 +33,7 @@ void count_ops(const Graph& graph, std::map<std::string, std::size_t>& counts) {
     }
 }
 
-int list_model(const Options& options) {
+int list_model(const OpsFlags& options) {
     const LoadedModel loaded = load_model(options.models[0]);
     std::map<std::string, std::size_t> counts;
     count_ops(loaded.model->graph, counts);
@@ -59,7 +59,7 @@ int list_model(const Options& options) {
 }
 
 /// Every ATen op that runs, by its own kernel or derived, and those that do not.
-int list_all(const Options& options) {
+int list_all(const OpsFlags& options) {
     const Registry& registry = registry_with(options.plugins);
     const std::vector<std::string> registered = registry.names();
     std::map<std::string, bool> ops;
@@ -122,7 +122,7 @@ std::string percent(std::int64_t part, std::int64_t whole) {
     return whole ? std::to_string(100 * part / whole) + " %" : "-";
 }
 
-void print_caps(const Options& options, const std::vector<Coverage>& models,
+void print_caps(const OpsFlags& options, const std::vector<Coverage>& models,
                 const std::vector<std::pair<std::string, LackingEverywhere>>& lacking,
                 const std::vector<Unblock>& steps) {
     for (std::size_t i = 0; i < models.size(); ++i) {
@@ -153,7 +153,7 @@ void print_caps(const Options& options, const std::vector<Coverage>& models,
 }
 
 /// What a backend lacks for the models.
-int list_caps(const Options& options) {
+int list_caps(const OpsFlags& options) {
     const BackendCaps caps = read_caps(options.caps);
     std::vector<Coverage> models;
     std::map<std::string, LackingEverywhere> sums;
@@ -192,7 +192,7 @@ int list_caps(const Options& options) {
 }  // namespace
 
 Command make_ops() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<OpsFlags>();
     return {
         "ops",
         "List the ops that can run, or those a model needs",

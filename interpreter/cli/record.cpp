@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct RecordFlags {
     std::string model;
     std::vector<std::string> weights;
     std::string inputs;
@@ -50,7 +50,7 @@ SymbolValues parse_sizes(const std::vector<std::string>& sizes) {
     return values;
 }
 
-int record(const Options& options, const Globals& globals) {
+int record(const RecordFlags& options, const Globals& globals) {
     if (options.random && !options.inputs.empty()) {
         std::cerr << "torch-ir: --random and --inputs exclude each other\n";
         return usage;
@@ -101,7 +101,7 @@ int record(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_record() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<RecordFlags>();
     return {
         "record",
         "Write a case directory: model, inputs and what the interpreter computes from them",

@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-struct Options {
+struct ReduceFlags {
     std::string model;
     std::vector<std::string> weights;
     std::vector<std::string> inputs;
@@ -42,7 +42,7 @@ void prepare(const fs::path& directory) {
     if (error) throw IoError(directory.string() + ": cannot be made: " + error.message());
 }
 
-void write_result(const fs::path& directory, const ReduceResult& result, const Options& options) {
+void write_result(const fs::path& directory, const ReduceResult& result, const ReduceFlags& options) {
     for (const char* file : {"ir.json", "weights.safetensors", "inputs.safetensors", "expected.safetensors"})
         fs::remove(directory / file);  // of an earlier, larger result
     CaseFiles files = result.smallest;
@@ -54,7 +54,7 @@ void write_result(const fs::path& directory, const ReduceResult& result, const O
                       {"steps", result.steps}});
 }
 
-int reduce_model(const Options& options, const Globals& globals) {
+int reduce_model(const ReduceFlags& options, const Globals& globals) {
     ReduceOptions run;
     run.backend = {options.backend, options.timeout};
     run.max_tests = options.max_tests;
@@ -108,7 +108,7 @@ int reduce_model(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_reduce() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ReduceFlags>();
     return {
         "reduce",
         "Find the smallest case on which a backend still fails",

@@ -14,7 +14,7 @@
 namespace torch_ir::cli {
 namespace {
 
-struct Options {
+struct RunFlags {
     std::string model;
     std::vector<std::string> plugins;
     std::vector<std::string> weights;
@@ -48,7 +48,7 @@ class Dump : public Observer {
     std::vector<std::pair<std::string, Tensor>> values_;
 };
 
-std::size_t step_count(const Options& options) {
+std::size_t step_count(const RunFlags& options) {
     const std::size_t files = std::max<std::size_t>(1, options.inputs.size());
     return options.steps > 0 ? static_cast<std::size_t>(options.steps) : files;
 }
@@ -80,7 +80,7 @@ State load_state(const Model& model, const std::string& file) {
     return state;
 }
 
-int run(const Options& options, const Globals& globals) {
+int run(const RunFlags& options, const Globals& globals) {
     if (options.steps < 0) {
         std::cerr << "torch-ir: --steps must be at least 1\n";
         return usage;
@@ -124,7 +124,7 @@ int run(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_run() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<RunFlags>();
     return {
         "run",
         "Run a model and write its outputs",

@@ -13,7 +13,7 @@
 namespace torch_ir::cli {
 namespace {
 
-struct Options {
+struct SliceFlags {
     std::string model;
     std::vector<std::string> weights;
     std::string inputs;
@@ -74,7 +74,7 @@ std::vector<std::uint32_t> nodes_called(const Graph& graph, const std::vector<st
     return nodes;
 }
 
-int slice_model(const Options& options, const Globals& globals) {
+int slice_model(const SliceFlags& options, const Globals& globals) {
     const bool by_values = !options.from.empty() || !options.to.empty();
     if (by_values + !options.nodes.empty() + !options.module.empty() != 1) {
         std::cerr << "torch-ir: slice needs one of: --from and --to, --node, --module\n";
@@ -110,7 +110,7 @@ int slice_model(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_slice() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<SliceFlags>();
     return {
         "slice",
         "Cut some nodes out of a model as a case of their own",

@@ -11,7 +11,7 @@
 namespace torch_ir::cli {
 namespace {
 
-struct Options {
+struct SplitFlags {
     std::string model;
     std::vector<std::string> weights;
     std::string inputs;
@@ -19,7 +19,7 @@ struct Options {
     bool group = false;
 };
 
-int split(const Options& options, const Globals& globals) {
+int split(const SplitFlags& options, const Globals& globals) {
     const LoadedModel loaded = load_model(options.model);
     const std::vector<SplitCase> cases = find_split_cases(*loaded.model, options.group);
     std::vector<bool> wanted(loaded.model->graph.values.size(), false);
@@ -43,7 +43,7 @@ int split(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_split() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<SplitFlags>();
     return {
         "split",
         "Turn a model into a test suite: one case per distinct node, with the data it really saw",

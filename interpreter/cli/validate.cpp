@@ -13,12 +13,12 @@
 namespace torch_ir::cli {
 namespace {
 
-struct Options {
+struct ValidateFlags {
     std::string model;
     std::vector<std::string> weights;
 };
 
-int run(const Options& options, const Globals& globals) {
+int run(const ValidateFlags& options, const Globals& globals) {
     std::vector<Issue> issues;
     const LoadedModel loaded = load_model(options.model, &issues);
     const auto add = [&](std::vector<Issue> found) { issues.insert(issues.end(), found.begin(), found.end()); };
@@ -45,7 +45,7 @@ int run(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_validate() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ValidateFlags>();
     return {"validate",
             "Check a graph, and weights against it",
             "Checks structure, names, that every value is defined once and before its use, conformity with the ATen "

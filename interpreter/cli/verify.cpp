@@ -25,7 +25,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Options {
+struct VerifyFlags {
     std::string model;
     std::vector<std::string> plugins;
     std::string suite;
@@ -61,7 +61,7 @@ bool is_report_file(const std::string& path) {
 /// Compares every value that a run computes with those of a file; values that the file lacks are skipped.
 class ValueJudge : public Observer {
   public:
-    ValueJudge(const Graph& graph, NamedTensors expected, const Options& options)
+    ValueJudge(const Graph& graph, NamedTensors expected, const VerifyFlags& options)
         : graph_(graph), expected_(std::move(expected)), options_(options) {}
 
     void node_ran(const Node& node, std::span<const IValue* const>, std::span<const IValue> results) override {
@@ -95,7 +95,7 @@ class ValueJudge : public Observer {
   private:
     const Graph& graph_;
     NamedTensors expected_;
-    const Options& options_;
+    const VerifyFlags& options_;
     std::vector<OutputVerdict> verdicts_;
 };
 
@@ -118,7 +118,7 @@ ordered_json to_json(const DerivedVerdict& derived) {
 }
 
 /// With --tolerance derived: the verdicts by what rounding may do, which take the place of those by tolerance.
-std::vector<DerivedVerdict> derive(const Options& options, const Interpreter& interpreter,
+std::vector<DerivedVerdict> derive(const VerifyFlags& options, const Interpreter& interpreter,
                                    const std::vector<IValue>& inputs, const RunResult& run,
                                    const NamedTensors& expected, std::vector<OutputVerdict>& verdicts) {
     if (options.tolerance != "derived") return {};
@@ -135,7 +135,7 @@ std::vector<DerivedVerdict> derive(const Options& options, const Interpreter& in
     return derived;
 }
 
-int verify_model(const Options& options, const Globals& globals) {
+int verify_model(const VerifyFlags& options, const Globals& globals) {
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model, registry_with(options.plugins));
     interpreter.load_weights(load_weights(loaded, options.weights));
@@ -182,7 +182,7 @@ int verify_model(const Options& options, const Globals& globals) {
 }
 
 /// The model cases of a suite by name, or its categories with their models.
-int list_suite(const Options& options, const SuiteOptions& suite) {
+int list_suite(const VerifyFlags& options, const SuiteOptions& suite) {
     ordered_json models = ordered_json::array();
     std::map<std::string, std::vector<std::string>> categories;
     for (const Case& item : find_cases(options.suite, suite)) {
@@ -210,7 +210,7 @@ int list_suite(const Options& options, const SuiteOptions& suite) {
     return ok;
 }
 
-int verify_suite(const Options& options, const Globals& globals) {
+int verify_suite(const VerifyFlags& options, const Globals& globals) {
     Progress progress(globals);
     SuiteOptions suite;
     suite.filter = options.filter;
@@ -268,7 +268,7 @@ int verify_suite(const Options& options, const Globals& globals) {
 }  // namespace
 
 Command make_verify() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<VerifyFlags>();
     return {
         "verify",
         "Run a model, or a suite of cases, and compare with expected outputs",

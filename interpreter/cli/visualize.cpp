@@ -12,7 +12,7 @@
 namespace torch_ir::cli {
 namespace {
 
-struct Options {
+struct VisualizeFlags {
     std::string model;
     std::string output;
     int max_nodes = 30;
@@ -20,7 +20,7 @@ struct Options {
     bool pie = false;
 };
 
-int visualize(const Options& options) {
+int visualize(const VisualizeFlags& options) {
     if (options.max_nodes < 1) {
         std::cerr << "torch-ir: --max-nodes must be at least 1\n";
         return usage;
@@ -53,7 +53,7 @@ int visualize(const Options& options) {
 }  // namespace
 
 Command make_visualize() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<VisualizeFlags>();
     return {"visualize",
             "Draw a graph as Mermaid, Graphviz, SVG or HTML",
             "The extension of -o decides: .mmd (Mermaid, also on stdout), .dot (Graphviz), .svg, .html.\n"

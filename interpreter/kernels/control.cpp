@@ -43,7 +43,7 @@ const Plan& graph_of(const char* op, Args args, std::size_t i) {
     return **plan;
 }
 
-std::vector<IValue> call(const char* op, Context& context, const Plan& plan, std::vector<IValue> inputs) {
+std::vector<IValue> call_graph(const char* op, Context& context, const Plan& plan, std::vector<IValue> inputs) {
     if (inputs.size() != plan.graph().inputs.size())
         throw ArgumentError(std::string(op) + ": the graph takes " + std::to_string(plan.graph().inputs.size()) +
                             " inputs, found " + std::to_string(inputs.size()) + " operands");
@@ -59,7 +59,7 @@ void cond(Context& context, Args args, Results& results) {
     if (args.empty()) throw ArgumentError("cond: expected a predicate");
     const bool taken = to_scalar(*args[0]).to<bool>();
     const Plan& branch = graph_of("cond", args, taken ? 1 : 2);
-    move_into(results, call("cond", context, branch, operands_of("cond", args, 3)));
+    move_into(results, call_graph("cond", context, branch, operands_of("cond", args, 3)));
 }
 
 const Tensor& tensor_of(const char* op, const IValue& value) {
@@ -104,7 +104,7 @@ void run_while(Context& context, Args args, Results& results, bool stacked) {
     for (std::size_t turn = 0;; ++turn) {
         std::vector<IValue> inputs = carried;
         inputs.insert(inputs.end(), additional.begin(), additional.end());
-        const std::vector<IValue> verdict = call("while_loop", context, condition, inputs);
+        const std::vector<IValue> verdict = call_graph("while_loop", context, condition, inputs);
         if (verdict.empty()) throw ArgumentError("while_loop: the condition returned nothing");
         if (!to_scalar(verdict[0]).to<bool>()) {
             if (turn == 0)  // results have memory of their own
@@ -113,7 +113,7 @@ void run_while(Context& context, Args args, Results& results, bool stacked) {
             if (turn == 0 && stacked) stacks.append("while_loop", carried);
             break;
         }
-        std::vector<IValue> next = call("while_loop", context, body, std::move(inputs));
+        std::vector<IValue> next = call_graph("while_loop", context, body, std::move(inputs));
         if (next.size() != carried.size())
             throw ArgumentError("while_loop: the body returned " + std::to_string(next.size()) + " values, " +
                                 std::to_string(carried.size()) + " are carried");
@@ -156,7 +156,7 @@ void scan(Context& context, Args args, Results& results) {
         std::vector<IValue> inputs = carry;
         append_slices(inputs, "scan", xs, i);
         inputs.insert(inputs.end(), additional.begin(), additional.end());
-        std::vector<IValue> out = call("scan", context, combine, std::move(inputs));
+        std::vector<IValue> out = call_graph("scan", context, combine, std::move(inputs));
         if (out.size() < carry.size()) throw ArgumentError("scan: the graph returned fewer values than are carried");
         stacks.append("scan", std::span(out).subspan(carry.size()));
         out.resize(carry.size());
@@ -179,7 +179,7 @@ void associative_scan(Context& context, Args args, Results& results) {
     for (std::int64_t i = 1; i < steps; ++i) {
         append_slices(total, op, xs, i);
         total.insert(total.end(), additional.begin(), additional.end());
-        total = call(op, context, combine, std::move(total));
+        total = call_graph(op, context, combine, std::move(total));
         stacks.append(op, total);
     }
     stacks.finish(results);
@@ -195,7 +195,7 @@ void map(Context& context, Args args, Results& results) {
         std::vector<IValue> inputs;
         append_slices(inputs, "map", xs, i);
         inputs.insert(inputs.end(), other.begin(), other.end());
-        std::vector<IValue> out = call("map", context, body, std::move(inputs));
+        std::vector<IValue> out = call_graph("map", context, body, std::move(inputs));
         stacks.append("map", out);
     }
     stacks.finish(results);
@@ -212,7 +212,7 @@ void call_graph(const char* op, Context& context, Args args, Results& results) {
     // Dictionaries of keyword arguments and of hints arrive as None.
     while (operands.size() > body.graph().inputs.size() && std::holds_alternative<None>(operands.back()))
         operands.pop_back();
-    move_into(results, call(op, context, body, std::move(operands)));
+    move_into(results, call_graph(op, context, body, std::move(operands)));
 }
 
 Ints dims_of(const char* op, Args args, std::size_t i) {
@@ -249,7 +249,7 @@ void vmap(Context& context, Args args, Results& results) {
             }
         }
         inputs.insert(inputs.end(), captured.begin(), captured.end());
-        const std::vector<IValue> values = call(op, context, body, std::move(inputs));
+        const std::vector<IValue> values = call_graph(op, context, body, std::move(inputs));
         for (std::size_t k = 0; k < lists.size(); ++k) lists[k].push_back(tensor_of(op, values.at(k)));
     }
     for (std::size_t k = 0; k < lists.size(); ++k) {

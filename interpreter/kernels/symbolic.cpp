@@ -191,13 +191,13 @@ void add_binary(Registry& r, const std::string& name, Binary f) {
     });
 }
 
-void ite(Context&, std::span<const IValue* const> args, std::vector<IValue>& results) {
+void sym_ite(Context&, std::span<const IValue* const> args, std::vector<IValue>& results) {
     check_count("torch.sym_ite", args.size(), 3);
     results.push_back(*args[to_scalar(*args[0]).to<bool>() ? 1 : 2]);
 }
 
 /// torch.sym_sum: of one list, or of all arguments.
-void sum(Context&, std::span<const IValue* const> args, std::vector<IValue>& results) {
+void sym_sum(Context&, std::span<const IValue* const> args, std::vector<IValue>& results) {
     Scalar total;
     for (const IValue* arg : args) {
         if (const auto* ints = std::get_if<Ints>(arg))
@@ -277,8 +277,8 @@ void register_symbolic(Registry& r) {
     for (const char* name : {"torch.sym_float", "builtins.float"}) add_unary(r, name, to_float);
     add_unary(r, "torch.sym_not", logical_not);
     add_unary(r, "builtins.abs", absolute);
-    r.add_function("torch.sym_ite", ite);
-    r.add_function("torch.sym_sum", sum);
+    r.add_function("torch.sym_ite", sym_ite);
+    r.add_function("torch.sym_sum", sym_sum);
 }
 
 }  // namespace torch_ir::kernels

@@ -253,7 +253,7 @@ std::string number_text(const Scalar& value, DType dtype) {
             break;
     }
     const auto number = value.to<std::complex<double>>();
-    return "(" + real_text(number.real(), dtype) + ", " + real_text(number.imag(), dtype) + ")";
+    return std::string("(").append(real_text(number.real(), dtype)) + ", " + real_text(number.imag(), dtype) + ")";
 }
 
 Comparison compare(const Tensor& actual, const Tensor& expected, const Tolerance& tolerance) {

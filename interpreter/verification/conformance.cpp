@@ -67,8 +67,7 @@ class CallBuilder {
         Model& model = result_.files.model;
         model.name = op_case.name;
         node_.op_type = op_case.op_type;
-        std::string base = op_case.op_type.substr(op_case.op_type.find('.') + 1);
-        node_.name = base.substr(0, base.find('.'));
+        node_.name = base_name(op_case.op_type);
     }
 
     OpCaseFiles build() {

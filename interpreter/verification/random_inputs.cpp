@@ -38,14 +38,6 @@ class Numbers {
     std::uint64_t state_;
 };
 
-/// `embedding` of `aten.embedding.default`.
-std::string_view op_name(const Node& node) {
-    std::string_view op = node.op_type;
-    if (!op.starts_with("aten.")) return "";
-    op.remove_prefix(5);
-    return op.substr(0, op.find('.'));
-}
-
 template <std::size_t N>
 bool is_one_of(std::string_view op, const std::array<std::string_view, N>& names) {
     return std::ranges::find(names, op) != names.end();
@@ -108,7 +100,7 @@ class IndexLimits {
 
     /// How many things the value chooses from in this node.
     std::optional<std::int64_t> limit_of(const Node& node, ValueRef value) const {
-        const std::string_view op = op_name(node);
+        const std::string_view op = aten_name(node.op_type);
         if (op.starts_with("embedding") || op == "_embedding_bag")
             return is_argument(node, "indices", value) ? size_of(node, "weight", 0) : std::nullopt;
         constexpr std::array<std::string_view, 3> by_list{"index", "index_put", "_unsafe_index"};
@@ -146,7 +138,7 @@ class IndexLimits {
             "view",  "reshape", "_unsafe_view", "expand",   "unsqueeze",    "squeeze", "permute",
             "slice", "select",  "transpose",    "t",        "clone",        "detach",  "contiguous",
             "alias", "repeat",  "flatten",      "_to_copy", "broadcast_to", "unbind"};
-        const std::string_view op = op_name(node);
+        const std::string_view op = aten_name(node.op_type);
         if (is_one_of(op, movers)) {
             const Argument* dtype = node.find("dtype");
             if (op == "_to_copy" && dtype && dtype->is<DType>() && !is_integral(dtype->get<DType>()))
@@ -167,7 +159,7 @@ class IndexLimits {
 
     /// Whether the node asks for yes or no: a cast to bool or float, a comparison with a constant.
     bool is_mask(const Node& node, ValueRef) const {
-        const std::string_view op = op_name(node);
+        const std::string_view op = aten_name(node.op_type);
         constexpr std::array<std::string_view, 7> questions{"eq",   "ne",          "gt",         "ge",
                                                             "rsub", "logical_not", "bitwise_not"};
         if (is_one_of(op, questions)) return true;

@@ -55,7 +55,7 @@ FailureKind kind_of(const BackendRun& run) {
     }
 }
 
-struct Verdict {
+struct TestResult {
     FailureKind kind = FailureKind::None;
     std::string message;
 };
@@ -90,7 +90,7 @@ class Tester {
         }
     }
 
-    Verdict test(const CaseFiles& files) {
+    TestResult test(const CaseFiles& files) {
         Hash hash;
         hash.add(to_json(files.model));
         hash.add(files.inputs);
@@ -99,7 +99,7 @@ class Tester {
         if (const auto found = known_.find(key); found != known_.end()) return found->second;
         if (tests_ >= options_.max_tests) throw Exhausted{};
         ++tests_;
-        const Verdict verdict = run(files);
+        const TestResult verdict = run(files);
         known_.emplace(key, verdict);
         append({{"case", key}, {"kind", static_cast<int>(verdict.kind)}, {"message", verdict.message}});
         return verdict;
@@ -108,7 +108,7 @@ class Tester {
     int tests() const { return tests_; }
 
   private:
-    Verdict run(const CaseFiles& files) const {
+    TestResult run(const CaseFiles& files) const {
         const TemporaryDirectory scratch;
         const fs::path place = scratch.path() / "case";
         fs::create_directory(place);
@@ -134,7 +134,7 @@ class Tester {
 
     const ReduceOptions& options_;
     fs::path state_;
-    std::map<std::string, Verdict> known_;
+    std::map<std::string, TestResult> known_;
     int tests_ = 0;
 };
 
@@ -162,7 +162,7 @@ class Reducer {
   private:
     /// Whether the candidate fails like the model does; it is then the smallest case so far.
     bool fails(const std::string& phase, const CaseFiles& files) {
-        const Verdict verdict = tester_.test(files);
+        const TestResult verdict = tester_.test(files);
         if (options_.progress) options_.progress(phase, tester_.tests(), result_.smallest.model.graph.nodes.size());
         if (verdict.kind != result_.kind) return false;
         result_.message = verdict.message;
@@ -280,7 +280,7 @@ ReduceResult reduce(const std::shared_ptr<const Model>& model, const Weights& we
         for (const NamedTensors& inputs : input_sets) {
             const Tape tape(model, weights, inputs);
             const CaseFiles whole = tape.cut(all, outputs);
-            const Verdict verdict = tester.test(whole);
+            const TestResult verdict = tester.test(whole);
             if (options.progress) options.progress("model", tester.tests(), all.size());
             if (verdict.kind == FailureKind::None) continue;
             result.kind = verdict.kind;

@@ -334,10 +334,7 @@ double unit_roundoff(DType dtype) {
 }
 
 std::string OpCall::base_name() const {
-    std::string_view name = step_->node->op_type;
-    const std::size_t first = name.find('.');
-    if (first != std::string_view::npos) name.remove_prefix(first + 1);
-    name = name.substr(0, name.find('.'));
+    std::string_view name = torch_ir::base_name(step_->node->op_type);
     if (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_') name.remove_suffix(1);
     return std::string(name);
 }

@@ -17,35 +17,28 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string_view op_name(const Node& node) {
-    std::string_view op = node.op_type;
-    if (!op.starts_with("aten.")) return "";
-    op.remove_prefix(5);
-    return op.substr(0, op.find('.'));
+bool is_op(const Node& node, std::initializer_list<std::string_view> names) {
+    return std::ranges::find(names, aten_name(node.op_type)) != names.end();
 }
 
-bool is_one_of(std::string_view op, std::initializer_list<std::string_view> names) {
-    return std::ranges::find(names, op) != names.end();
-}
-
-bool is_conv(const Node& node) { return is_one_of(op_name(node), {"conv1d", "conv2d", "conv3d", "convolution"}); }
-bool is_batch_norm(const Node& node) { return op_name(node).find("batch_norm") != std::string_view::npos; }
+bool is_conv(const Node& node) { return is_op(node, {"conv1d", "conv2d", "conv3d", "convolution"}); }
+bool is_batch_norm(const Node& node) { return aten_name(node.op_type).find("batch_norm") != std::string_view::npos; }
 bool is_activation(const Node& node) {
-    return is_one_of(op_name(node), {"relu", "relu_", "relu6", "hardtanh", "hardtanh_", "silu", "silu_", "hardswish",
-                                     "hardswish_", "sigmoid", "gelu", "leaky_relu"});
+    return is_op(node, {"relu", "relu_", "relu6", "hardtanh", "hardtanh_", "silu", "silu_", "hardswish", "hardswish_",
+                        "sigmoid", "gelu", "leaky_relu"});
 }
-bool is_linear(const Node& node) { return is_one_of(op_name(node), {"linear", "addmm"}); }
-bool is_gelu(const Node& node) { return op_name(node) == "gelu"; }
-bool is_product(const Node& node) { return is_one_of(op_name(node), {"matmul", "bmm", "baddbmm"}); }
-bool is_softmax(const Node& node) { return is_one_of(op_name(node), {"softmax", "_softmax", "_safe_softmax"}); }
+bool is_linear(const Node& node) { return is_op(node, {"linear", "addmm"}); }
+bool is_gelu(const Node& node) { return is_op(node, {"gelu"}); }
+bool is_product(const Node& node) { return is_op(node, {"matmul", "bmm", "baddbmm"}); }
+bool is_softmax(const Node& node) { return is_op(node, {"softmax", "_softmax", "_safe_softmax"}); }
 bool is_view(const Node& node) {
-    return is_one_of(op_name(node), {"view", "reshape", "_unsafe_view", "expand", "clone", "contiguous", "transpose",
-                                     "permute", "unsqueeze", "squeeze", "detach", "alias"});
+    return is_op(node, {"view", "reshape", "_unsafe_view", "expand", "clone", "contiguous", "transpose", "permute",
+                        "unsqueeze", "squeeze", "detach", "alias"});
 }
 /// What stands between the products and the softmax of attention.
 bool is_between(const Node& node) {
-    return is_view(node) || is_one_of(op_name(node), {"mul", "div", "add", "sub", "masked_fill", "where", "dropout",
-                                                      "_to_copy", "native_dropout"});
+    return is_view(node) ||
+           is_op(node, {"mul", "div", "add", "sub", "masked_fill", "where", "dropout", "_to_copy", "native_dropout"});
 }
 
 class Finder {

@@ -2,21 +2,16 @@
 // Byte strings for tests: numbers, whole files, zip archives with any field set wrong on purpose.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "torch_ir/zip.hpp"
 
-namespace torch_ir::testing {
+namespace torch_ir::test {
 
 /// Little-endian bytes of a number.
 template <class T>
@@ -31,37 +26,6 @@ inline std::string u32(std::uint64_t value) { return le(static_cast<std::uint32_
 inline std::string u64(std::uint64_t value) { return le(value); }
 
 inline std::span<const std::byte> as_bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
-
-inline std::string read_whole(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
-
-/// A directory that lives as long as the object.
-class TemporaryDirectory {
-  public:
-    TemporaryDirectory() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "torch_ir_XXXXXX").string();
-        path_ = ::mkdtemp(pattern.data());
-    }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-    ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-
-    const std::filesystem::path& path() const { return path_; }
-
-    /// Writes a file and returns its path.
-    std::filesystem::path add(const std::string& name, std::string_view contents) const {
-        const auto path = path_ / name;
-        std::ofstream(path, std::ios::binary) << contents;
-        return path;
-    }
-
-  private:
-    std::filesystem::path path_;
-};
 
 /// An entry as a test wants it; the defaults are right.
 struct TestEntry {
@@ -118,4 +82,4 @@ inline ZipArchive open_zip(std::string bytes) {
     return {as_bytes(*owner), owner};
 }
 
-}  // namespace torch_ir::testing
+}  // namespace torch_ir::test

@@ -4,16 +4,19 @@
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
+
+#include "support/files.hpp"
 
 namespace torch_ir::test {
 
 namespace fs = std::filesystem;
+
+/// A model that most commands can be tried on.
+inline const std::string cnn = "tests/data/zoo/pytorch_ir/DeepResNet";
 
 struct Outcome {
     int status;
@@ -21,26 +24,10 @@ struct Outcome {
     std::string err;
 };
 
-inline std::string read_text(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-inline void write_text(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
-
-/// A folder that goes away with the test.
-struct Folder {
-    fs::path path =
-        fs::temp_directory_path() / ("torch_ir_cli_" + std::to_string(std::rand()) + std::to_string(::getpid()));
-    Folder() { fs::create_directories(path); }
-    ~Folder() { fs::remove_all(path); }
-    std::string operator/(const std::string& name) const { return (path / name).string(); }
-};
-
 inline Outcome run(const std::string& arguments, const char* tool_variable = "TORCH_IR_TOOL") {
     const char* tool = std::getenv(tool_variable);
     REQUIRE(tool);
-    const Folder folder;
+    const TemporaryDirectory folder;
     const std::string command =
         "'" + std::string(tool) + "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "'";
     const int status = std::system(command.c_str());

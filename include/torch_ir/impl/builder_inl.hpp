@@ -41,12 +41,6 @@ inline std::vector<NamedArgument> bind_arguments(const Schema& schema, std::vect
     return args;
 }
 
-/// `conv2d` for aten.conv2d.default.
-inline std::string op_base_name(std::string_view op_type) {
-    op_type.remove_prefix(op_type.find('.') + 1);  // npos + 1 is 0
-    return std::string(op_type.substr(0, op_type.find('.')));
-}
-
 }  // namespace detail
 
 TORCH_IR_INLINE GraphBuilder::GraphBuilder(std::string model_name) { model_.name = std::move(model_name); }
@@ -154,7 +148,7 @@ TORCH_IR_INLINE Node& GraphBuilder::add_node(std::string_view op_type, std::vect
     for (const ValueRef ref : node.input_values())
         if (ref.id >= model_.graph.values.size())
             throw ArgumentError("value " + std::to_string(ref.id) + " is none of the graph's");
-    node.name = unused_name(detail::op_base_name(op_type));
+    node.name = unused_name(std::string(base_name(op_type)));
     model_.graph.nodes.push_back(std::move(node));
     return model_.graph.nodes.back();
 }

@@ -39,9 +39,7 @@ class MultiplyCount {
     MultiplyCount(const Graph& graph, const Node& node) : graph_(graph), node_(node) {}
 
     Count count() const {
-        std::string_view op = node_.op_type;
-        if (!op.starts_with("aten.")) return 0;
-        op = op.substr(5, op.find('.', 5) - 5);
+        const std::string_view op = aten_name(node_.op_type);
         if (const char* left = product_operand(op)) return times(out(), size(left, -1));
         if (op == "convolution") {
             const Argument* transposed = node_.find("transposed");

@@ -432,9 +432,8 @@ class Pt2GraphReader {
             if (const std::size_t end = name.rfind("_unused_"); end != std::string::npos && end > 0)
                 return name.substr(0, end);
         }
-        const std::size_t begin = node.op_type.find('.') + 1;  // 0 without a namespace
-        const std::string base = node.op_type.substr(begin, node.op_type.find('.', begin) - begin);
-        return base.empty() ? "node" : base;
+        const std::string_view base = torch_ir::base_name(node.op_type);
+        return base.empty() ? "node" : std::string(base);
     }
 
     std::string path_;
