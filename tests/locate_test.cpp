@@ -327,6 +327,24 @@ TEST_CASE("a batch's statistics in half precision are rounded before they are ap
     CHECK(locate_in(b, tensors, normalised(311, 0.18359375F)).verdict() == Verdict::Wrong);
 }
 
+TEST_CASE("what the body of a higher-order op writes to its operands is what they hold from then on") {
+    GraphBuilder body("Body");
+    const auto state = body.input("state", {{2}});
+    const auto step = body.input("step", {{2}});
+    body.call("aten.add_.Tensor", {state, step}, {{2}});
+    body.output(body.call("aten.neg.default", {step}, {{2}}));
+    GraphBuilder b("Counter");
+    const auto s = b.input("s", {{2}});
+    const auto x = b.input("x", {{2}});
+    const Subgraph inner{"submod_1", std::make_shared<Graph>(body.build().graph)};
+    b.output(b.call("higher_order.wrap_with_set_grad_enabled", {false, inner, s, x}, {{2}}));
+    b.output(b.call("aten.relu.default", {s}, {{2}}));
+    const Inputs tensors{{"s", floats({2}, {1, 2})}, {"x", floats({2}, {10, -5})}};
+    CHECK(locate_in(b, tensors, {{"output_0", floats({2}, {-10, 5})}, {"output_1", floats({2}, {11, 0})}}).verdict() ==
+          Verdict::Explained);
+    CHECK(locate_in(b, tensors, {{"output_1", floats({2}, {1, 2})}}).verdict() == Verdict::Wrong);
+}
+
 TEST_CASE("what no op has written may be anything") {
     GraphBuilder b("Empty");
     const auto x = b.input("x", {{2}});

@@ -227,11 +227,31 @@ class Locator {
                 widen(references[i], results);
             }
         store(step, call, references, probes, region, absent);
+        if (call.body_writes()) take_writes(step, call);
         if (!memory_.active()) return;
         memory_.add_results(step, call,
                             [&](std::uint32_t slot) { return value_tensor(known_[slot].values.at(0)).shape(); });
         for (const SharedMemory::Change& change : memory_.changes(step))
             overwrite(known_[change.slot], known_[step.outputs[0][0]], change.source);
+    }
+
+    /// What the body of a higher-order op writes to its arguments is what they hold from then on.
+    void take_writes(const Step& step, const OpCall& call) {
+        const std::vector<IValue> args = call.writable_arguments();
+        call.run_on(args);
+        const auto take = [&](std::uint32_t slot, const Tensor& tensor) {
+            if (slot == BoundArgument::no_slot || !tensor.defined()) return;
+            const Tensor before = value_tensor(known_[slot].variant(0)).to(tensor.dtype()).contiguous();
+            const Tensor now = tensor.contiguous();
+            const std::size_t size = static_cast<std::size_t>(now.numel()) * item_size(now.dtype());
+            if (std::memcmp(before.raw(), now.raw(), size) != 0) known_[slot].values = {now};
+        };
+        for (std::size_t i = 0; i < args.size(); ++i) {
+            if (const auto* tensor = std::get_if<Tensor>(&args[i])) take(step.args[i].slot, *tensor);
+            if (const auto* list = std::get_if<TensorList>(&args[i]))
+                for (std::size_t k = 0; k < std::min(list->size(), step.args[i].elements.size()); ++k)
+                    take(step.args[i].elements[k].slot, (*list)[k]);
+        }
     }
 
     /// Puts the elements that `source` says (see SharedMemory::Change) in the place of a value's own.

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "alias.hpp"
 #include "elementwise.hpp"
 #include "generator.hpp"
 
@@ -380,18 +381,32 @@ OpCall OpCall::map_tensors(const std::function<Tensor(const Tensor&)>& f) const 
 
 OpCall OpCall::in_double() const { return map_tensors(to_double); }
 
-std::vector<IValue> OpCall::run() const {
-    std::vector<IValue> copies;
-    copies.reserve(args_.size());
-    std::vector<const IValue*> pointers;
-    for (std::size_t i = 0; i < args_.size(); ++i) {
-        pointers.push_back(&args_[i]);
-        const auto* tensor = std::get_if<Tensor>(&args_[i]);
-        if (tensor && tensor->defined() && step_->op && is_written(step_->op->schema.parameters[i])) {
-            copies.emplace_back(tensor->clone());
-            pointers.back() = &copies.back();
+bool OpCall::body_writes() const {
+    if (step_->op) return false;
+    for (const NamedArgument& argument : step_->node->args)
+        if (const auto* body = argument.value.get_if<Subgraph>(); body && body->graph) {
+            const std::vector<bool> written = find_written_inputs(*body->graph);
+            if (std::find(written.begin(), written.end(), true) != written.end()) return true;
         }
+    return false;
+}
+
+std::vector<IValue> OpCall::writable_arguments() const {
+    const bool all = body_writes();
+    std::vector<IValue> args = args_;
+    for (std::size_t i = 0; i < args.size(); ++i) {
+        if (!all && (!step_->op || !is_written(step_->op->schema.parameters[i]))) continue;
+        if (auto* tensor = std::get_if<Tensor>(&args[i]); tensor && tensor->defined()) *tensor = tensor->clone();
+        if (auto* list = std::get_if<TensorList>(&args[i]); all && list)
+            for (Tensor& tensor : *list)
+                if (tensor.defined()) tensor = tensor.clone();
     }
+    return args;
+}
+
+std::vector<IValue> OpCall::run_on(const std::vector<IValue>& args) const {
+    std::vector<const IValue*> pointers;
+    for (const IValue& arg : args) pointers.push_back(&arg);
     std::vector<IValue> results;
     CallState state;
     Context context;

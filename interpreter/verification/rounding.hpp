@@ -50,8 +50,15 @@ class OpCall {
     /// The same call in float64.
     OpCall in_double() const;
 
-    /// What the op returns, one value per return. Arguments that the op writes to are copied first.
-    std::vector<IValue> run() const;
+    /// What the op returns, one value per return. Arguments that the op writes to are copied first; so are all of a
+    /// higher-order op whose body writes to one of them.
+    std::vector<IValue> run() const { return run_on(writable_arguments()); }
+    /// The arguments as run() takes them.
+    std::vector<IValue> writable_arguments() const;
+    /// The same on such arguments, which are changed.
+    std::vector<IValue> run_on(const std::vector<IValue>& args) const;
+    /// The step is a higher-order op whose body writes to an argument.
+    bool body_writes() const;
 
   private:
     const Step* step_;
