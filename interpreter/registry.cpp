@@ -41,7 +41,8 @@ void Registry::add_kernel(std::string_view schema_line, const std::vector<detail
 
 void Registry::add_boxed(Schema schema, KernelFn kernel) {
     std::string op_type = schema.op_type();
-    if (const SchemaParameter* pin_memory = schema.find("pin_memory"))
+    const bool makes_a_tensor = schema.name != "to" && schema.name != "_to_copy";  // those pass over it
+    if (const SchemaParameter* pin_memory = makes_a_tensor ? schema.find("pin_memory") : nullptr)
         kernel = without_pinning(std::move(kernel), static_cast<std::size_t>(pin_memory - schema.parameters.data()));
     if (!ops_.emplace(op_type, Op{std::move(schema), std::move(kernel)}).second)
         throw SchemaError("op '" + op_type + "' is registered twice");

@@ -137,22 +137,26 @@ Two linalg_eigh(const Tensor& a, const std::string& uplo, bool vectors) {
 Two eigh(const Tensor& a, const std::string& uplo) { return linalg_eigh(a, uplo, true); }
 Tensor eigvalsh(const Tensor& a, const std::string& uplo) { return std::get<0>(linalg_eigh(a, uplo, false)); }
 
-Two eig(const Tensor& a) {
+Two eigen(const Tensor& a) {
     const char* op = "linalg.eig";
     const Matrices in(op, a);
     in.require_square(op);
     VectorResults<Complex> values(in.batch(), in.rows(), DType::Complex128);
     MatrixResults v(in.batch(), in.rows(), in.rows());
     for (std::int64_t i = 0; i < in.count(); ++i) {
-        const Matrix m = in[i];
-        if (!dense::is_finite(m)) throw ArgumentError(std::string(op) + ": expected 'self' to be finite");
-        const dense::Eigen e = dense::eig(m);
+        const dense::Eigen e = dense::eig(in[i]);
         values.set(i, e.values);
         v.set(i, e.vectors);
     }
     return {values.to(to_complex(a.dtype())), v.to(to_complex(a.dtype()))};
 }
-Tensor eigvals(const Tensor& a) { return std::get<0>(eig(a)); }
+Two eig(const Tensor& a) {
+    const Matrices in("linalg.eig", a);
+    for (std::int64_t i = 0; i < in.count(); ++i)
+        if (!dense::is_finite(in[i])) throw ArgumentError("linalg.eig: expected 'self' to be finite");
+    return eigen(a);
+}
+Tensor eigvals(const Tensor& a) { return std::get<0>(eigen(a)); }
 
 // Singular values.
 
@@ -171,19 +175,20 @@ Three svd_of(const Tensor& a, bool full_matrices, bool vectors) {
     const Tensor none = Tensor::empty({0}, a.dtype());
     return {vectors ? u.to(a.dtype()) : none, s.to(to_real(a.dtype())), vectors ? vh.to(a.dtype()) : none};
 }
-void refuse_driver(const std::optional<std::string>& driver) {
-    if (driver) throw ArgumentError("linalg.svd: argument 'driver' must be None on the CPU, found '" + *driver + "'");
+void refuse_driver(const Tensor& a, const std::optional<std::string>& driver) {
+    if (driver && a.numel() != 0)
+        throw ArgumentError("linalg.svd: argument 'driver' must be None on the CPU, found '" + *driver + "'");
 }
 Three linalg_svd(const Tensor& a, bool full_matrices, const std::optional<std::string>& driver) {
-    refuse_driver(driver);
+    refuse_driver(a, driver);
     return svd_of(a, full_matrices, true);
 }
 Three svd_leaf(const Tensor& a, bool full_matrices, bool compute_uv, const std::optional<std::string>& driver) {
-    refuse_driver(driver);
+    refuse_driver(a, driver);
     return svd_of(a, full_matrices, compute_uv);
 }
 Tensor svdvals(const Tensor& a, const std::optional<std::string>& driver) {
-    refuse_driver(driver);
+    refuse_driver(a, driver);
     return linalg_svdvals(a);
 }
 /// The old form: V instead of its adjoint, zeros when vectors are not asked for.
@@ -335,7 +340,6 @@ struct Tolerances {
     Tensor atol;
     Tensor rtol;
     Tolerances(const Tensor& a, const Tensor& atol_in, const Tensor& rtol_in) {
-        require_full_precision("linalg.pinv", a);
         if (a.dim() < 2)
             throw ArgumentError("linalg.pinv: expected a tensor of at least 2 dimensions, found " + describe(a));
         const Ints batch(a.shape().begin(), a.shape().end() - 2);
@@ -388,6 +392,7 @@ Tensor matrix_rank_tol(const Tensor& a, double tol, bool hermitian) {
 }
 
 Tensor pinv(const Tensor& a, const Tensor& atol, const Tensor& rtol, bool hermitian) {
+    require_full_precision("linalg.pinv", a);
     const Tolerances tolerance(a, atol, rtol);
     for (const Tensor* t : {&tolerance.atol, &tolerance.rtol})
         if (t->defined() && t->shape() != Ints(a.shape().begin(), a.shape().end() - 2))

@@ -367,7 +367,8 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Ints& inpu
                 std::int64_t blank, std::int64_t reduction, bool zero_infinity) {
     const bool single = log_probs.dim() == 2;
     const Tensor p = single ? log_probs.unsqueeze(1) : log_probs;
-    const Tensor losses = std::get<0>(ctc_forward(p, targets, input_lengths, target_lengths, blank, zero_infinity));
+    const Tensor losses =
+        std::get<0>(ctc_forward(p, targets.to(DType::Int64), input_lengths, target_lengths, blank, zero_infinity));
     if (reduction == 1) {
         Ints lengths = target_lengths;
         for (std::int64_t& length : lengths) length = std::max<std::int64_t>(1, length);

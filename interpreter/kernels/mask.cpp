@@ -32,10 +32,10 @@ Tensor where(In condition, In self, In other) {
 }
 
 void check_fits(const char* op, const Scalar& number, DType dtype) {
-    if (number.kind() == Scalar::Kind::Complex && !is_complex(dtype))
+    if (dtype == DType::Bool || is_complex(dtype)) return;
+    if (number.kind() == Scalar::Kind::Complex)
         throw ArgumentError(std::string(op) + ": a complex value cannot be stored as '" + std::string(name(dtype)) +
                             "'");
-    if (dtype == DType::Bool || is_complex(dtype)) return;
     const auto x = number.to<double>();
     bool fits = true;
     if (is_integral(dtype)) {
