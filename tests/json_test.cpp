@@ -12,28 +12,24 @@
 #include <sstream>
 
 #include "support/files.hpp"
+#include "support/text.hpp"
 #include "torch_ir/pt2.hpp"
 
 using namespace torch_ir;
 using torch_ir::test::read_text;
+using torch_ir::test::replaced;
 
 namespace {
 
 /// What parsing `text` throws.
 template <class E = ParseError>
-std::string error_of(const std::string& text) {
+std::string json_error(const std::string& text) {
     try {
         parse_json(text, "ir.json");
     } catch (const E& error) {
         return error.what();
     }
     return "no error";
-}
-
-std::string replaced(std::string text, std::string_view from, std::string_view to) {
-    const std::size_t at = text.find(from);
-    REQUIRE(at != std::string::npos);
-    return text.replace(at, from.size(), to);
 }
 
 /// y = relu(x + w), with no keys but pytorch-ir's.
@@ -186,9 +182,9 @@ TEST_CASE("outputs are grouped by the schema or by `returns`") {
     REQUIRE(norm.graph.nodes[0].outputs.size() == 3);
     CHECK(norm.graph.nodes[0].outputs[1].is_none());
     check_round_trip(norm);
-    CHECK(error_of(one_node("aten.topk.default", "a", "v i", R"("k": 1)", R"(, "returns": [1, 0])")) ==
+    CHECK(json_error(one_node("aten.topk.default", "a", "v i", R"("k": 1)", R"(, "returns": [1, 0])")) ==
           "ir.json: nodes[0] 'n': returns[0]: does not mention every output once, in order");
-    CHECK(error_of(one_node("aten.topk.default", "a", "v i", R"("k": 1)", R"(, "returns": [0])")) ==
+    CHECK(json_error(one_node("aten.topk.default", "a", "v i", R"("k": 1)", R"(, "returns": [0])")) ==
           "ir.json: nodes[0] 'n': returns: does not mention every output once, in order");
 }
 
@@ -300,7 +296,7 @@ TEST_CASE("constants keep their values, bit by bit") {
     CHECK(to_json(parse_json(text)) == text);
 
     const auto error = [&](const std::string& constant) {
-        return error_of(replaced(small, R"("nodes")", R"("constants": {"c": )" + constant + R"(}, "nodes")"));
+        return json_error(replaced(small, R"("nodes")", R"("constants": {"c": )" + constant + R"(}, "nodes")"));
     };
     CHECK(error(R"({"data": [[1], [2, 3]], "dtype": "int64"})") ==
           "ir.json: constants.c: data: does not have the shape [2, 1]");
@@ -327,9 +323,9 @@ TEST_CASE("subgraphs are read with names of their own") {
     CHECK(graph.graph->nodes.at(0).op_type == "aten.relu.default");
     CHECK(model.graph.nodes[0].args[2].value.get<Subgraph>() == graph);
     check_round_trip(model);
-    CHECK(error_of(replaced(text, R"([{"name": "a", "shape": [2], "dtype": "float32"}],
+    CHECK(json_error(replaced(text, R"([{"name": "a", "shape": [2], "dtype": "float32"}],
         "graph_outputs")",
-                            R"([], "graph_outputs")")) ==
+                              R"([], "graph_outputs")")) ==
           "ir.json: nodes[0] 'n': attrs: '1': graph: nodes[0] 'n': 'a' is neither an input, a weight nor an output of "
           "a node (closest name: 'n')");
 }
@@ -346,62 +342,62 @@ TEST_CASE("a signature says what the tensor lists do not") {
     CHECK(model.graph.outputs[2].is_none());
     check_round_trip(model);
     CHECK(parse_json(to_json(model)) == model);
-    CHECK(error_of(replaced(small, R"("graph_inputs")",
-                            R"("signature": {"inputs": [{"kind": "user_input", "name": "q"}], "outputs": []},
+    CHECK(json_error(replaced(small, R"("graph_inputs")",
+                              R"("signature": {"inputs": [{"kind": "user_input", "name": "q"}], "outputs": []},
                                "graph_inputs")")) == "ir.json: signature: inputs[0]: there is no value 'q'");
 }
 
 TEST_CASE("another major version is refused, an unknown key is not") {
-    CHECK(error_of<UnsupportedError>(R"({"format_version": "2.1", "nodes": 7})") ==
+    CHECK(json_error<UnsupportedError>(R"({"format_version": "2.1", "nodes": 7})") ==
           "ir.json: format_version: this is version 2.1 of the format; this library reads version 1.x");
-    CHECK(error_of(replaced(small, "{", R"({"format_version": "1.9", "later": {"x": [1]},)")) == "no error");
+    CHECK(json_error(replaced(small, "{", R"({"format_version": "1.9", "later": {"x": [1]},)")) == "no error");
     CHECK(to_json(parse_json(small)).starts_with("{\n  \"format_version\": \"1.0\",\n  \"model_name\": \"small\","));
 }
 
 TEST_CASE("wrong types and missing keys are reported with their place") {
-    CHECK(error_of("[]") == "ir.json: expected an object, found array");
-    CHECK(error_of("{}") == "ir.json: lacks 'graph_inputs': not a JSON IR");
-    CHECK(error_of(replaced(small, R"("alpha": 2)", R"("alpha": {"dtype": 1})")) ==
+    CHECK(json_error("[]") == "ir.json: expected an object, found array");
+    CHECK(json_error("{}") == "ir.json: lacks 'graph_inputs': not a JSON IR");
+    CHECK(json_error(replaced(small, R"("alpha": 2)", R"("alpha": {"dtype": 1})")) ==
           "ir.json: nodes[0] 'add': attrs: 'alpha': dtype: expected a string, found number");
-    CHECK(error_of(replaced(small, R"("alpha": 2)", R"("alpha": {"colour": 1})")) ==
+    CHECK(json_error(replaced(small, R"("alpha": 2)", R"("alpha": {"colour": 1})")) ==
           "ir.json: nodes[0] 'add': attrs: 'alpha': colour: unknown type of value");
-    CHECK(error_of(replaced(small, R"("shape": [2, 3])", R"("shape": [2, "3x"])")) != "no error");
-    CHECK(error_of(replaced(small, R"("shape": [2, 3])", R"("shape": [2, -3])")) ==
+    CHECK(json_error(replaced(small, R"("shape": [2, 3])", R"("shape": [2, "3x"])")) != "no error");
+    CHECK(json_error(replaced(small, R"("shape": [2, 3])", R"("shape": [2, -3])")) ==
           "ir.json: graph_inputs[0]: 'x': negative size -3");
-    CHECK(error_of(replaced(small, R"("shape": [2, 3])", R"("shape": [4611686018427387904, 4])")) ==
+    CHECK(json_error(replaced(small, R"("shape": [2, 3])", R"("shape": [4611686018427387904, 4])")) ==
           "ir.json: graph_inputs[0]: 'x': the tensor's size in bytes overflows");
-    CHECK(error_of(replaced(small, R"("float32")", R"("float31")")) ==
+    CHECK(json_error(replaced(small, R"("float32")", R"("float31")")) ==
           "ir.json: graph_inputs[0]: 'x': dtype: unknown dtype 'float31'");
-    CHECK(error_of(replaced(small, R"("op_type": "aten.relu.default",)", "")) ==
+    CHECK(json_error(replaced(small, R"("op_type": "aten.relu.default",)", "")) ==
           "ir.json: nodes[1] 'relu': key 'op_type' is missing");
-    CHECK(error_of(replaced(small, R"({"name": "p_w", "shape")", R"({"shape")")) ==
+    CHECK(json_error(replaced(small, R"({"name": "p_w", "shape")", R"({"shape")")) ==
           "ir.json: nodes[0] 'add': inputs[1]: key 'name' is missing");
-    CHECK(error_of(replaced(small, R"("model_name": "small")", R"("model_name": 1)")) ==
+    CHECK(json_error(replaced(small, R"("model_name": "small")", R"("model_name": 1)")) ==
           "ir.json: model_name: expected a string, found number");
-    CHECK(error_of(replaced(small, R"("alpha": 2)", R"("alpha": 99999999999999999999)")) != "no error");
-    CHECK(error_of(small.substr(0, small.size() - 5)) != "no error");
-    CHECK(error_of(std::string(10000, '[')).ends_with("[0][0][0]: nested more than 256 levels deep"));
+    CHECK(json_error(replaced(small, R"("alpha": 2)", R"("alpha": 99999999999999999999)")) != "no error");
+    CHECK(json_error(small.substr(0, small.size() - 5)) != "no error");
+    CHECK(json_error(std::string(10000, '[')).ends_with("[0][0][0]: nested more than 256 levels deep"));
     std::string deep = R"("alpha": )" + std::string(5000, '[') + std::string(5000, ']');
-    CHECK(error_of(replaced(small, R"("alpha": 2)", deep)).find("nested more than 256 levels deep") !=
+    CHECK(json_error(replaced(small, R"("alpha": 2)", deep)).find("nested more than 256 levels deep") !=
           std::string::npos);
 }
 
 TEST_CASE("names are checked: unknown, twice, used too early, wrong producer") {
-    CHECK(error_of(replaced(small, R"({"name": "p_w", "shape")", R"({"name": "p_v", "shape")")) ==
+    CHECK(json_error(replaced(small, R"({"name": "p_w", "shape")", R"({"name": "p_v", "shape")")) ==
           "ir.json: nodes[0] 'add': 'p_v' is neither an input, a weight nor an output of a node (closest name: 'p_w')");
-    CHECK(error_of(replaced(small, R"("outputs": [{"name": "add")", R"("outputs": [{"name": "x")")) ==
+    CHECK(json_error(replaced(small, R"("outputs": [{"name": "add")", R"("outputs": [{"name": "x")")) ==
           "ir.json: nodes[0] 'add': outputs[0]: value 'x' is defined twice");
-    CHECK(error_of(replaced(small, R"({"name": "relu", "op_type")", R"({"name": "add", "op_type")")) ==
+    CHECK(json_error(replaced(small, R"({"name": "relu", "op_type")", R"({"name": "add", "op_type")")) ==
           "ir.json: nodes[1] 'add': another node has the same name");
-    CHECK(error_of(replaced(small, R"("inputs": [{"name": "x")", R"("inputs": [{"name": "relu")")) ==
+    CHECK(json_error(replaced(small, R"("inputs": [{"name": "x")", R"("inputs": [{"name": "relu")")) ==
           "ir.json: nodes[1] 'relu': outputs[0]: 'relu' is used before it is defined: in nodes[0] 'add'");
-    CHECK(error_of(replaced(small, R"("producer_node": "add")", R"("producer_node": "mul")")) ==
+    CHECK(json_error(replaced(small, R"("producer_node": "add")", R"("producer_node": "mul")")) ==
           "ir.json: nodes[1] 'relu': inputs[0]: 'add' is said to be output 0 of 'mul', but is output 0 of 'add'");
     CHECK(
-        error_of(replaced(small, R"({"p_w": "w"})", R"({"p_w": "v"})")) ==
+        json_error(replaced(small, R"({"p_w": "w"})", R"({"p_w": "v"})")) ==
         "ir.json: weight_name_mapping: placeholder 'p_w' stands for the weight 'v', which is not listed in 'weights'");
     const std::string reshaped = replaced(small, R"({"name": "p_w", "shape": [3])", R"({"name": "p_w", "shape": [4])");
-    CHECK(error_of(reshaped) ==
+    CHECK(json_error(reshaped) ==
           "ir.json: nodes[0] 'add': inputs[1]: 'p_w' has shape [4] here and [3] where it is defined");
 }
 

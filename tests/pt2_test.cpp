@@ -10,15 +10,17 @@
 
 #include "support/bytes.hpp"
 #include "support/files.hpp"
+#include "support/text.hpp"
 
 using namespace torch_ir;
 using torch_ir::test::make_zip;
+using torch_ir::test::replaced;
 using torch_ir::test::TemporaryDirectory;
 using torch_ir::test::TestEntry;
 
 namespace {
 
-const std::filesystem::path data = "tests/data";
+const std::filesystem::path test_data = "tests/data";
 
 /// relu(x), as torch 2.13 writes it but for what is optional.
 const std::string program = R"({"graph_module": {"graph": {
@@ -33,13 +35,7 @@ const std::string program = R"({"graph_module": {"graph": {
  "output_specs": [{"user_output": {"arg": {"as_tensor": {"name": "relu"}}}}]}, "module_call_graph": []},
 "range_constraints": {}, "schema_version": {"major": 8, "minor": 20}, "torch_version": "2.13.0"})";
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-    const std::size_t position = text.find(from);
-    REQUIRE(position != std::string::npos);
-    return text.replace(position, from.size(), to);
-}
-
-Model read(const std::string& zip, const Pt2Options& options = {}) {
+Model read_zip(const std::string& zip, const Pt2Options& options = {}) {
     const TemporaryDirectory directory;
     return read_pt2(directory.add("model.pt2", zip), options);
 }
@@ -53,9 +49,9 @@ std::string archive(std::vector<TestEntry> entries) {
 }
 
 /// The message after the name of the file.
-std::string error_of(const std::string& zip) {
+std::string pt2_error(const std::string& zip) {
     try {
-        read(zip);
+        read_zip(zip);
     } catch (const Error& error) {
         const std::string message = error.what();
         return message.substr(message.find("model.pt2: ") + 11);
@@ -63,8 +59,8 @@ std::string error_of(const std::string& zip) {
     return "no error";
 }
 
-std::string error_of(const std::string& from, const std::string& to) {
-    return error_of(flat(replaced(program, from, to)));
+std::string pt2_error(const std::string& from, const std::string& to) {
+    return pt2_error(flat(replaced(program, from, to)));
 }
 
 const Node& node_called(const Graph& graph, const std::string& name) {
@@ -86,7 +82,7 @@ TEST_SUITE("pt2") {
     TEST_CASE("every container layout gives the same graph") {
         for (const char* version : {"2.5.1", "2.7.1", "2.8.0", "2.10.0", "2.13.0"}) {
             CAPTURE(version);
-            const Model model = read_pt2(data / "versions" / version / "mlp/model.pt2");
+            const Model model = read_pt2(test_data / "versions" / version / "mlp/model.pt2");
             CHECK(model.name == "Mlp");
             CHECK(model.pytorch_version.starts_with(version));
             const Graph& graph = model.graph;
@@ -117,7 +113,7 @@ TEST_SUITE("pt2") {
     TEST_CASE("branches are graphs with values of their own") {
         for (const char* version : {"2.5.1", "2.7.1", "2.8.0", "2.10.0", "2.13.0"}) {
             CAPTURE(version);
-            const Model model = read_pt2(data / "versions" / version / "cond/model.pt2");
+            const Model model = read_pt2(test_data / "versions" / version / "cond/model.pt2");
             const Node& cond = node_called(model.graph, "cond");
             CHECK(cond.op_type == "higher_order.cond");
             REQUIRE(cond.args.size() == 4);
@@ -136,7 +132,7 @@ TEST_SUITE("pt2") {
     TEST_CASE("buffers, constants with values and constant inputs are told apart") {
         for (const char* version : {"2.5.1", "2.7.1", "2.8.0", "2.10.0", "2.13.0"}) {
             CAPTURE(version);
-            const Model model = read_pt2(data / "versions" / version / "counter_buffers/model.pt2");
+            const Model model = read_pt2(test_data / "versions" / version / "counter_buffers/model.pt2");
             REQUIRE(model.inputs.size() == 5);
             CHECK(model.inputs[0].kind == InputKind::Buffer);
             const auto constant = model.constants.find("lifted_tensor_0");
@@ -155,7 +151,7 @@ TEST_SUITE("pt2") {
     }
 
     TEST_CASE("every kind of argument, output and value is read") {
-        const Model model = read_pt2(data / "pt2/features.pt2");
+        const Model model = read_pt2(test_data / "pt2/features.pt2");
         const Graph& graph = model.graph;
         CHECK(model.name == "Features");
         CHECK(model.symbols == std::vector<SymbolRange>{{"s17", 2, 32}, {"s77", 2, 64}});
@@ -207,15 +203,15 @@ TEST_SUITE("pt2") {
     }
 
     TEST_CASE("an export on the meta device differs in the constants' values only") {
-        Model real = read_pt2(data / "pt2/features.pt2");
-        const Model meta = read_pt2(data / "pt2/features_meta.pt2");
+        Model real = read_pt2(test_data / "pt2/features.pt2");
+        const Model meta = read_pt2(test_data / "pt2/features_meta.pt2");
         CHECK(meta.constants.empty());
         real.constants.clear();
         CHECK(real == meta);
     }
 
     TEST_CASE("a decomposed export names the mutated buffers and its ops") {
-        const Model model = read_pt2(data / "pt2/features_decomposed.pt2");
+        const Model model = read_pt2(test_data / "pt2/features_decomposed.pt2");
         CHECK(node_called(model.graph, "addmm").op_type == "aten.addmm.default");
         CHECK(value_called(model.graph, "permute").meta.strides == Shape{1, 6});
     }
@@ -231,7 +227,7 @@ TEST_SUITE("pt2") {
         std::string values = "\"tensor_values\": {";
         for (const char* name : {"A", "B", "C", "D"}) values += "\"" + std::string(name) + "\": " + meta;
         text = replaced(text, "\"tensor_values\": {", values);
-        const Model model = read(flat(text));
+        const Model model = read_zip(flat(text));
         CHECK(model.graph.nodes[0].name == "topk");
         CHECK(model.graph.nodes[1].name == "topk_1");
         CHECK(model.graph.nodes[2].name == "relu");
@@ -242,9 +238,9 @@ TEST_SUITE("pt2") {
         std::string text = replaced(program, "aten.relu.default", "aten._to_copy.default");
         text = replaced(text, "{\"as_tensor\": {\"name\": \"x\"}}}],",
                         R"({"as_tensor": {"name": "x"}}}, {"name": "device", "arg": {"as_string": "cuda:1"}}],)");
-        CHECK(read(flat(text)).graph.nodes[0].find("device")->get<Device>() == Device{"cuda", 1});
+        CHECK(read_zip(flat(text)).graph.nodes[0].find("device")->get<Device>() == Device{"cuda", 1});
         text = replaced(text, "aten._to_copy.default", "my.op.default");
-        CHECK(read(flat(text)).graph.nodes[0].find("device")->get<std::string>() == "cuda:1");
+        CHECK(read_zip(flat(text)).graph.nodes[0].find("device")->get<std::string>() == "cuda:1");
     }
 
     TEST_CASE("the order of the keys does not matter") {
@@ -252,118 +248,118 @@ TEST_SUITE("pt2") {
             program.substr(program.find("\"nodes\""), program.find("\"tensor_values\"") - program.find("\"nodes\""));
         std::string text = replaced(program, nodes, "");
         text = replaced(text, "{\"graph\": {", "{\"graph\": {" + nodes);
-        const Model reordered = read(flat(text));
-        CHECK(reordered.graph.nodes == read(flat(program)).graph.nodes);
+        const Model reordered = read_zip(flat(text));
+        CHECK(reordered.graph.nodes == read_zip(flat(program)).graph.nodes);
     }
 
     TEST_CASE("unknown keys are ignored, bare infinities accepted") {
-        CHECK(error_of("\"module_call_graph\": []", "\"module_call_graph\": [], \"later\": {\"x\": [1]}") ==
+        CHECK(pt2_error("\"module_call_graph\": []", "\"module_call_graph\": [], \"later\": {\"x\": [1]}") ==
               "no error");
         const std::string text = replaced(program, "\"range_constraints\": {}",
                                           "\"range_constraints\": {\"s0\": {\"min_val\": 2, \"max_val\": Infinity}}");
-        CHECK(read(flat(text)).symbols == std::vector<SymbolRange>{{"s0", 2, std::nullopt}});
+        CHECK(read_zip(flat(text)).symbols == std::vector<SymbolRange>{{"s0", 2, std::nullopt}});
     }
 
     TEST_CASE("of several models one must be named") {
         const std::string zip = archive({{"m/models/enc.json", program}, {"m/models/sub/dec.json", program}});
-        CHECK(error_of(zip) == "the file holds 2 models, name one of 'enc', 'sub/dec'");
-        CHECK(read(zip, {"sub/dec"}).name == "sub/dec");
-        CHECK_THROWS_AS(read(zip, {"other"}), ArgumentError);
+        CHECK(pt2_error(zip) == "the file holds 2 models, name one of 'enc', 'sub/dec'");
+        CHECK(read_zip(zip, {"sub/dec"}).name == "sub/dec");
+        CHECK_THROWS_AS(read_zip(zip, {"other"}), ArgumentError);
         const TemporaryDirectory directory;
         CHECK(pt2_model_names(directory.add("a.pt2", zip)) == std::vector<std::string>{"enc", "sub/dec"});
     }
 
     TEST_CASE("files without a graph are refused with what to do") {
-        CHECK(error_of(archive({{"m/data/aotinductor/model/a.wrapper.so", "x"}})) ==
+        CHECK(pt2_error(archive({{"m/data/aotinductor/model/a.wrapper.so", "x"}})) ==
               "an AOTInductor package holds compiled code only; save the program with torch.export.save");
         CHECK(
-            error_of(make_zip({{"m/data.pkl", "x"}})) ==
+            pt2_error(make_zip({{"m/data.pkl", "x"}})) ==
             "a checkpoint has no graph; export the model with torch.export.export and save it with torch.export.save");
-        CHECK(error_of(make_zip({{"m/data.pkl", "x"}, {"m/constants.pkl", "x"}})) ==
+        CHECK(pt2_error(make_zip({{"m/data.pkl", "x"}, {"m/constants.pkl", "x"}})) ==
               "a TorchScript archive has no exported graph; export the model with torch.export.export and save it with "
               "torch.export.save");
     }
 
     TEST_CASE("another schema version is refused by name, even where the graph cannot be read") {
-        CHECK(error_of("\"major\": 8, \"minor\": 20", "\"major\": 9, \"minor\": 1") ==
+        CHECK(pt2_error("\"major\": 8, \"minor\": 20", "\"major\": 9, \"minor\": 1") ==
               "schema_version: schema version 9.1 of torch.export is unknown, expected 7 or 8");
         std::string text = replaced(program, "\"major\": 8, \"minor\": 20", "\"major\": 9, \"minor\": 1");
         text = replaced(text, "{\"as_tensor\": {\"name\": \"x\"}}", "{\"as_new_thing\": 1}");
-        CHECK(error_of(flat(text)) == "schema version 9.1 of torch.export is unknown, expected 7 or 8");
-        CHECK(error_of("\"schema_version\"", "\"version\"") == "key 'schema_version' is missing");
+        CHECK(pt2_error(flat(text)) == "schema version 9.1 of torch.export is unknown, expected 7 or 8");
+        CHECK(pt2_error("\"schema_version\"", "\"version\"") == "key 'schema_version' is missing");
     }
 
     TEST_CASE("wrong types and tags are refused with their place") {
         const std::string node = "graph_module.graph.nodes[0] 'torch.ops.aten.relu.default': ";
-        CHECK(error_of("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_int\": \"x\"}") ==
+        CHECK(pt2_error("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_int\": \"x\"}") ==
               node + "inputs: [0]: 'self': as_int: expected an integer, found string");
-        CHECK(error_of("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_ints\": [1, 2.5]}") ==
+        CHECK(pt2_error("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_ints\": [1, 2.5]}") ==
               node + "inputs: [0]: 'self': as_ints: [1]: expected an integer, found number");
-        CHECK(error_of("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_thing\": 1}") ==
+        CHECK(pt2_error("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_thing\": 1}") ==
               node + "inputs: [0]: 'self': unknown kind of argument 'as_thing'");
-        CHECK(error_of("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_int\": 1, \"as_none\": true}") ==
+        CHECK(pt2_error("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_int\": 1, \"as_none\": true}") ==
               node + "inputs: [0]: 'self': expected an object with one key, found 2 keys");
-        CHECK(error_of("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_layout\": 8}") ==
+        CHECK(pt2_error("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_layout\": 8}") ==
               node + "inputs: [0]: 'self': as_layout: unknown layout number 8");
-        CHECK(error_of("\"name\": \"self\", ", "") == node + "inputs: [0]: key 'name' is missing");
-        CHECK(error_of("\"target\": \"torch.ops.aten.relu.default\"", "\"target\": 3") ==
+        CHECK(pt2_error("\"name\": \"self\", ", "") == node + "inputs: [0]: key 'name' is missing");
+        CHECK(pt2_error("\"target\": \"torch.ops.aten.relu.default\"", "\"target\": 3") ==
               "graph_module.graph.nodes[0]: target: expected a string, found number");
-        CHECK(error_of("\"metadata\": {}", "\"name\": \"act\", \"metadata\": []") ==
+        CHECK(pt2_error("\"metadata\": {}", "\"name\": \"act\", \"metadata\": []") ==
               "graph_module.graph.nodes[0] 'act': expected an object, found array");
-        CHECK(error_of("\"outputs\": [{\"as_tensor\": {\"name\": \"relu\"}}], \"metadata\"",
-                       "\"outputs\": [{\"as_int\": 1}], \"metadata\"") ==
+        CHECK(pt2_error("\"outputs\": [{\"as_tensor\": {\"name\": \"relu\"}}], \"metadata\"",
+                        "\"outputs\": [{\"as_int\": 1}], \"metadata\"") ==
               node + "outputs: expected a value, found a constant int");
-        CHECK(error_of("{\"dtype\": 7", "{\"dtype\": 99") ==
+        CHECK(pt2_error("{\"dtype\": 7", "{\"dtype\": 99") ==
               "graph_module.graph.tensor_values.x: dtype: unknown dtype number 99");
-        CHECK(error_of("\"sizes\": [{\"as_int\": 2}]", "\"sizes\": [{\"as_int\": -2}]") ==
+        CHECK(pt2_error("\"sizes\": [{\"as_int\": 2}]", "\"sizes\": [{\"as_int\": -2}]") ==
               "graph_module.graph.tensor_values.x: size -2 is negative");
-        CHECK(error_of("\"strides\": [{\"as_int\": 1}]", "\"strides\": []") ==
+        CHECK(pt2_error("\"strides\": [{\"as_int\": 1}]", "\"strides\": []") ==
               "graph_module.graph.tensor_values.x: expected 1 strides, found 0");
-        CHECK(error_of("\"sizes\": [{\"as_int\": 2}]", "\"sizes\": [{\"as_expr\": {\"expr_str\": \"exec('1')\"}}]") ==
+        CHECK(pt2_error("\"sizes\": [{\"as_int\": 2}]", "\"sizes\": [{\"as_expr\": {\"expr_str\": \"exec('1')\"}}]") ==
               "graph_module.graph.tensor_values.x: sizes: [0]: expression 'exec('1')', position 5: unknown function "
               "'exec'");
-        CHECK(error_of("\"torch_version\": \"2.13.0\"", "\"torch_version\": 2") ==
+        CHECK(pt2_error("\"torch_version\": \"2.13.0\"", "\"torch_version\": 2") ==
               "torch_version: expected a string, found number");
-        CHECK(error_of(flat("[]")) == "expected an object, found array");
-        CHECK(error_of(flat("{}")) == "key 'graph_module.graph.inputs' is missing");
-        CHECK(error_of(flat(program.substr(0, 40))).starts_with("malformed JSON at byte "));
+        CHECK(pt2_error(flat("[]")) == "expected an object, found array");
+        CHECK(pt2_error(flat("{}")) == "key 'graph_module.graph.inputs' is missing");
+        CHECK(pt2_error(flat(program.substr(0, 40))).starts_with("malformed JSON at byte "));
     }
 
     TEST_CASE("names must be defined once, described, and defined before use") {
         const std::string node = "graph_module.graph.nodes[0] 'relu': ";
-        CHECK(error_of("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_tensor\": {\"name\": \"z\"}}") ==
+        CHECK(pt2_error("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_tensor\": {\"name\": \"z\"}}") ==
               "graph_module.graph.nodes: value 'z' is mentioned, but no input or node defines it");
-        CHECK(
-            error_of("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_tensor\": {\"name\": \"relu\"}}") ==
-            node + "value 'relu' is used before graph_module.graph.nodes[0] 'relu' defines it");
-        CHECK(error_of("\"inputs\": [{\"as_tensor\": {\"name\": \"x\"}}]",
-                       "\"inputs\": [{\"as_tensor\": {\"name\": \"x\"}}, {\"as_tensor\": {\"name\": \"x\"}}]") ==
+        CHECK(pt2_error("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}",
+                        "\"arg\": {\"as_tensor\": {\"name\": \"relu\"}}") ==
+              node + "value 'relu' is used before graph_module.graph.nodes[0] 'relu' defines it");
+        CHECK(pt2_error("\"inputs\": [{\"as_tensor\": {\"name\": \"x\"}}]",
+                        "\"inputs\": [{\"as_tensor\": {\"name\": \"x\"}}, {\"as_tensor\": {\"name\": \"x\"}}]") ==
               "graph_module.graph.inputs: [1]: value 'x' is defined twice");
-        CHECK(error_of(" \"relu\": {\"dtype\"", " \"other\": {\"dtype\"") ==
+        CHECK(pt2_error(" \"relu\": {\"dtype\"", " \"other\": {\"dtype\"") ==
               "graph_module.graph.tensor_values: value 'relu' has no entry there nor in sym_*_values");
-        CHECK(error_of("\"sym_int_values\": {}", "\"sym_int_values\": {\"x\": {\"as_int\": 1}}") ==
+        CHECK(pt2_error("\"sym_int_values\": {}", "\"sym_int_values\": {\"x\": {\"as_int\": 1}}") ==
               "graph_module.graph.sym_int_values.x: value 'x' is described by two tables");
-        CHECK(error_of(" \"relu\": {\"dtype\"", " \"x\": {\"dtype\"") ==
+        CHECK(pt2_error(" \"relu\": {\"dtype\"", " \"x\": {\"dtype\"") ==
               "graph_module.graph.tensor_values.x: key 'x' appears twice");
     }
 
     TEST_CASE("the signature must fit the graph") {
-        CHECK(error_of("[{\"user_input\": {\"arg\": {\"as_tensor\": {\"name\": \"x\"}}}}]", "[]") ==
+        CHECK(pt2_error("[{\"user_input\": {\"arg\": {\"as_tensor\": {\"name\": \"x\"}}}}]", "[]") ==
               "graph_module.signature: input_specs: expected 1 entries as in the graph, found 0");
-        CHECK(error_of("\"user_input\": {\"arg\": {\"as_tensor\": {\"name\": \"x\"}}}",
-                       "\"parameter\": {\"arg\": {\"name\": \"relu\"}, \"parameter_name\": \"w\"}") ==
+        CHECK(pt2_error("\"user_input\": {\"arg\": {\"as_tensor\": {\"name\": \"x\"}}}",
+                        "\"parameter\": {\"arg\": {\"name\": \"relu\"}, \"parameter_name\": \"w\"}") ==
               "graph_module.signature: input_specs: [0]: 'relu' is not what the graph has at this position");
-        CHECK(error_of("\"user_output\"", "\"new_output\"") ==
+        CHECK(pt2_error("\"user_output\"", "\"new_output\"") ==
               "graph_module.signature: output_specs: [0]: unknown kind of output 'new_output'");
     }
 
     TEST_CASE("nesting, duplicate keys and integers beyond 64 bits are refused") {
         std::string deep(10000, '[');
-        CHECK(error_of("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_ints\": " + deep)
+        CHECK(pt2_error("\"arg\": {\"as_tensor\": {\"name\": \"x\"}}", "\"arg\": {\"as_ints\": " + deep)
                   .find("nested more than 256 levels deep") != std::string::npos);
-        CHECK(error_of("\"major\": 8, ", "\"major\": 8, \"major\": 8, ") ==
+        CHECK(pt2_error("\"major\": 8, ", "\"major\": 8, \"major\": 8, ") ==
               "schema_version.major: key 'major' appears twice");
-        CHECK(error_of("\"minor\": 20", "\"minor\": 1000000000000000000000") ==
+        CHECK(pt2_error("\"minor\": 20", "\"minor\": 1000000000000000000000") ==
               "schema_version.minor: integer 1000000000000000000000 does not fit in 64 bits");
     }
 }

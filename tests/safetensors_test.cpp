@@ -13,26 +13,26 @@ using namespace torch_ir::test;
 
 namespace {
 
-Safetensors read(const std::string& header, std::size_t data_size, std::uint64_t header_size) {
+Safetensors read_header(const std::string& header, std::size_t data_size, std::uint64_t header_size) {
     const auto owner = std::make_shared<const std::string>(u64(header_size) + header + std::string(data_size, '\1'));
     return read_safetensors(as_bytes(*owner), owner);
 }
 
-Safetensors read(const std::string& header, std::size_t data_size = 0) {
-    return read(header, data_size, header.size());
+Safetensors read_header(const std::string& header, std::size_t data_size = 0) {
+    return read_header(header, data_size, header.size());
 }
 
 std::string entry(const std::string& dtype, const std::string& shape, const std::string& offsets) {
     return R"({"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}";
 }
 
-std::string one(const std::string& dtype, const std::string& shape, const std::string& offsets) {
+std::string one_entry(const std::string& dtype, const std::string& shape, const std::string& offsets) {
     return R"({"a":)" + entry(dtype, shape, offsets) + "}";
 }
 
-std::string error_of(const std::string& header, std::size_t data_size = 0) {
+std::string header_error(const std::string& header, std::size_t data_size = 0) {
     try {
-        read(header, data_size);
+        read_header(header, data_size);
     } catch (const ParseError& error) {
         return error.what();
     }
@@ -72,16 +72,17 @@ TEST_SUITE("safetensors") {
     }
 
     TEST_CASE("what the reference reader accepts is accepted") {
-        CHECK(read("{}").tensors.tensors().empty());
-        CHECK(read(" \t\n{} ").tensors.tensors().empty());
-        CHECK(read(R"({"__metadata__":null})").metadata.empty());
-        CHECK(read(one("F32", "[0,5]", "[0,0]")).tensors.find("a")->numel() == 0);
-        CHECK(read(R"({"":)" + entry("U8", "[3]", "[0,3]") + "}", 3).tensors.find(""));
-        CHECK(read(R"({"a\u0000b":)" + entry("U8", "[3]", "[0,3]") + "}", 3).tensors.find(std::string_view("a\0b", 3)));
-        CHECK(read(R"({"a":{"x":1,"data_offsets":[0,1],"shape":[],"dtype":"U8"}})", 1).tensors.find("a"));
+        CHECK(read_header("{}").tensors.tensors().empty());
+        CHECK(read_header(" \t\n{} ").tensors.tensors().empty());
+        CHECK(read_header(R"({"__metadata__":null})").metadata.empty());
+        CHECK(read_header(one_entry("F32", "[0,5]", "[0,0]")).tensors.find("a")->numel() == 0);
+        CHECK(read_header(R"({"":)" + entry("U8", "[3]", "[0,3]") + "}", 3).tensors.find(""));
+        CHECK(read_header(R"({"a\u0000b":)" + entry("U8", "[3]", "[0,3]") + "}", 3)
+                  .tensors.find(std::string_view("a\0b", 3)));
+        CHECK(read_header(R"({"a":{"x":1,"data_offsets":[0,1],"shape":[],"dtype":"U8"}})", 1).tensors.find("a"));
         // unaligned, and in another order than in the data
         const auto file =
-            read(R"({"b":)" + entry("F32", "[1]", "[1,5]") + R"(,"a":)" + entry("U8", "[1]", "[0,1]") + "}", 5);
+            read_header(R"({"b":)" + entry("F32", "[1]", "[1,5]") + R"(,"a":)" + entry("U8", "[1]", "[0,1]") + "}", 5);
         CHECK(file.tensors.find("b")->to_bytes() == std::vector<std::byte>(4, std::byte{1}));
     }
 
@@ -89,67 +90,71 @@ TEST_SUITE("safetensors") {
         const std::string bytes = "1234567";
         CHECK_THROWS_WITH_AS(read_safetensors(as_bytes(bytes), nullptr),
                              "not a safetensors file: 7 bytes, expected at least 8", ParseError);
-        CHECK_THROWS_WITH_AS(read("{}", 0, ~std::uint64_t{0}),
+        CHECK_THROWS_WITH_AS(read_header("{}", 0, ~std::uint64_t{0}),
                              "the header claims 18446744073709551615 bytes, more than 100000000 are not accepted",
                              ParseError);
-        CHECK_THROWS_WITH_AS(read("{}", 0, 3), "the header claims 3 bytes, but only 2 follow", ParseError);
+        CHECK_THROWS_WITH_AS(read_header("{}", 0, 3), "the header claims 3 bytes, but only 2 follow", ParseError);
     }
 
     TEST_CASE("headers that are not plain JSON objects are refused") {
-        CHECK(error_of("[]") == "header: expected a JSON object");
-        CHECK(error_of(std::string("{}\0", 3)) == "the header contains a NUL byte");
-        CHECK(error_of("\xef\xbb\xbf{}") == "the header starts with a byte order mark");
+        CHECK(header_error("[]") == "header: expected a JSON object");
+        CHECK(header_error(std::string("{}\0", 3)) == "the header contains a NUL byte");
+        CHECK(header_error("\xef\xbb\xbf{}") == "the header starts with a byte order mark");
         for (const char* header : {"", "{", "{}x", "{\"a\xff\":1}", R"({"\ud800":1})"})
-            CHECK(error_of(header).starts_with("header: malformed JSON at byte "));
-        CHECK(error_of(R"({"a":)" + std::string(10'000, '[')).ends_with("nested more than 128 levels deep"));
-        CHECK(error_of(R"({"a":)" + entry("U8", "[0]", "[0,0]") + R"(,"a":)" + entry("U8", "[0]", "[0,0]") + "}") ==
+            CHECK(header_error(header).starts_with("header: malformed JSON at byte "));
+        CHECK(header_error(R"({"a":)" + std::string(10'000, '[')).ends_with("nested more than 128 levels deep"));
+        CHECK(header_error(R"({"a":)" + entry("U8", "[0]", "[0,0]") + R"(,"a":)" + entry("U8", "[0]", "[0,0]") + "}") ==
               "header: a: key 'a' appears twice");
-        CHECK(error_of(R"({"__metadata__":{},"__metadata__":{}})") ==
+        CHECK(header_error(R"({"__metadata__":{},"__metadata__":{}})") ==
               "header: __metadata__: key '__metadata__' appears twice");
-        CHECK(error_of(R"({"__metadata__":[]})") == "header: '__metadata__' must be an object");
-        CHECK(error_of(R"({"__metadata__":{"k":1}})") == "header: '__metadata__' key 'k' must be a string, found 1");
+        CHECK(header_error(R"({"__metadata__":[]})") == "header: '__metadata__' must be an object");
+        CHECK(header_error(R"({"__metadata__":{"k":1}})") ==
+              "header: '__metadata__' key 'k' must be a string, found 1");
     }
 
     TEST_CASE("entries of the wrong form are refused") {
-        CHECK(error_of(R"({"a":1})") == "header: tensor 'a': expected an object");
-        CHECK(error_of(R"({"a":{"shape":[],"data_offsets":[0,1]}})", 1) == "header: tensor 'a': 'dtype' is missing");
-        CHECK(error_of(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", 1) == "header: tensor 'a': 'shape' is missing");
-        CHECK(error_of(R"({"a":{"dtype":"U8","shape":[]}})", 1) == "header: tensor 'a': 'data_offsets' is missing");
-        CHECK(error_of(R"({"a":{"dtype":1,"shape":[],"data_offsets":[0,1]}})", 1) ==
+        CHECK(header_error(R"({"a":1})") == "header: tensor 'a': expected an object");
+        CHECK(header_error(R"({"a":{"shape":[],"data_offsets":[0,1]}})", 1) ==
+              "header: tensor 'a': 'dtype' is missing");
+        CHECK(header_error(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", 1) ==
+              "header: tensor 'a': 'shape' is missing");
+        CHECK(header_error(R"({"a":{"dtype":"U8","shape":[]}})", 1) == "header: tensor 'a': 'data_offsets' is missing");
+        CHECK(header_error(R"({"a":{"dtype":1,"shape":[],"data_offsets":[0,1]}})", 1) ==
               "header: tensor 'a': 'dtype' must be a string, found 1");
-        CHECK(error_of(one("F31", "[1]", "[0,4]"), 4) == "header: tensor 'a': unknown dtype 'F31'");
+        CHECK(header_error(one_entry("F31", "[1]", "[0,4]"), 4) == "header: tensor 'a': unknown dtype 'F31'");
         for (const char* shape : {"[-1]", "[1.5]", "[\"1\"]", "3"})
-            CHECK(error_of(one("U8", shape, "[0,1]"), 1) ==
+            CHECK(header_error(one_entry("U8", shape, "[0,1]"), 1) ==
                   "header: tensor 'a': 'shape' must be a list of non-negative integers, found " + std::string(shape));
-        CHECK(error_of(one("U8", "[18446744073709551616]", "[0,1]"), 1)
+        CHECK(header_error(one_entry("U8", "[18446744073709551616]", "[0,1]"), 1)
                   .ends_with("integer 18446744073709551616 does not fit in 64 bits"));
-        CHECK(error_of(one("U8", "[1]", "[0,1,2]"), 1) ==
+        CHECK(header_error(one_entry("U8", "[1]", "[0,1,2]"), 1) ==
               "header: tensor 'a': 'data_offsets' must hold two integers, found [0, 1, 2]");
-        CHECK_THROWS_WITH_AS(read(one("F6_E2M3", "[4]", "[0,3]"), 3),
+        CHECK_THROWS_WITH_AS(read_header(one_entry("F6_E2M3", "[4]", "[0,3]"), 3),
                              "header: tensor 'a': dtype 'F6_E2M3' has no PyTorch counterpart", UnsupportedError);
-        CHECK_THROWS_WITH_AS(read(one("F4", "[3]", "[0,2]"), 2),
+        CHECK_THROWS_WITH_AS(read_header(one_entry("F4", "[3]", "[0,2]"), 2),
                              "header: tensor 'a': F4 with shape [3] does not fill whole bytes in its last dimension",
                              UnsupportedError);
     }
 
     TEST_CASE("sizes must be consistent") {
-        CHECK(error_of(one("F32", "[2]", "[4,0]"), 8) ==
+        CHECK(header_error(one_entry("F32", "[2]", "[4,0]"), 8) ==
               "header: tensor 'a': 'data_offsets' [4, 0] end before they begin");
-        CHECK(error_of(one("F32", "[2]", "[0,4]"), 4) ==
+        CHECK(header_error(one_entry("F32", "[2]", "[0,4]"), 4) ==
               "header: tensor 'a': 'data_offsets' [0, 4] span 4 bytes, but shape [2] of float32 needs 8");
-        CHECK(error_of(one("F32", "[2]", "[0,8]"), 4) ==
+        CHECK(header_error(one_entry("F32", "[2]", "[0,8]"), 4) ==
               "header: tensor 'a': ends at byte 8 of the data, but the file holds only 4");
-        CHECK(error_of(one("U8", "[4611686018427387904,4,0]", "[0,0]")) ==
+        CHECK(header_error(one_entry("U8", "[4611686018427387904,4,0]", "[0,0]")) ==
               "header: tensor 'a': shape [4611686018427387904, 4, 0] has more bytes than fit in 63 bits");
     }
 
     TEST_CASE("tensors must cover the data exactly") {
-        CHECK(error_of(one("U8", "[1]", "[1,2]"), 2) == "tensor 'a' begins at byte 1 of the data, expected 0 (hole)");
-        CHECK(error_of(R"({"a":)" + entry("U8", "[2]", "[0,2]") + R"(,"b":)" + entry("U8", "[2]", "[1,3]") + "}", 3) ==
-              "tensor 'b' begins at byte 1 of the data, expected 2 (overlap)");
-        CHECK(error_of(R"({"a":)" + entry("U8", "[1]", "[0,1]") + R"(,"b":)" + entry("U8", "[1]", "[2,3]") + "}", 3) ==
-              "tensor 'b' begins at byte 2 of the data, expected 1 (hole)");
-        CHECK(error_of(one("U8", "[1]", "[0,1]"), 2) ==
+        CHECK(header_error(one_entry("U8", "[1]", "[1,2]"), 2) ==
+              "tensor 'a' begins at byte 1 of the data, expected 0 (hole)");
+        CHECK(header_error(R"({"a":)" + entry("U8", "[2]", "[0,2]") + R"(,"b":)" + entry("U8", "[2]", "[1,3]") + "}",
+                           3) == "tensor 'b' begins at byte 1 of the data, expected 2 (overlap)");
+        CHECK(header_error(R"({"a":)" + entry("U8", "[1]", "[0,1]") + R"(,"b":)" + entry("U8", "[1]", "[2,3]") + "}",
+                           3) == "tensor 'b' begins at byte 2 of the data, expected 1 (hole)");
+        CHECK(header_error(one_entry("U8", "[1]", "[0,1]"), 2) ==
               "the tensors cover 1 bytes, but the file holds 2 bytes of data");
     }
 

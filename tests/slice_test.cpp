@@ -12,7 +12,7 @@ using namespace torch_ir;
 namespace {
 
 /// y = relu(x w) + sigmoid(x), z = cos(y); w is a parameter.
-Model sample() {
+Model diamond() {
     GraphBuilder b("sample");
     const ValueRef w = b.parameter("p_w", "w", {{3, 3}});
     const ValueRef x = b.input("x", {{2, 3}});
@@ -42,7 +42,7 @@ using Nodes = std::vector<std::uint32_t>;
 
 TEST_SUITE("slice") {
     TEST_CASE("nodes between values are those on a way from one to the other") {
-        const Model model = sample();
+        const Model model = diamond();
         const auto between = [&](std::vector<ValueRef> from, std::vector<ValueRef> to) {
             return nodes_between(model.graph, from, to);
         };
@@ -65,14 +65,14 @@ TEST_SUITE("slice") {
     }
 
     TEST_CASE("the nodes of a module are found by whole path components") {
-        const Model model = sample();
+        const Model model = diamond();
         CHECK(nodes_of_module(model.graph, "block.0") == Nodes{0, 1});
         CHECK(nodes_of_module(model.graph, "block.0.linear") == Nodes{0});
         CHECK(nodes_of_module(model.graph, "bloc").empty());
     }
 
     TEST_CASE("a slice keeps names and roles and is a valid model") {
-        const Model model = sample();
+        const Model model = diamond();
         const Model cut = slice(model, {0, 1, 3});
         CHECK(validate(cut).empty());
         CHECK(names_of(cut.graph, cut.graph.inputs) == Names{"p_w", "x", "sigmoid"});
@@ -86,7 +86,7 @@ TEST_SUITE("slice") {
     }
 
     TEST_CASE("outputs are what is used outside, or what is asked for") {
-        const Model model = sample();
+        const Model model = diamond();
         const Model two = slice(model, {1, 2});
         CHECK(names_of(two.graph, two.graph.outputs) == Names{"relu", "sigmoid"});
         const Model asked = slice(model, {0, 1}, {named(model, "mm"), named(model, "relu")});

@@ -7,6 +7,7 @@
 
 #include "torch_ir/builder.hpp"
 #include "torch_ir/json.hpp"
+#include "torch_ir/renames.hpp"
 
 using namespace torch_ir;
 

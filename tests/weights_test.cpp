@@ -12,8 +12,6 @@ using namespace torch_ir::test;
 
 namespace {
 
-const std::string data = "tests/data/weights/";
-
 std::vector<float> floats(const Weights& weights, const char* name) {
     const TensorView* tensor = weights.find(name);
     REQUIRE_MESSAGE(tensor, name);
@@ -51,7 +49,7 @@ std::string pt2(const std::string& weights_config,
 }
 
 /// Opens a file with these contents; the error is without the path.
-std::string error_of(const std::string& bytes, const WeightsOptions& options = {}) {
+std::string weights_error(const std::string& bytes, const WeightsOptions& options = {}) {
     const TemporaryDirectory directory;
     const auto path = directory.add("file", bytes);
     try {
@@ -68,7 +66,7 @@ std::string error_of(const std::string& bytes, const WeightsOptions& options = {
 
 TEST_SUITE("weights") {
     TEST_CASE("parameters, buffers and constants of a .pt2 are read") {
-        const Weights weights = open_weights(data + "one.pt2");
+        const Weights weights = open_weights(weights_data + "one.pt2");
         CHECK(weights.tensors().size() == 3);
         CHECK(floats(weights, "w") == Floats{1, 1});
         CHECK(floats(weights, "np_") == Floats{1, 3, 2, 4});
@@ -77,28 +75,28 @@ TEST_SUITE("weights") {
     }
 
     TEST_CASE("of several models one must be named") {
-        CHECK(floats(open_weights(data + "two.pt2", {.model = "enc"}), "w") == Floats{1, 1});
-        CHECK(floats(open_weights(data + "two.pt2", {.model = "sub/dec"}), "w") == Floats{2, 2});
-        CHECK_THROWS_WITH_AS(open_weights(data + "two.pt2"),
-                             (data + "two.pt2: the file holds 2 models, name one of 'enc', 'sub/dec'").c_str(),
+        CHECK(floats(open_weights(weights_data + "two.pt2", {.model = "enc"}), "w") == Floats{1, 1});
+        CHECK(floats(open_weights(weights_data + "two.pt2", {.model = "sub/dec"}), "w") == Floats{2, 2});
+        CHECK_THROWS_WITH_AS(open_weights(weights_data + "two.pt2"),
+                             (weights_data + "two.pt2: the file holds 2 models, name one of 'enc', 'sub/dec'").c_str(),
                              ArgumentError);
-        CHECK_THROWS_WITH_AS(open_weights(data + "two.pt2", {.model = "dec"}),
-                             (data + "two.pt2: no model 'dec', the file holds 'enc', 'sub/dec'").c_str(),
+        CHECK_THROWS_WITH_AS(open_weights(weights_data + "two.pt2", {.model = "dec"}),
+                             (weights_data + "two.pt2: no model 'dec', the file holds 'enc', 'sub/dec'").c_str(),
                              ArgumentError);
     }
 
     TEST_CASE("weights that were not saved are refused, or left out when asked") {
         CHECK_THROWS_WITH_AS(
-            open_weights(data + "meta.pt2"),
-            (data + "meta.pt2: model_weights_config.json: 'w': the values were not saved (a meta or fake "
-                    "tensor); give them in a separate weight file")
+            open_weights(weights_data + "meta.pt2"),
+            (weights_data + "meta.pt2: model_weights_config.json: 'w': the values were not saved (a meta or fake "
+                            "tensor); give them in a separate weight file")
                 .c_str(),
             ParseError);
-        CHECK(open_weights(data + "meta.pt2", {.skip_unsaved = true}).find("w") == nullptr);
+        CHECK(open_weights(weights_data + "meta.pt2", {.skip_unsaved = true}).find("w") == nullptr);
     }
 
     TEST_CASE("shards are read through their index, aliases included") {
-        const Weights weights = open_weights(data + "model.safetensors.index.json");
+        const Weights weights = open_weights(weights_data + "model.safetensors.index.json");
         CHECK(weights.tensors().size() == 4);
         CHECK(floats(weights, "b.w") == Floats{2});
         CHECK(floats(weights, "d.w") == Floats{3});
@@ -117,7 +115,7 @@ TEST_SUITE("weights") {
             return "no error";
         };
         write_safetensors(directory.path() / "s.safetensors", {});
-        std::filesystem::copy_file(data + "state_dict.pt", directory.path() / "s.bin");
+        std::filesystem::copy_file(weights_data + "state_dict.pt", directory.path() / "s.bin");
         CHECK(message(R"({"weight_map":{"lin.bias":"s.bin"}})") == "no error");
         for (const std::string shard : {"../s.safetensors", "a/s.safetensors", "/s.safetensors", "..", "", "c:s"})
             CHECK(message(R"({"weight_map":{"w":")" + shard + "\"}}") ==
@@ -136,81 +134,82 @@ TEST_SUITE("weights") {
     TEST_CASE("other files are refused with what was expected") {
         const std::string expected =
             "not a weight file: expected safetensors, a weight index, a PyTorch checkpoint or a .pt2";
-        CHECK(error_of("") == expected);
-        CHECK(error_of("hello, this is text") == expected);
-        CHECK(error_of(std::string(257, 'x') + "ustar" + std::string(250, '\0')) ==
+        CHECK(weights_error("") == expected);
+        CHECK(weights_error("hello, this is text") == expected);
+        CHECK(weights_error(std::string(257, 'x') + "ustar" + std::string(250, '\0')) ==
               "the tar form of torch.save is not supported; save the file again with a newer PyTorch");
-        CHECK(error_of(make_zip({{.name = "a", .data = "x"}})) ==
+        CHECK(weights_error(make_zip({{.name = "a", .data = "x"}})) ==
               "a zip archive, but none of PyTorch's: found neither 'archive_format', 'data.pkl' nor "
               "'serialized_exported_program.json'");
-        CHECK(error_of(make_zip(std::vector<TestEntry>{})) == "the zip archive is empty");
-        CHECK(error_of(make_zip({{.name = "m/data.pkl", .data = "x"}, {.name = "other", .data = "x"}})) ==
+        CHECK(weights_error(make_zip(std::vector<TestEntry>{})) == "the zip archive is empty");
+        CHECK(weights_error(make_zip({{.name = "m/data.pkl", .data = "x"}, {.name = "other", .data = "x"}})) ==
               "entry 'other' lies outside the archive's folder 'm/'");
     }
 
     TEST_CASE("what nobody should guess about a .pt2 is refused by name") {
         const std::string good = config("w", "weight_0", meta(7, four, one));
         const TestEntry weight{.name = "m/data/weights/weight_0", .data = std::string(16, '\1')};
-        CHECK(error_of(pt2(good)) == "no error");
-        CHECK(error_of(pt2(good, weight, "big")) == "byte order 'big' is not supported, expected 'little'");
-        CHECK(error_of(pt2(good, weight, "little", "1")) == "archive version '1' is unknown, expected '0'");
-        CHECK(error_of(make_zip({{.name = "m/archive_format", .data = "pt2"},
-                                 {.name = "m/archive_version", .data = "0"},
-                                 {.name = "m/data/aotinductor/model/x.wrapper.so", .data = "x"}})) ==
+        CHECK(weights_error(pt2(good)) == "no error");
+        CHECK(weights_error(pt2(good, weight, "big")) == "byte order 'big' is not supported, expected 'little'");
+        CHECK(weights_error(pt2(good, weight, "little", "1")) == "archive version '1' is unknown, expected '0'");
+        CHECK(weights_error(make_zip({{.name = "m/archive_format", .data = "pt2"},
+                                      {.name = "m/archive_version", .data = "0"},
+                                      {.name = "m/data/aotinductor/model/x.wrapper.so", .data = "x"}})) ==
               "an AOTInductor package holds compiled code only; save the program with torch.export.save");
-        CHECK(error_of(make_zip({{.name = "m/archive_format", .data = "pt3"}})) ==
+        CHECK(weights_error(make_zip({{.name = "m/archive_format", .data = "pt3"}})) ==
               "archive format 'pt3' is unknown, expected 'pt2'");
     }
 
     TEST_CASE("the table of raw weights is checked") {
         const std::string at = "model_weights_config.json: 'w': ";
-        CHECK(error_of(pt2("{}")) == "model_weights_config.json: 'config' is missing");
-        CHECK(error_of(pt2(R"({"config":[]})")) ==
+        CHECK(weights_error(pt2("{}")) == "model_weights_config.json: 'config' is missing");
+        CHECK(weights_error(pt2(R"({"config":[]})")) ==
               "model_weights_config.json: 'config' has the wrong type, found array");
         for (const std::string name : {"../x", "/x", ""})
-            CHECK(error_of(pt2(config("w", name, meta(7, four, one)))) ==
+            CHECK(weights_error(pt2(config("w", name, meta(7, four, one)))) ==
                   at + "'path_name' must be a plain file name, found '" + name + "'");
-        CHECK(error_of(pt2(config("w", "weight_1", meta(7, four, one)))) ==
+        CHECK(weights_error(pt2(config("w", "weight_1", meta(7, four, one)))) ==
               at + "entry 'm/data/weights/weight_1' is missing");
-        CHECK(error_of(pt2(config("w", "weight_0", meta(99, four, one)))) == at + "unknown dtype number 99");
-        CHECK(error_of(pt2(config("w", "weight_0", meta(7, R"([{"as_int":5}])", one)))) ==
+        CHECK(weights_error(pt2(config("w", "weight_0", meta(99, four, one)))) == at + "unknown dtype number 99");
+        CHECK(weights_error(pt2(config("w", "weight_0", meta(7, R"([{"as_int":5}])", one)))) ==
               at + "shape [5] with strides [1] and offset 0 leaves its storage of 4 elements");
-        CHECK(error_of(pt2(config("w", "weight_0", meta(7, four, one, 1)))) ==
+        CHECK(weights_error(pt2(config("w", "weight_0", meta(7, four, one, 1)))) ==
               at + "shape [4] with strides [1] and offset 1 leaves its storage of 4 elements");
-        CHECK(error_of(pt2(config("w", "weight_0", meta(7, four, R"([{"as_int":-1}])", 3)))) ==
+        CHECK(weights_error(pt2(config("w", "weight_0", meta(7, four, R"([{"as_int":-1}])", 3)))) ==
               at + "shape [4] with strides [-1] and offset 3 leaves its storage of 4 elements");
-        CHECK(error_of(pt2(config(
+        CHECK(weights_error(pt2(config(
                   "w", "weight_0",
                   meta(7, R"([{"as_int":1099511627776},{"as_int":1048576}])", R"([{"as_int":0},{"as_int":0}])")))) ==
               at + "shape [1099511627776, 1048576] stands for 4611686018427387904 bytes, but its storage has 16");
-        CHECK(error_of(pt2(config("w", "weight_0", meta(7, R"([{"as_expr":{}}])", one)))) ==
+        CHECK(weights_error(pt2(config("w", "weight_0", meta(7, R"([{"as_expr":{}}])", one)))) ==
               at + "'sizes' must hold integers ('as_int')");
-        CHECK(error_of(pt2(config("w", "weight_0", "null"))) == at + "a custom object ('weight_0'), expected a tensor");
-        CHECK(error_of(pt2(config("w", "weight_0", meta(7, one, one)),
-                           {.name = "m/data/weights/weight_0", .data = "12345"})) ==
+        CHECK(weights_error(pt2(config("w", "weight_0", "null"))) ==
+              at + "a custom object ('weight_0'), expected a tensor");
+        CHECK(weights_error(pt2(config("w", "weight_0", meta(7, one, one)),
+                                {.name = "m/data/weights/weight_0", .data = "12345"})) ==
               at + "file 'weight_0' has 5 bytes, which is no multiple of the item size of float32");
     }
 
     TEST_CASE("checksums of values are compared when asked for") {
         const TestEntry damaged{.name = "m/data/weights/weight_0", .data = std::string(16, '\1'), .crc = 1};
         const std::string bytes = pt2(config("w", "weight_0", meta(7, four, one)), damaged);
-        CHECK(error_of(bytes) == "no error");
-        CHECK(error_of(bytes, {.verify_checksums = true}) ==
+        CHECK(weights_error(bytes) == "no error");
+        CHECK(weights_error(bytes, {.verify_checksums = true}) ==
               "model_weights_config.json: 'w': entry 'm/data/weights/weight_0' is damaged: its checksum differs");
     }
 
     TEST_CASE("a tensor subclass is read from its own pickle") {
-        const std::string nested = read_text(data + "state_dict.pt");
-        CHECK(error_of(pt2(config("w", "weight_0", meta(7, four, one), true),
-                           {.name = "m/data/weights/weight_0", .data = nested})) ==
+        const std::string nested = read_text(weights_data + "state_dict.pt");
+        CHECK(weights_error(pt2(config("w", "weight_0", meta(7, four, one), true),
+                                {.name = "m/data/weights/weight_0", .data = nested})) ==
               "model_weights_config.json: 'w': a pickled object, expected a tensor");
     }
 
     TEST_CASE("merging refuses a name that is there already") {
-        Weights a = open_weights(data + "model-00001-of-00002.safetensors");
-        a.merge(open_weights(data + "model-00002-of-00002.safetensors"));
+        Weights a = open_weights(weights_data + "model-00001-of-00002.safetensors");
+        a.merge(open_weights(weights_data + "model-00002-of-00002.safetensors"));
         CHECK(a.tensors().size() == 3);
-        CHECK_THROWS_WITH_AS(a.merge(open_weights(data + "model-00002-of-00002.safetensors")),
+        CHECK_THROWS_WITH_AS(a.merge(open_weights(weights_data + "model-00002-of-00002.safetensors")),
                              "weight 'd.w' is given twice", ArgumentError);
     }
 

@@ -10,7 +10,7 @@ using namespace torch_ir::test;
 
 namespace {
 
-std::string replaced(std::string text, std::size_t at, const std::string& bytes) {
+std::string overwritten(std::string text, std::size_t at, const std::string& bytes) {
     return text.replace(at, bytes.size(), bytes);
 }
 
@@ -137,19 +137,19 @@ TEST_SUITE("zip") {
         CHECK_THROWS_WITH_AS(open_zip(make_archive(TestArchive{entries, "", "", false, 1})),
                              "the central directory is too short for 2 entries", ParseError);
         const std::string wide = make_archive(TestArchive{entries, "", "", true, 0});
-        CHECK_THROWS_WITH_AS(open_zip(replaced(wide, wide.size() - 6, u32(3))),
+        CHECK_THROWS_WITH_AS(open_zip(overwritten(wide, wide.size() - 6, u32(3))),
                              "the two end of central directory records contradict each other", ParseError);
-        CHECK_THROWS_WITH_AS(open_zip(replaced(wide, wide.size() - 22 - 12, u64(~std::uint64_t{0}))),
+        CHECK_THROWS_WITH_AS(open_zip(overwritten(wide, wide.size() - 22 - 12, u64(~std::uint64_t{0}))),
                              "the ZIP64 end of central directory record is not where its locator says", ParseError);
         // fake ZIP64 offset near 2^64, escaped in the narrow record
-        std::string fake = replaced(wide, wide.size() - 6, u32(0xffffffff));
-        fake = replaced(fake, fake.size() - 22 - 20 - 8, u64(~std::uint64_t{0} - 8));
+        std::string fake = overwritten(wide, wide.size() - 6, u32(0xffffffff));
+        fake = overwritten(fake, fake.size() - 22 - 20 - 8, u64(~std::uint64_t{0} - 8));
         CHECK_THROWS_WITH_AS(open_zip(fake),
                              "the central directory does not end at its end record (bytes in front of the archive, "
                              "or a damaged record)",
                              ParseError);
-        CHECK_THROWS_WITH_AS(open_zip(replaced(wide, wide.size() - 18, u16(1))), "the zip archive spans several disks",
-                             UnsupportedError);
+        CHECK_THROWS_WITH_AS(open_zip(overwritten(wide, wide.size() - 18, u16(1))),
+                             "the zip archive spans several disks", UnsupportedError);
     }
 
     TEST_CASE("entries that contradict their local header are refused") {
@@ -196,7 +196,7 @@ TEST_SUITE("zip") {
         for (std::size_t i = 0; i < bytes.size(); ++i)
             for (const int value : {0, 1, 0x7f, 0xff}) {
                 try {
-                    open_zip(replaced(bytes, i, std::string(1, static_cast<char>(value)))).damaged_entries();
+                    open_zip(overwritten(bytes, i, std::string(1, static_cast<char>(value)))).damaged_entries();
                 } catch (const Error&) {
                 }
             }

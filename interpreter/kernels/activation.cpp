@@ -43,7 +43,7 @@ constexpr UnaryFn activation(F) {
     return [](const char* op, const Tensor& self) { return activate(op, self, F{}); };
 }
 
-constexpr UnaryEntry plain[] = {
+constexpr UnaryEntry unary_activations[] = {
     {"relu",
      [](const char* op, const Tensor& self) {
          refuse_bool(op, self.dtype());
@@ -88,7 +88,7 @@ constexpr UnaryEntry plain[] = {
 };
 
 std::tuple<Tensor, Tensor> log_sigmoid_forward(const Tensor& self) {
-    return {plain[std::size(plain) - 1].kernel("log_sigmoid_forward", self),
+    return {unary_activations[std::size(unary_activations) - 1].kernel("log_sigmoid_forward", self),
             activate("log_sigmoid_forward", self, [](auto x) { return vmath::exp(-std::fabs(x)); })};
 }
 
@@ -215,7 +215,7 @@ Tensor glu(const Tensor& self, std::int64_t dim) {
 }  // namespace
 
 void register_activation(Registry& r) {
-    add_unary(r, plain);
+    add_unary(r, unary_activations);
     r.add("log_sigmoid_forward(Tensor self) -> (Tensor output, Tensor buffer)", log_sigmoid_forward);
     r.add("gelu(Tensor self, *, str approximate=\"none\") -> Tensor", gelu);
     r.add("elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor", elu);

@@ -20,7 +20,7 @@ namespace {
 
 using Three = std::tuple<Tensor, Tensor, Tensor>;
 
-struct Sizes {
+struct HeadSizes {
     std::int64_t batches;
     std::int64_t heads;
     std::int64_t length;
@@ -66,7 +66,7 @@ void weights_row(C* row, std::int64_t n, C scale, const C* mask, std::int64_t ma
 
 /// Adds what one head of the query contributes; only this call writes to its gradients.
 template <class C>
-void add_head(const Inputs& in, const Sizes& s, std::int64_t batch, std::int64_t head, bool is_causal, C scale,
+void add_head(const Inputs& in, const HeadSizes& s, std::int64_t batch, std::int64_t head, bool is_causal, C scale,
               const Three& grads) {
     constexpr std::int64_t rows = 128;
     const std::int64_t own = head / (s.heads / s.key_heads);
@@ -114,7 +114,7 @@ Tensor zeros_by_row(std::int64_t batches, std::int64_t heads, std::int64_t rows,
 }
 
 template <class C>
-Three gradients(const Inputs& inputs, const Sizes& s, bool is_causal, double scale) {
+Three gradients(const Inputs& inputs, const HeadSizes& s, bool is_causal, double scale) {
     const auto plain = [](const Tensor& t) { return t.to(dtype_of<C>()).contiguous(); };
     const Inputs in{plain(inputs.grad), plain(inputs.query),     plain(inputs.key), plain(inputs.value),
                     plain(inputs.out),  plain(inputs.logsumexp), inputs.mask};
@@ -134,7 +134,7 @@ Three gradients(const Inputs& inputs, const Sizes& s, bool is_causal, double sca
 
 /// 2-d masks are of every head, 4-d ones broadcast; those of bools say what is kept.
 template <class C>
-Tensor expanded_mask(const std::string& op, const Tensor& mask, const Sizes& s) {
+Tensor expanded_mask(const std::string& op, const Tensor& mask, const HeadSizes& s) {
     if (!mask.defined()) return {};
     const Ints shape{s.batches, s.heads, s.length, s.source};
     bool fits = mask.dim() == 2 || mask.dim() == 4;
@@ -157,7 +157,8 @@ Three flash_attention_for_cpu_backward(const Tensor& grad_out, const Tensor& que
     if (value.dim() != 4 || value.size(0) != query.size(0) || value.size(1) != key.size(1) ||
         value.size(2) != key.size(2) || value.dtype() != query.dtype())
         throw ArgumentError(op + ": 'value' " + describe(value) + " does not fit 'key' " + describe(key));
-    const Sizes s{query.size(0), query.size(1), query.size(2), query.size(3), key.size(1), key.size(2), value.size(3)};
+    const HeadSizes s{query.size(0), query.size(1), query.size(2), query.size(3),
+                      key.size(1),   key.size(2),   value.size(3)};
     if (s.key_heads == 0 ? s.heads != 0 : s.heads % s.key_heads != 0)
         throw ArgumentError(op + ": the heads of 'key' (" + std::to_string(s.key_heads) +
                             ") must divide those of 'query' (" + std::to_string(s.heads) + ")");

@@ -136,7 +136,7 @@ Tensor remainder(const Tensor& self, const Tensor& other) {
     return real_arithmetic("remainder", self, other, Modulus<true>{});
 }
 
-constexpr BinaryEntry geometric[] = {
+constexpr BinaryEntry geometric_functions[] = {
     {"atan2 arctan2", binary<InFloat>([](auto x, auto y) { return std::atan2(x, y); })},
     {"hypot", binary<InFloat>([](auto x, auto y) { return std::hypot(x, y); })},
 };
@@ -243,7 +243,7 @@ void register_binary(Registry& r) {
     r.add("floor_divide(Tensor self, Tensor other) -> Tensor", floor_divide);
     r.add("floor_divide.Scalar(Tensor self, Scalar other) -> Tensor", floor_divide);
     r.add("remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor", remainder);
-    add_binary(r, geometric);
+    add_binary(r, geometric_functions);
     r.add("heaviside(Tensor self, Tensor values) -> Tensor", heaviside);
     r.add("nextafter(Tensor self, Tensor other) -> Tensor", nextafter);
     r.add("addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", addcmul);

@@ -14,8 +14,6 @@
 namespace torch_ir::kernels {
 namespace {
 
-Tensor number(double v) { return Tensor::wrapped_number(Scalar(v)); }
-
 void check_weights(const char* name, const Tensor& w, std::int64_t observations, bool integral) {
     if (!w.defined()) return;
     if (w.dim() > 1 || w.numel() != observations || is_integral(w.dtype(), false) != integral || is_complex(w.dtype()))

@@ -13,8 +13,6 @@ namespace torch_ir::kernels {
 
 namespace {
 
-constexpr DType default_dtype = DType::Float32;
-
 /// `dtype`, or that of a number: bool, int64, float32 or complex64.
 DType number_dtype(OptDType dtype, const Scalar& value) { return dtype.value_or(value.default_dtype()); }
 

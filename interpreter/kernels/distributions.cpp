@@ -23,7 +23,7 @@
 namespace torch_ir::kernels {
 namespace {
 
-DType require_float(const char* op, In x) {
+DType require_float_or_double(const char* op, In x) {
     if (x.dtype() != DType::Float32 && x.dtype() != DType::Float64)
         throw UnsupportedError(std::string(op) + " is not defined for " + describe(x) +
                                ", only for float32 and float64");
@@ -56,7 +56,7 @@ double draw_gamma(Generator& g, T alpha) {
 }
 
 Tensor standard_gamma(Context& context, In self, None) {
-    require_float("_standard_gamma", self);
+    require_float_or_double("_standard_gamma", self);
     const Tensor alpha = self.contiguous();
     const Tensor out = Tensor::empty(self.shape(), self.dtype());
     return visit_float(self.dtype(), "_standard_gamma", [&]<class C>(C) {
@@ -69,7 +69,7 @@ Tensor standard_gamma(Context& context, In self, None) {
 }
 
 Tensor sample_dirichlet(Context& context, In self, None) {
-    require_float("_sample_dirichlet", self);
+    require_float_or_double("_sample_dirichlet", self);
     const Tensor alpha = self.to(DType::Float64).contiguous();
     const Tensor gamma = Tensor::empty(self.shape(), DType::Float64);
     const double* next = alpha.data<double>();
@@ -148,7 +148,7 @@ T draw_binomial(Generator& g, T count, T prob) {
 }
 
 Tensor binomial(Context& context, In count, In prob, None) {
-    require_float("binomial", count);
+    require_float_or_double("binomial", count);
     if (prob.dtype() != count.dtype())
         throw ArgumentError("binomial: expected 'prob' of the dtype of 'count', found " + describe(prob) + " and " +
                             describe(count));
@@ -317,12 +317,12 @@ T dirichlet_gradient(T x, T alpha, T total) {
 
 Tensor standard_gamma_grad(In self, In output) {
     return elementwise<double>(
-        require_float("_standard_gamma_grad", self), [](double alpha, double x) { return gamma_gradient(alpha, x); },
-        self, output);
+        require_float_or_double("_standard_gamma_grad", self),
+        [](double alpha, double x) { return gamma_gradient(alpha, x); }, self, output);
 }
 
 Tensor dirichlet_grad(In x, In alpha, In total) {
-    require_float("_dirichlet_grad", x);
+    require_float_or_double("_dirichlet_grad", x);
     return visit_float(x.dtype(), "_dirichlet_grad", [&]<class C>(C) {
         return elementwise<C>(
             x.dtype(), [](C value, C a, C t) { return dirichlet_gradient(value, a, t); }, x, alpha, total);

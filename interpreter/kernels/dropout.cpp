@@ -29,7 +29,7 @@ Tensor scaled(const Tensor& noise, double factor, double shift) {
 }
 
 /// noise / probability, rounded to the dtype.
-Tensor divided(const Tensor& noise, DType dtype, double probability) {
+Tensor divided_noise(const Tensor& noise, DType dtype, double probability) {
     return visit_rule<InFloatOrComplex>(dtype, "dropout", [&]<class C>(C) {
         return elementwise<C>(
             dtype, [p = C(probability)](C n) { return n / p; }, noise);
@@ -61,7 +61,7 @@ Tensor drop(Context& context, const Form& form, const Tensor& input, double p, b
     fill_bernoulli(context, noise, 1 - p);
     // Every step is rounded to the dtype.
     const DType dtype = input.dtype();
-    if (!form.alpha) return product(input, divided(noise, dtype, 1 - p));
+    if (!form.alpha) return product(input, divided_noise(noise, dtype, 1 - p));
     constexpr double alpha = 1.7580993408473766;
     const double a = 1 / std::sqrt((alpha * alpha * p + 1) * (1 - p));
     const Tensor shift = scaled(scaled(scaled(noise, 1, -1), alpha * a, 0), 1, alpha * a * p);
@@ -79,7 +79,7 @@ std::tuple<Tensor, Tensor> native_dropout(Context& context, const Tensor& input,
     }
     fill_bernoulli(context, mask, 1 - p);
     if (p == 1) return {product(input, Tensor::zeros({}, input.dtype())), mask};
-    return {product(input, divided(mask, input.dtype(), 1 - p)), mask};
+    return {product(input, divided_noise(mask, input.dtype(), 1 - p)), mask};
 }
 
 Tensor native_dropout_backward(const Tensor& grad_output, const Tensor& mask, double scale) {

@@ -15,6 +15,9 @@ using OptFormat = std::optional<MemoryFormat>;
 using OptInt = std::optional<std::int64_t>;
 using OptLayout = std::optional<Layout>;
 
+/// Of tensors made from no other tensor, as torch.get_default_dtype() has it at first.
+constexpr DType default_dtype = DType::Float32;
+
 void register_activation(Registry& r);
 void register_activation_backward(Registry& r);
 void register_attention(Registry& r);

@@ -205,14 +205,14 @@ Tensor resized(const char* op, const Tensor& x, std::int64_t dim, std::int64_t s
     return y;
 }
 
-struct Sizes {
+struct FftSizes {
     Ints dims;
     Ints sizes;  // -1: as the input
 };
 
 /// The dims that are transformed and their sizes: 's' alone means the last ones, neither all of them.
-Sizes sizes_of(const char* op, const Tensor& x, const std::optional<Ints>& s, const std::optional<Ints>& dim) {
-    Sizes r;
+FftSizes sizes_of(const char* op, const Tensor& x, const std::optional<Ints>& s, const std::optional<Ints>& dim) {
+    FftSizes r;
     if (dim) {
         r.dims = *dim;
         if (s && s->size() != dim->size())
@@ -231,7 +231,7 @@ Sizes sizes_of(const char* op, const Tensor& x, const std::optional<Ints>& s, co
     return r;
 }
 
-Tensor resized(const char* op, Tensor x, const Sizes& s, std::size_t count) {
+Tensor resized(const char* op, Tensor x, const FftSizes& s, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i)
         x = resized(op, x, s.dims[i], s.sizes[i] == -1 ? x.size(s.dims[i]) : s.sizes[i]);
     return x;
@@ -240,12 +240,12 @@ Tensor resized(const char* op, Tensor x, const Sizes& s, std::size_t count) {
 using Names = std::optional<std::string>;
 
 /// The four kinds of transforms over any dimensions.
-Tensor complex_fft(const char* op, const Tensor& self, const Sizes& s, const Names& norm, bool forward) {
+Tensor complex_fft(const char* op, const Tensor& self, const FftSizes& s, const Names& norm, bool forward) {
     const Tensor x = resized(op, as_complex(self), s, s.dims.size());
     return fft_c2c(x, s.dims, normalization_of(op, norm, forward), forward);
 }
 /// Real input, half of the (conjugate-symmetric) spectrum; `conj` gives that of the inverse transform.
-Tensor real_fft(const char* op, const Tensor& self, const Sizes& s, const Names& norm, bool conj) {
+Tensor real_fft(const char* op, const Tensor& self, const FftSizes& s, const Names& norm, bool conj) {
     if (is_complex(self.dtype()))
         throw ArgumentError(std::string(op) + ": expected 'self' of real dtype, found " + describe(self));
     if (s.dims.empty()) throw ArgumentError(std::string(op) + ": expected at least one dimension to transform");
@@ -256,7 +256,7 @@ Tensor real_fft(const char* op, const Tensor& self, const Sizes& s, const Names&
     return fft_c2c(half, Ints(s.dims.begin(), s.dims.end() - 1), n, false);
 }
 /// Half a spectrum, real output; `conj` reads the half of the forward transform's.
-Tensor real_ifft(const char* op, const Tensor& self, const Sizes& s, const Names& norm, bool conj) {
+Tensor real_ifft(const char* op, const Tensor& self, const FftSizes& s, const Names& norm, bool conj) {
     if (s.dims.empty()) throw ArgumentError(std::string(op) + ": expected at least one dimension to transform");
     Tensor x = resized(op, as_complex(self), s, s.dims.size() - 1);
     const std::int64_t last = s.dims.back();
@@ -271,7 +271,7 @@ Tensor real_ifft(const char* op, const Tensor& self, const Sizes& s, const Names
     return fft_c2r(x, {last}, normalization, n);
 }
 
-using Kind = Tensor (*)(const char*, const Tensor&, const Sizes&, const Names&, bool);
+using Kind = Tensor (*)(const char*, const Tensor&, const FftSizes&, const Names&, bool);
 
 void add_transforms(Registry& r, const std::string& name, Kind kind, bool flag) {
     r.add(

@@ -55,14 +55,14 @@ DType compute_dtype(In scales) {
     return scales.dtype() == DType::Float64 && !scales.is_wrapped_number() ? DType::Float64 : DType::Float32;
 }
 
-void require_float(const char* op, In input) {
+void require_floating_point(const char* op, In input) {
     if (!is_floating_point(input.dtype()))
         throw ArgumentError(std::string(op) + ": expected input of a floating point dtype, found " + describe(input));
 }
 
 /// round(input / scale + zero_point) within the range; before that, every step is rounded to its promoted dtype.
 Tensor quantize_sum(const char* op, In input, In scales, In zero_points, Range range, DType dtype) {
-    require_float(op, input);
+    require_floating_point(op, input);
     const Tensor inverse = divided(Tensor::wrapped_number(1.0), scales);
     const Tensor sum = plus(times(input, inverse), zero_points);
     return elementwise<double>(
@@ -76,7 +76,7 @@ Tensor quantize_sum(const char* op, In input, In scales, In zero_points, Range r
 
 /// round(input / scale) + zero_point within the range.
 Tensor quantize(const char* op, In input, In scales, In zero_points, Range range, DType dtype) {
-    require_float(op, input);
+    require_floating_point(op, input);
     return visit_float(compute_dtype(scales), op, [&]<class C>(C) {
         const Tensor inverse = elementwise<double>(
             dtype_of<C>(), [](double s) { return 1 / s; }, scales);
@@ -100,9 +100,6 @@ Tensor dequantize(In input, In scales, In zero_points, DType out) {
 Tensor dequantize_in_steps(In input, In scales, In zero_points, DType out) {
     return times(minus(input, zero_points), scales).to(out);
 }
-
-Tensor number(double value) { return Tensor::wrapped_number(value); }
-Tensor number(std::int64_t value) { return Tensor::wrapped_number(value); }
 
 Tensor quantize_per_tensor(In input, double scale, std::int64_t zero_point, std::int64_t quant_min,
                            std::int64_t quant_max, DType dtype) {

@@ -55,8 +55,8 @@ Three gradients(In grad, In self, In scale, In zero_point, double quant_min, dou
                 grad, self, scale, zero_point)};
 }
 
-Three per_tensor(In grad, In self, In scale, In zero_point, std::int64_t quant_min, std::int64_t quant_max,
-                 double grad_factor) {
+Three learnable_per_tensor(In grad, In self, In scale, In zero_point, std::int64_t quant_min, std::int64_t quant_max,
+                           double grad_factor) {
     const char* op = "_fake_quantize_learnable_per_tensor_affine_backward";
     const auto low = static_cast<double>(quant_min), high = static_cast<double>(quant_max);
     check(op, grad, self, scale, zero_point, low, high);
@@ -72,13 +72,13 @@ Three per_tensor(In grad, In self, In scale, In zero_point, std::int64_t quant_m
     return {dx, sum(ds, {}, false, {}).unsqueeze(0), sum(dz, {}, false, {}).unsqueeze(0)};
 }
 
-Three per_channel(In grad, In self, In scale, In zero_point, std::int64_t axis, std::int64_t quant_min,
-                  std::int64_t quant_max, double grad_factor) {
+Three learnable_per_channel(In grad, In self, In scale, In zero_point, std::int64_t axis, std::int64_t quant_min,
+                            std::int64_t quant_max, double grad_factor) {
     const char* op = "_fake_quantize_learnable_per_channel_affine_backward";
     if (self.dtype() == DType::BFloat16) {
         const auto wide = [](In t) { return t.to(DType::Float32); };
-        return per_channel(wide(grad), wide(self), wide(scale), wide(zero_point), axis, quant_min, quant_max,
-                           grad_factor);
+        return learnable_per_channel(wide(grad), wide(self), wide(scale), wide(zero_point), axis, quant_min, quant_max,
+                                     grad_factor);
     }
     const auto low = static_cast<double>(quant_min), high = static_cast<double>(quant_max);
     check(op, grad, self, scale, zero_point, low, high);
@@ -109,8 +109,8 @@ Three per_channel(In grad, In self, In scale, In zero_point, std::int64_t axis, 
 void register_quantize_backward(Registry& r) {
     const std::string tail = "int quant_min, int quant_max, float grad_factor=1.0) -> (Tensor, Tensor, Tensor)";
     const std::string tensors = "_affine_backward(Tensor grad, Tensor self, Tensor scale, Tensor zero_point, ";
-    r.add("_fake_quantize_learnable_per_tensor" + tensors + tail, per_tensor);
-    r.add("_fake_quantize_learnable_per_channel" + tensors + "int axis, " + tail, per_channel);
+    r.add("_fake_quantize_learnable_per_tensor" + tensors + tail, learnable_per_tensor);
+    r.add("_fake_quantize_learnable_per_channel" + tensors + "int axis, " + tail, learnable_per_channel);
 }
 
 }  // namespace torch_ir::kernels

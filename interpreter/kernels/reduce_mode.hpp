@@ -18,7 +18,7 @@ constexpr bool is_complex_type = std::is_same_v<C, std::complex<double>>;
 
 /// What a reduction starts from where the old value does not count.
 template <class C>
-C identity(Reduce reduce) {
+C identity_of(Reduce reduce) {
     if constexpr (!is_complex_type<C>) {
         using Limits = std::numeric_limits<C>;
         if (reduce == Reduce::Amax) return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();

@@ -157,7 +157,7 @@ Reduce parse_reduce(const char* op, const std::string& reduce) {
 }
 
 template <class C>
-C divided(C sum, std::int64_t count) {
+C divided_by_count(C sum, std::int64_t count) {
     if constexpr (std::is_same_v<C, std::int64_t>) {
         const C q = sum / count;
         return q * count != sum && sum < 0 ? q - 1 : q;
@@ -169,7 +169,7 @@ C divided(C sum, std::int64_t count) {
 /// Combines the elements that a walk pairs: `visit(f)` calls `f(place in work, place in source)`.
 template <class C, class Visit>
 void reduce_pairs(Reduce reduce, bool include_self, C* work, std::int64_t size, const C* source, Visit visit) {
-    if (!include_self) visit([&](std::int64_t place, std::int64_t) { work[place] = identity<C>(reduce); });
+    if (!include_self) visit([&](std::int64_t place, std::int64_t) { work[place] = identity_of<C>(reduce); });
     if (reduce != Reduce::Mean)
         return visit([&](std::int64_t place, std::int64_t from) { combine(reduce, work[place], source[from]); });
     std::vector<std::int64_t> counts(static_cast<std::size_t>(size), include_self ? 1 : 0);
@@ -178,7 +178,8 @@ void reduce_pairs(Reduce reduce, bool include_self, C* work, std::int64_t size, 
         ++counts[static_cast<std::size_t>(place)];
     });
     for (std::int64_t i = 0; i < size; ++i)
-        if (counts[static_cast<std::size_t>(i)] > 1) work[i] = divided(work[i], counts[static_cast<std::size_t>(i)]);
+        if (counts[static_cast<std::size_t>(i)] > 1)
+            work[i] = divided_by_count(work[i], counts[static_cast<std::size_t>(i)]);
 }
 
 void check_order(const char* op, Reduce reduce, DType dtype) {

@@ -87,7 +87,7 @@ Tensor segment_reduce(const Tensor& data, const std::string& reduce, const Tenso
         const Tensor x = data.to(dtype_of<C>()).contiguous();
         const Tensor y = Tensor::empty(shape, dtype_of<C>());
         const auto rounded = [&](C v) { return static_cast<C>(round_to(data.dtype(), static_cast<double>(v))); };
-        const C start = rounded(initial ? static_cast<C>(initial->to<double>()) : identity<C>(reduction));
+        const C start = rounded(initial ? static_cast<C>(initial->to<double>()) : identity_of<C>(reduction));
         for (std::int64_t i = 0; i < s.rows * s.per_row; ++i) {
             const std::int64_t begin = s.begin[static_cast<std::size_t>(i)];
             const std::int64_t end = s.end[static_cast<std::size_t>(i)];

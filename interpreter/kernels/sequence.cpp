@@ -12,8 +12,6 @@ namespace torch_ir::kernels {
 
 namespace {
 
-constexpr DType default_dtype = DType::Float32;
-
 /// A tensor of that dtype whose i-th element is `f(i)`, computed in C.
 template <class C, class F>
 Tensor generate(std::int64_t count, DType dtype, F f) {

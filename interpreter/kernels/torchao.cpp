@@ -16,7 +16,6 @@ using OptTensor = std::optional<Tensor>;
 using OptScalar = std::optional<Scalar>;
 
 Tensor round(In x) { return call("aten.round.default", {x}); }
-Tensor number(double value) { return Tensor::wrapped_number(Scalar(value)); }
 
 /// Every dimension that has several blocks becomes two: blocks, and elements of a block.
 struct Blocks {

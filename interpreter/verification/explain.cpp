@@ -9,8 +9,6 @@
 namespace torch_ir {
 namespace {
 
-constexpr DType wide = DType::Float64;
-
 std::string text(double value) {
     char buffer[32];
     std::snprintf(buffer, sizeof buffer, "%g", value);

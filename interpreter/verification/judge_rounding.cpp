@@ -42,7 +42,7 @@ RoundingVerdict judge_exact(const Tensor& candidate, const IValue& value) {
         result.verdict = Verdict::Wrong;
         result.reason = std::to_string(comparison.mismatches) + " of " + std::to_string(comparison.elements) +
                         " elements differ from the result of an op that does not round";
-        result.max_q = result.rms_q = std::numeric_limits<double>::infinity();
+        result.max_q = result.rms_q = infinity;
     }
     return result;
 }
@@ -127,8 +127,7 @@ struct Format {
 Format format_of(DType dtype, double stored) {
     const bool narrow = category(dtype) == DTypeCategory::Float8;
     return {stored, dtype == DType::Float16 ? 0x1p-25 : 0x1p-134,
-            narrow || !(is_floating_point(dtype) || is_complex(dtype)) ? std::numeric_limits<double>::infinity()
-                                                                       : largest_finite(dtype)};
+            narrow || !(is_floating_point(dtype) || is_complex(dtype)) ? infinity : largest_finite(dtype)};
 }
 
 /// Results that are stored coarser than they are computed are compared with the interval that rounds to them, and their

@@ -15,8 +15,6 @@
 namespace torch_ir {
 namespace {
 
-constexpr DType wide = DType::Float64;
-
 /// Random number `i` of a stream, of mean 0 and variance 1; it depends on nothing else, so that verdicts repeat.
 inline double noise(std::uint64_t stream, std::uint64_t i) {
     std::uint64_t z = (stream + i) * 0x9E3779B97F4A7C15ULL;

@@ -15,8 +15,6 @@ namespace {
 
 using Names = std::set<std::string, std::less<>>;
 
-constexpr DType wide = DType::Float64;
-
 bool is_float(const Tensor& tensor) {
     return tensor.defined() && (is_floating_point(tensor.dtype()) || is_complex(tensor.dtype()));
 }

@@ -18,6 +18,10 @@
 
 namespace torch_ir {
 
+/// What references are computed in.
+constexpr DType wide = DType::Float64;
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
 /// The precision of the arithmetic that a candidate may have used, as unit roundoffs (2^-24 for float32).
 struct RoundingProfile {
     std::string name = "f32";

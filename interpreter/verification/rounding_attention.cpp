@@ -9,9 +9,6 @@
 namespace torch_ir::detail {
 namespace {
 
-constexpr DType wide = DType::Float64;
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
 /// One piece of work: some rows of one head.
 template <class X>
 struct Head {

@@ -13,8 +13,6 @@
 namespace torch_ir::detail {
 namespace {
 
-constexpr DType wide = DType::Float64;
-
 /// Where a sum of products finds its operands.
 struct DotOp {
     std::string_view name;

@@ -13,9 +13,6 @@
 namespace torch_ir::detail {
 namespace {
 
-constexpr DType wide = DType::Float64;
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
 double square(double x) { return x * x; }
 
 /// One row as float64, in and out.

@@ -11,6 +11,9 @@
 
 namespace torch_ir::test {
 
+/// Checkpoints and weight files of every kind.
+inline const std::string weights_data = "tests/data/weights/";
+
 inline std::string read_text(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
