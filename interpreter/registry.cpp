@@ -9,19 +9,6 @@
 #include "torch_ir/error.hpp"
 
 namespace torch_ir {
-namespace {
-
-/// `kernel`, which refuses true for its parameter pin_memory, as PyTorch does where there is no accelerator.
-KernelFn without_pinning(KernelFn kernel, std::size_t pin_memory) {
-    return [kernel = std::move(kernel), pin_memory](Context& context, std::span<const IValue* const> args,
-                                                    std::vector<IValue>& results) {
-        const bool* const pins = std::get_if<bool>(args[pin_memory]);
-        if (pins && *pins) throw ArgumentError("pin_memory=True: there is no pinned memory on the CPU");
-        kernel(context, args, results);
-    };
-}
-
-}  // namespace
 
 void Registry::add_kernel(std::string_view schema_line, const std::vector<detail::KernelParameter>& parameters,
                           KernelFn kernel) {
@@ -41,9 +28,6 @@ void Registry::add_kernel(std::string_view schema_line, const std::vector<detail
 
 void Registry::add_boxed(Schema schema, KernelFn kernel) {
     std::string op_type = schema.op_type();
-    const bool makes_a_tensor = schema.name != "to" && schema.name != "_to_copy";  // those pass over it
-    if (const SchemaParameter* pin_memory = makes_a_tensor ? schema.find("pin_memory") : nullptr)
-        kernel = without_pinning(std::move(kernel), static_cast<std::size_t>(pin_memory - schema.parameters.data()));
     if (!ops_.emplace(op_type, Op{std::move(schema), std::move(kernel)}).second)
         throw SchemaError("op '" + op_type + "' is registered twice");
 }

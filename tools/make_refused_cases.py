@@ -19,11 +19,6 @@ f64, i64, half, flags = torch.float64, torch.int64, torch.float16, torch.bool
 def calls():
     """(op, arguments…[, {keyword arguments}])"""
     x, square = ones(2, 3), torch.eye(2)
-    pinned = {"pin_memory": True}
-    yield aten.zeros.default, [2], pinned
-    yield aten.empty_like.default, x, pinned
-    yield aten.new_full.default, x, [2], 1.5, pinned
-    yield aten.arange.start, 0, 3, pinned
     bytes_, signed = torch.zeros(2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int8)
     for number, dtype in ((-0.5, torch.uint8), (300, torch.uint8), (128, torch.int8), (math.inf, torch.int32), (1e9, half), (1e39, torch.float32)):
         yield aten.full.default, [2], number, {"dtype": dtype}
@@ -35,10 +30,8 @@ def calls():
     yield aten.masked_fill.Scalar, signed, signed == 0, 128
     yield aten.index_fill.int_Scalar, signed, 0, torch.tensor([0]), 300
     yield aten.scatter.value, signed, 0, torch.tensor([0]), -300
-    for op in (aten.linalg_lu, aten.linalg_lu_factor, aten.linalg_lu_factor_ex):
-        yield op.default, square, {"pivot": False}
     for op in (aten.linalg_svd, aten.linalg_svdvals, aten._linalg_svd):
-        yield op.default, square, {"driver": "gesvd"}
+        yield op.default, square, {"driver": "gesdd"}
     yield aten.linalg_eig.default, torch.full((2, 2), math.inf)
     yield aten.cholesky_inverse.default, torch.zeros(2, 2)
     yield aten.linalg_householder_product.default, square, ones(2, dtype=f64)

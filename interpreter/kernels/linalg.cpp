@@ -103,12 +103,7 @@ struct LuTensors {
     Tensor info;    // int32
 };
 
-void require_pivots(const char* op, const Tensor& a, bool pivot) {
-    if (!pivot && a.numel() != 0) throw ArgumentError(std::string(op) + ": argument 'pivot' must be true on the CPU");
-}
-
 LuTensors factor(const char* op, const Tensor& a, bool pivot) {
-    require_pivots(op, a, pivot);
     const Matrices in(op, a);
     const std::int64_t k = std::min(in.rows(), in.columns());
     MatrixResults lu(in.batch(), in.rows(), in.columns());
@@ -213,7 +208,6 @@ Tensor logdet(const Tensor& a) {
 // LU.
 
 Three lu(const Tensor& a, bool pivot) {
-    require_pivots("linalg.lu", a, pivot);
     const Matrices in("linalg.lu", a);
     const std::int64_t k = std::min(in.rows(), in.columns());
     MatrixResults p(in.batch(), pivot ? in.rows() : 0, pivot ? in.rows() : 0);
