@@ -37,8 +37,6 @@ def numbers_that_wrap():
             yield aten.clamp_max.Tensor, x, torch.tensor(number)
             yield aten.clamp.Tensor, x, torch.tensor(number), torch.tensor(100)
             yield aten.bucketize.Scalar, number, x.sort()[0]
-
-
     for number, dtype in ((-4, torch.uint8), (-255, torch.uint8), (127, torch.int8), (-1, torch.uint64), (-inf, torch.float16)):
         yield aten.full.default, [2], number, {"dtype": dtype}
     for dtype in (torch.float16, torch.bfloat16):

@@ -29,10 +29,8 @@ Tensor times(const Tensor& a, const Tensor& b) {
 }
 Tensor divided(const Tensor& a, const Tensor& b) {
     const DType dtype = to_float(result_type(a, b));
-    return visit_rule<InFloatOrComplex>(dtype, "div", [&]<class C>(C) {
-        return elementwise_in_own<C>(
-            dtype, [](auto x, auto y) { return over(x, y); }, a, b);
-    });
+    return apply_in_own<InFloatOrComplex>(
+        "div", dtype, [](auto x, auto y) { return over(x, y); }, a, b);
 }
 Tensor not_equal(const Tensor& a, const Tensor& b) {
     const DType dtype = result_type(a, b);

@@ -17,7 +17,7 @@ Tensor added(In a, In b) {
     if (!a.defined() || !b.defined()) return a.defined() ? a : b;
     return plus(a, b);
 }
-Tensor one_minus(In x) { return minus(Tensor::wrapped_number(Scalar(std::int64_t{1})), x); }
+Tensor one_minus(In x) { return minus(number(std::int64_t{1}), x); }
 
 /// Gradients by grad_output, input and weight of what convolution_backward gives.
 Three convolution_double_backward(In ggI, In ggW, In ggb, In gO, In weight, In self, const Ints& stride,

@@ -10,4 +10,7 @@ namespace torch_ir::kernels {
 /// wrap in unsigned dtypes, anything else out of range is refused.
 void check_fits(const char* op, const Scalar& number, DType dtype);
 
+/// The 0-d tensor `value` in `dtype`; throws as check_fits.
+Tensor fitting(const char* op, const Tensor& value, DType dtype);
+
 }  // namespace torch_ir::kernels

@@ -64,7 +64,7 @@ Three transform_bias_rescale_qkv(In qkv, In qkv_bias, std::int64_t num_heads) {
                              .permute(Ints{2, 0, 3, 1, 4})
                              .contiguous();
     const double root = std::sqrt(static_cast<double>(head_size));
-    return {divided(heads.select(0, 0), Tensor::wrapped_number(Scalar(root))), heads.select(0, 1), heads.select(0, 2)};
+    return {divided(heads.select(0, 0), number(root)), heads.select(0, 1), heads.select(0, 2)};
 }
 
 /// Multi-head attention as aten/src/ATen/native/transformers/attention.cpp computes it; the weights only when asked

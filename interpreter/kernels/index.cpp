@@ -322,8 +322,7 @@ Tensor index_fill_into(In self, std::int64_t dim, In index, In value) {
     require_int64("index_fill", index);
     if (value.dim() != 0)
         throw ArgumentError("index_fill: expected value to be a 0-d tensor, found " + describe(value));
-    check_fits("index_fill", value.item(), self.dtype());
-    const Tensor number = with_context("index_fill", [&] { return Tensor::scalar(value.item(), self.dtype()); });
+    const Tensor number = fitting("index_fill", value, self.dtype());
     scatter_picked(pick_rows("index_fill", self, dim, index), number);
     return self;
 }

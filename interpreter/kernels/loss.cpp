@@ -172,7 +172,7 @@ Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_inpu
     // The product is taken in the operands' dtype: integers wrap.
     const Tensor product =
         log_input ? binary<InAny>([](auto x, auto y) { return x * y; })(op, target, input) : Tensor::wrapped_number(0);
-    const Tensor shifted = log_input ? input : plus(input, Tensor::wrapped_number(Scalar(eps)));  // rounded
+    const Tensor shifted = log_input ? input : plus(input, number(eps));  // rounded
     const auto losses = [&]<class C>(C) {
         return elementwise<C>(
             dtype,

@@ -74,7 +74,7 @@ void observe(Context& context, In x, In running_min, In running_max, double aver
     const auto moved = [&](In running, In value) {
         const Tensor target = value.reshape(running.numel() == value.numel() ? running.shape() : value.shape());
         if (fresh) return target;
-        return plus(running, times(minus(target, running), Tensor::wrapped_number(Scalar(averaging_const))));
+        return plus(running, times(minus(target, running), number(averaging_const)));
     };
     const Tensor low = moved(running_min, min), high = moved(running_max, max);
     running_min.copy_from(low);

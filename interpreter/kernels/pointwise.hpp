@@ -125,12 +125,17 @@ constexpr UnaryFn unary(F) {
     };
 }
 
+/// Applies `f` to the inputs in `dtype`; complex64 is computed in float.
+template <class Rule, class F, class... In>
+Tensor apply_in_own(const char* op, DType dtype, const F& f, const In&... inputs) {
+    return visit_rule<Rule>(dtype, op, [&]<class C>(C) { return elementwise_in_own<C>(dtype, f, inputs...); });
+}
+
 /// As unary; complex64 is computed in float.
 template <class Rule, class F>
 constexpr UnaryFn unary_in_own(F) {
     return [](const char* op, const Tensor& self) {
-        const DType dtype = rule_promotes<Rule> ? to_float(self.dtype()) : self.dtype();
-        return visit_rule<Rule>(dtype, op, [&]<class C>(C) { return elementwise_in_own<C>(dtype, F{}, self); });
+        return apply_in_own<Rule>(op, rule_promotes<Rule> ? to_float(self.dtype()) : self.dtype(), F{}, self);
     };
 }
 

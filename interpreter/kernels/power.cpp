@@ -36,15 +36,13 @@ Tensor pow(const Tensor& self, const Tensor& exponent) {
     const DType dtype = result_type(self, exponent);
     refuse_bool("pow", dtype);
     const Tensor x = wrapped(self, dtype), y = wrapped(exponent, dtype);
-    return visit_compute(dtype, [&]<class C>(C) {
-        return elementwise_in_own<C>(
-            dtype, [](auto a, auto b) { return power(a, b); }, x, y);
-    });
+    return apply_in_own<InAny>(
+        "pow", dtype, [](auto a, auto b) { return power(a, b); }, x, y);
 }
 
 template <class F>
 Tensor in_dtype(DType dtype, const Tensor& self, F) {
-    return visit_compute(dtype, [&]<class C>(C) { return elementwise_in_own<C>(dtype, F{}, self); });
+    return apply_in_own<InAny>("pow", dtype, F{}, self);
 }
 
 Tensor pow_scalar(const Tensor& self, const Scalar& exponent) {
@@ -59,10 +57,7 @@ Tensor pow_scalar(const Tensor& self, const Scalar& exponent) {
     if (is(2)) return in_dtype(dtype, self, [](auto x) { return multiplied(x, x); });
     if (is(3)) return in_dtype(dtype, self, [](auto x) { return multiplied(multiplied(x, x), x); });
     if (!is_integral(dtype, true)) {
-        const auto analytic = [&]<class F>(F) {
-            return visit_rule<InFloatOrComplex>(dtype, "pow",
-                                                [&]<class C>(C) { return elementwise_in_own<C>(dtype, F{}, self); });
-        };
+        const auto analytic = [&]<class F>(F) { return apply_in_own<InFloatOrComplex>("pow", dtype, F{}, self); };
         if (is(.5)) return analytic([](auto x) { return std::sqrt(x); });
         if (is(-.5)) return analytic([](auto x) { return over(decltype(x)(1), std::sqrt(x)); });
         if (is(-1)) return analytic([](auto x) { return over(decltype(x)(1), x); });

@@ -63,7 +63,7 @@ void require_floating_point(const char* op, In input) {
 /// round(input / scale + zero_point) within the range; before that, every step is rounded to its promoted dtype.
 Tensor quantize_sum(const char* op, In input, In scales, In zero_points, Range range, DType dtype) {
     require_floating_point(op, input);
-    const Tensor inverse = divided(Tensor::wrapped_number(1.0), scales);
+    const Tensor inverse = divided(number(1.0), scales);
     const Tensor sum = plus(times(input, inverse), zero_points);
     return elementwise<double>(
         dtype,

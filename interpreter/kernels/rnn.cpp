@@ -138,18 +138,14 @@ void check_weights(const char* op, CellKind kind, std::int64_t input, std::int64
     if (state != hidden) check("w_hr", w.w_hr, {state, hidden}, false);
 }
 
-/// The weights have one dtype, and data and state have it, too. Under autocast they may be wider than the weights.
-void check_dtypes(const char* op, DType weights, std::initializer_list<const Tensor*> all_weights, const Tensor& data,
-                  const Tensor& state) {
-    const bool is_half = weights == DType::BFloat16 || weights == DType::Float16;
-    const auto check = [&](const Tensor& t, bool may_be_wider) {
-        if (!t.defined() || t.dtype() == weights || (may_be_wider && is_half && t.dtype() == DType::Float32)) return;
-        throw ArgumentError(std::string(op) + ": expected all tensors to have the dtype of the weights, " +
-                            std::string(name(weights)) + ", found " + describe(t));
-    };
-    for (const Tensor* w : all_weights) check(*w, false);
-    check(data, true);
-    check(state, true);
+/// Throws unless all of `tensors` that are defined have the dtype of the weights, or are float32 beside half weights
+/// where `may_be_wider`: so are data and states under autocast.
+void check_dtypes(const char* op, DType weights, std::initializer_list<const Tensor*> tensors, bool may_be_wider) {
+    const bool allows_float = may_be_wider && (weights == DType::BFloat16 || weights == DType::Float16);
+    for (const Tensor* t : tensors)
+        if (t->defined() && t->dtype() != weights && !(allows_float && t->dtype() == DType::Float32))
+            throw ArgumentError(std::string(op) + ": expected all tensors to have the dtype of the weights, " +
+                                std::string(name(weights)) + ", found " + describe(*t));
 }
 
 /// Runs one direction of one layer over rows of `from_input` that hold sizes[t] sequences at step t; writes
@@ -226,12 +222,11 @@ Sequence run_network(const Network& net, const Tensor& data, const Ints& sizes, 
         throw ArgumentError(op + ": expected " +
                             std::to_string(each * static_cast<std::size_t>(net.layers * directions)) +
                             " tensors in 'params', found " + std::to_string(params.size()));
-    for (const Tensor& param : params)
-        if (!param.defined())
-            throw ArgumentError(op + ": 'params' must not hold None");
-        else
-            check_dtypes(net.op, params[0].dtype(), {&param}, data, h0);
-    check_dtypes(net.op, params[0].dtype(), {}, data, c0);
+    for (const Tensor& param : params) {
+        if (!param.defined()) throw ArgumentError(op + ": 'params' must not hold None");
+        check_dtypes(net.op, params[0].dtype(), {&param}, false);
+    }
+    check_dtypes(net.op, params[0].dtype(), {&data, &h0, &c0}, true);
     const Precision precision = precision_of(net.kind, params[0].dtype(), data.dtype(),
                                              (c0.defined() ? c0 : h0).dtype(), !net.is_packed && !projects);
     const DType output = projects ? precision.gates : precision.state;
@@ -347,8 +342,8 @@ Two cell(const char* op, CellKind kind, const Tensor& input, const Tensor& hx, c
         throw ArgumentError(std::string(op) +
                             ": expected 'input' and 'hx' of 1 or 2 dimensions and one batch size, found " +
                             describe(input) + " and " + describe(hx));
-    check_dtypes(op, w_ih.dtype(), {&w_hh, &b_ih, &b_hh}, input, hx);
-    check_dtypes(op, w_ih.dtype(), {}, input, cx);
+    check_dtypes(op, w_ih.dtype(), {&w_hh, &b_ih, &b_hh}, false);
+    check_dtypes(op, w_ih.dtype(), {&input, &hx, &cx}, true);
     const Precision precision =
         precision_of(kind, w_ih.dtype(), input.dtype(), (cx.defined() ? cx : hx).dtype(), false);
     return visit_float(input.dtype(), op, [&]<class C>(C) {

@@ -282,7 +282,7 @@ Tensor trapezoid_x(const Tensor& y, const Tensor& x, std::int64_t dim) {
     if (y.size(d) == 0 && !Cumulative) return without(y, d);
     const Tensor areas = times(pair_sums(op, y, d), distances(op, y, x, d));
     return divided(Cumulative ? cumsum(areas, dim, {}) : sum(areas, Ints{dim < 0 ? dim : dim - y.dim()}, false, {}),
-                   Tensor::wrapped_number(Scalar(2.0)));
+                   number(2.0));
 }
 Tensor trapz_dx(const Tensor& y, double dx, std::int64_t dim) { return trapezoid_dx<false>(y, Scalar(dx), dim); }
 
@@ -316,7 +316,6 @@ Tensor stencil(const Tensor& x, std::int64_t dim, std::int64_t at, std::int64_t 
 /// Along one dimension with the distances `h` between neighbours, shaped to broadcast (size 1: all the same).
 Tensor gradient_along(const Tensor& self, std::int64_t dim, std::int64_t edge_order, const Tensor& h, bool uniform) {
     const std::int64_t n = self.size(dim);
-    const auto number = [](double v) { return Tensor::wrapped_number(Scalar(v)); };
     const auto step = [&](std::int64_t i) { return uniform ? h : h.narrow(dim, i, 1); };
     const auto scaled = [&](std::int64_t at, const std::vector<double>& c, const Tensor& by) {
         std::vector<Tensor> coefficients;
@@ -372,8 +371,7 @@ TensorList gradient_numbers(const Tensor& self, const ScalarList& spacing, const
     check_gradient(self, dims, edge_order, spacing.size());
     TensorList result;
     for (std::size_t i = 0; i < dims.size(); ++i)
-        result.push_back(
-            gradient_along(self, self.wrap_dim(dims[i]), edge_order, Tensor::wrapped_number(spacing[i]), true));
+        result.push_back(gradient_along(self, self.wrap_dim(dims[i]), edge_order, number(spacing[i]), true));
     return result;
 }
 TensorList gradient_points(const Tensor& self, const TensorList& spacing, const Ints& dims, std::int64_t edge_order) {

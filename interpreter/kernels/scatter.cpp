@@ -142,8 +142,7 @@ Tensor scatter_into(In self, std::int64_t dim, In index, In src) {
 /// The number at every place of the index.
 Tensor everywhere(In value, In self, In index) {
     if (value.dim() != 0) throw ArgumentError("scatter: expected value to be a number, found " + describe(value));
-    check_fits("scatter", value.item(), self.dtype());
-    return with_context("scatter", [&] { return Tensor::scalar(value.item(), self.dtype()); }).expand(index.shape());
+    return fitting("scatter", value, self.dtype()).expand(index.shape());
 }
 
 Reduce parse_reduce(const char* op, const std::string& reduce) {

@@ -61,9 +61,9 @@ constexpr Entry functions[] = {
 
 /// Each step is rounded to the dtype, as in PyTorch, where the sum with 1 leaves nothing of small probabilities.
 Tensor ndtr(const Tensor& self) {
-    const Tensor x = divided(self, Tensor::wrapped_number(Scalar(std::numbers::sqrt2)));
+    const Tensor x = divided(self, number(std::numbers::sqrt2));
     const Tensor erf = unary<InFloat>([](auto v) { return vmath::erf(v); })("special_ndtr", x);
-    return times(plus(erf, Tensor::wrapped_number(Scalar(1.0))), .5);
+    return times(plus(erf, number(1.0)), .5);
 }
 
 /// Those whose schema calls the argument x.

@@ -150,10 +150,8 @@ constexpr UnaryEntry same_dtype[] = {
     {"square",
      [](const char* op, const Tensor& self) {
          const DType dtype = self.dtype() == DType::Bool ? DType::Int64 : self.dtype();
-         return visit_rule<InAny>(dtype, op, [&]<class C>(C) {
-             return elementwise_in_own<C>(
-                 dtype, [](auto x) { return multiplied(x, x); }, self);
-         });
+         return apply_in_own<InAny>(
+             op, dtype, [](auto x) { return multiplied(x, x); }, self);
      }},
     {"sign", unary<InReal>([](auto x) { return sign_of(x); })},
     {"sgn", unary_in_own<InAny>([](auto x) {
