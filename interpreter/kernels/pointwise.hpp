@@ -30,10 +30,13 @@ Tensor elementwise_in_own(DType out, const F& f, const In&... inputs) {
 }
 
 /// Part by part, and exactly as written: where a compiler fuses one of two infinite products with their difference,
-/// there is a number instead of PyTorch's NaN. Comparing the products keeps it from that.
+/// there is a number instead of PyTorch's NaN. Comparing the products keeps it from that; of equal ones the signs of
+/// zeros count.
 template <class T>
 std::complex<T> complex_product(std::complex<T> x, std::complex<T> y) {
-    const auto difference = [](T p, T q) { return p == q ? std::fabs(p) * T(0) : p - q; };
+    const auto difference = [](T p, T q) {
+        return p == q ? std::fabs(p) * (std::signbit(p) && !std::signbit(q) ? -T(0) : T(0)) : p - q;
+    };
     return {difference(x.real() * y.real(), x.imag() * y.imag()),
             difference(x.real() * y.imag(), -(x.imag() * y.real()))};
 }
@@ -75,6 +78,12 @@ C over(C x, C y) {
 /// Throws ArgumentError when `dtype` is bool.
 inline void refuse_bool(const char* op, DType dtype) {
     if (dtype == DType::Bool) throw ArgumentError(std::string(op) + " is not defined for bool tensors");
+}
+
+/// Throws ArgumentError when `dtype` is a 16-bit float, for which PyTorch does not have `op`.
+inline void refuse_halves(const char* op, DType dtype) {
+    if (dtype == DType::Float16 || dtype == DType::BFloat16)
+        throw ArgumentError(std::string(op) + " is not defined for tensors of '" + std::string(name(dtype)) + "'");
 }
 
 using UnaryFn = Tensor (*)(const char* op, const Tensor& self);
@@ -196,12 +205,12 @@ void for_each_name(const char* names, F&& f) {
     }
 }
 
-/// Registers `name(Tensor self) -> Tensor` for every entry.
+/// Registers `name(Tensor self) -> Tensor` for every entry, or with another name of the argument.
 template <std::size_t n>
-void add_unary(Registry& r, const UnaryEntry (&entries)[n]) {
+void add_unary(Registry& r, const UnaryEntry (&entries)[n], const std::string& argument = "self") {
     for (const UnaryEntry& entry : entries)
         for_each_name(entry.names, [&](const std::string& op) {
-            r.add(op + "(Tensor self) -> Tensor",
+            r.add(op + "(Tensor " + argument + ") -> Tensor",
                   [op, kernel = entry.kernel](const Tensor& self) { return kernel(op.c_str(), self); });
         });
 }

@@ -25,6 +25,49 @@ C trigamma(C x) {
     return sign * result;
 }
 
+/// Hurwitz's Σ 1 / (q + k)^x by Euler-Maclaurin summation, as in Cephes; its first term overflows in the own precision.
+template <class C>
+C zeta(C x, C q) {
+    constexpr double coefficients[] = {12.0,
+                                       -720.0,
+                                       30240.0,
+                                       -1209600.0,
+                                       47900160.0,
+                                       -1.8924375803183791606e9,
+                                       7.47242496e10,
+                                       -2.950130727918164224e12,
+                                       1.1646782814350067249e14,
+                                       -4.5979787224074726105e15,
+                                       1.8152105401943546773e17,
+                                       -7.1661652561756670113e18};
+    constexpr double epsilon = std::numeric_limits<double>::epsilon() / 2;
+    if (x == 1) return std::numeric_limits<C>::infinity();
+    if (x < 1 || (q <= 0 && q != std::floor(q) && x != std::floor(x))) return std::numeric_limits<C>::quiet_NaN();
+    if (q <= 0 && q == std::floor(q)) return std::numeric_limits<C>::infinity();
+    const double power = x;
+    double sum = std::pow(q, -x), a = q, b = 0;
+    for (int i = 0; i < 9 || a <= 9; ++i) {
+        a += 1;
+        b = std::pow(a, -power);
+        sum += b;
+        if (std::fabs(b) < epsilon * std::fabs(sum)) return static_cast<C>(sum);
+    }
+    const double w = a;
+    sum += b * w / (power - 1) - .5 * b;
+    double factor = 1, k = 0;
+    for (const double c : coefficients) {
+        factor *= power + k;
+        b /= w;
+        const double term = factor * b / c;
+        sum += term;
+        if (std::fabs(term / sum) < epsilon) break;
+        factor *= power + k + 1;
+        b /= w;
+        k += 2;
+    }
+    return static_cast<C>(sum);
+}
+
 /// The ratio of two polynomials, given from the highest power.
 template <class C, std::size_t n, std::size_t m>
 C rational(C x, const double (&numerator)[n], const double (&denominator)[m]) {

@@ -5,9 +5,11 @@
 #include <numbers>
 
 #include "kernels/arithmetic.hpp"
+#include "kernels/bessel.hpp"
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
 #include "kernels/polynomials.hpp"
+#include "kernels/reduce.hpp"
 #include "kernels/special_math.hpp"
 #include "promote.hpp"
 
@@ -31,32 +33,46 @@ Tensor apply_double(const char* op, const Tensor& self, const Tensor& other, Fun
     });
 }
 
-struct Entry {
-    const char* names;
-    Function f;
-};
-
-/// The Bessel functions of the C library are 0 at infinity, PyTorch's NaN.
 template <Function f>
-double nan_at_infinity(double x) {
-    return std::isinf(x) ? std::numeric_limits<double>::quiet_NaN() : f(x);
+constexpr UnaryFn in_double = [](const char* op, const Tensor& self) {
+    refuse_halves(op, self.dtype());
+    return apply_double(op, self, f);
+};
+template <Function f>
+constexpr UnaryFn in_double_or_half = [](const char* op, const Tensor& self) { return apply_double(op, self, f); };
+
+/// In the dtype's own precision.
+template <class F>
+constexpr UnaryFn in_own(F) {
+    return [](const char* op, const Tensor& self) {
+        refuse_halves(op, self.dtype());
+        return unary<InFloat>(F{})(op, self);
+    };
 }
 
-constexpr Entry functions[] = {
-    {"digamma special_digamma special_psi", special::digamma},
-    {"erfinv special_erfinv", special::erfinv},
-    {"special_i0e", special::i0e},
-    {"special_i1e", special::i1e},
-    {"special_modified_bessel_k0", special::k0},
-    {"special_modified_bessel_k1", special::k1},
-    {"special_bessel_j0", nan_at_infinity<::j0>},
-    {"special_bessel_j1", nan_at_infinity<::j1>},
-    {"special_bessel_y0", nan_at_infinity<::y0>},
-    {"special_bessel_y1", nan_at_infinity<::y1>},
-    {"special_entr", special::entr},
-    {"special_erfcx", special::erfcx},
-    {"special_ndtri", special::ndtri},
-    {"special_log_ndtr", special::log_ndtr},
+/// e^|x| overflows in the dtype's own precision, before it is scaled; at infinity that gives NaN.
+template <Function scaled>
+constexpr auto unscaled = [](auto x) { return std::exp(std::fabs(x)) * decltype(x)(scaled(x)); };
+
+constexpr UnaryEntry functions[] = {
+    {"digamma special_digamma special_psi", in_double_or_half<special::digamma>},
+    {"erfinv special_erfinv", in_double_or_half<special::erfinv>},
+    {"i0 special_i0", unary<InFloat>(unscaled<special::i0e>)},
+    {"special_i0e", in_double_or_half<special::i0e>},
+    {"special_i1", unary<InFloat>(unscaled<special::i1e>)},
+    {"special_i1e", in_double_or_half<special::i1e>},
+    {"special_entr", in_double_or_half<special::entr>},
+    {"special_modified_bessel_i0", in_own(unscaled<special::i0e>)},
+    {"special_modified_bessel_i1", in_own(unscaled<special::i1e>)},
+    {"special_modified_bessel_k0", in_double<special::k0>},
+    {"special_modified_bessel_k1", in_double<special::k1>},
+    {"special_bessel_j0", in_own([](auto x) { return special::bessel_j0(x); })},
+    {"special_bessel_j1", in_own([](auto x) { return special::bessel_j1(x); })},
+    {"special_bessel_y0", in_own([](auto x) { return special::bessel_y0(x); })},
+    {"special_bessel_y1", in_own([](auto x) { return special::bessel_y1(x); })},
+    {"special_erfcx", in_double<special::erfcx>},
+    {"special_ndtri", in_double<special::ndtri>},
+    {"special_log_ndtr", in_double<special::log_ndtr>},
 };
 
 /// Each step is rounded to the dtype, as in PyTorch, where the sum with 1 leaves nothing of small probabilities.
@@ -67,19 +83,11 @@ Tensor ndtr(const Tensor& self) {
 }
 
 /// Those whose schema calls the argument x.
-constexpr Entry functions_of_x[] = {
-    {"special_scaled_modified_bessel_k0", special::scaled_k0},
-    {"special_scaled_modified_bessel_k1", special::scaled_k1},
-    {"special_spherical_bessel_j0", special::spherical_j0},
-};
-
-/// e^|x| overflows in the dtype's own precision, before it is scaled; at infinity that gives NaN.
-template <Function scaled>
-constexpr UnaryFn unscaled = unary<InFloat>([](auto x) { return std::exp(std::fabs(x)) * decltype(x)(scaled(x)); });
-
-constexpr UnaryEntry growing[] = {
-    {"i0 special_i0 special_modified_bessel_i0", unscaled<special::i0e>},
-    {"special_i1 special_modified_bessel_i1", unscaled<special::i1e>},
+constexpr UnaryEntry functions_of_x[] = {
+    {"special_airy_ai", in_own([](auto x) { return special::airy_ai(x); })},
+    {"special_scaled_modified_bessel_k0", in_double<special::scaled_k0>},
+    {"special_scaled_modified_bessel_k1", in_double<special::scaled_k1>},
+    {"special_spherical_bessel_j0", in_double<special::spherical_j0>},
 };
 
 /// Computed in the dtype's own precision; degrees that are not numbers count as negative.
@@ -106,14 +114,23 @@ constexpr BinaryEntry polynomials[] = {
     {"special_shifted_chebyshev_polynomial_w", polynomial(special::Shifted<special::ChebyshevW>{})},
 };
 
-Tensor polygamma(std::int64_t n, const Tensor& self) {
-    if (n < 0) throw ArgumentError("polygamma: expected n to be at least 0, found " + std::to_string(n));
-    if (n == 1) return unary<InFloat>([](auto x) { return special::trigamma(x); })("polygamma", self);
-    return apply<InDouble>(
-        "polygamma", to_float(self.dtype()), [n](double x) { return special::polygamma(n, x); }, self);
+Tensor zeta(const Tensor& self, const Tensor& other) {
+    return binary<InFloat>([](auto x, auto q) { return special::zeta(x, q); })("special_zeta", self, other);
 }
 
-/// log Γ of p dimensions: Σ log Γ(x - i / 2) + p (p - 1) / 4 log π.
+/// From the second derivative on ±n! ζ(n + 1, x), of which PyTorch has n! in the compute type, ζ in the dtype.
+Tensor polygamma(std::int64_t n, const Tensor& self) {
+    if (n < 0) throw ArgumentError("polygamma: expected n to be at least 0, found " + std::to_string(n));
+    if (n == 0) return apply_double("polygamma", self, special::digamma);
+    if (n == 1) return unary<InFloat>([](auto x) { return special::trigamma(x); })("polygamma", self);
+    const DType dtype = to_float(self.dtype());
+    const double order = static_cast<double>(n) + 1, log_factorial = special::lgamma(order);
+    const double factorial =
+        dtype == DType::Float64 ? std::exp(log_factorial) : double{std::exp(static_cast<float>(log_factorial))};
+    return times(zeta(number(order), self.to(dtype)), n % 2 != 0 ? factorial : -factorial);
+}
+
+/// log Γ of p dimensions, each step rounded to the dtype: Σ log Γ(x + (1 - p + i) / 2) + p (p - 1) / 4 log π.
 Tensor multigammaln(const Tensor& self, std::int64_t p) {
     constexpr std::int64_t limit = 1 << 24;  // PyTorch makes p copies of self
     if (p < 1 || p > limit)
@@ -121,41 +138,26 @@ Tensor multigammaln(const Tensor& self, std::int64_t p) {
                             std::to_string(p));
     if (self.dtype() == DType::Bool) throw ArgumentError("mvlgamma is not defined for bool tensors");
     const auto order = static_cast<double>(p);
-    const double constant = order * (order - 1) / 4 * std::log(std::numbers::pi);
-    return apply<InDouble>(
-        "mvlgamma", to_float(self.dtype()),
-        [p, constant](double x) {
-            double sum = constant;
-            for (std::int64_t i = 0; i < p; ++i) sum += special::lgamma(x - static_cast<double>(i) / 2);
-            return sum;
-        },
-        self);
+    Tensor shifts = Tensor::empty({p}, DType::Float64);
+    for (std::int64_t i = 0; i < p; ++i) shifts.data<double>()[i] = (1 - order + static_cast<double>(i)) / 2;
+    const DType dtype = to_float(self.dtype());
+    const Tensor terms =
+        apply_double("mvlgamma", plus(self.to(dtype).unsqueeze(-1), shifts.to(dtype)), special::lgamma);
+    return plus(sum(terms, Ints{-1}, false, {}), number(order * (order - 1) / 4 * std::log(std::numbers::pi)));
 }
 
 }  // namespace
 
 void register_special(Registry& r) {
-    for (const auto& [entries, argument] :
-         {std::pair(std::span<const Entry>(functions), "self"), std::pair(std::span<const Entry>(functions_of_x), "x")})
-        for (const Entry& entry : entries)
-            for_each_name(entry.names, [&, argument = argument](const std::string& op) {
-                r.add(op + "(Tensor " + argument + ") -> Tensor",
-                      [op, f = entry.f](const Tensor& x) { return apply_double(op.c_str(), x, f); });
-            });
-    add_unary(r, growing);
+    add_unary(r, functions);
+    add_unary(r, functions_of_x, "x");
     r.add("special_ndtr(Tensor self) -> Tensor", ndtr);
-    r.add("special_airy_ai(Tensor x) -> Tensor", [](const Tensor& x) {
-        return unary<InFloat>([](auto v) { return special::airy_ai(v); })("special_airy_ai", x);
-    });
     for (const BinaryEntry& entry : polynomials) {
         const std::string op = entry.names;
         r.add(op + "(Tensor x, Tensor n) -> Tensor", bound(entry));
         r.add(op + ".x_scalar(Scalar x, Tensor n) -> Tensor", bound(entry));
         r.add(op + ".n_scalar(Tensor x, Scalar n) -> Tensor", bound(entry));
     }
-    const auto zeta = [](const Tensor& self, const Tensor& other) {
-        return apply_double("zeta", self, other, special::zeta);
-    };
     r.add("special_zeta(Tensor self, Tensor other) -> Tensor", zeta);
     r.add("special_zeta.self_scalar(Scalar self, Tensor other) -> Tensor", zeta);
     r.add("special_zeta.other_scalar(Tensor self, Scalar other) -> Tensor", zeta);

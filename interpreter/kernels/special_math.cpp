@@ -5,8 +5,6 @@
 #include <limits>
 #include <numbers>
 
-#include "kernels/polynomials.hpp"
-
 namespace torch_ir::kernels::special {
 namespace {
 
@@ -48,56 +46,6 @@ double digamma(double x) {
         series *= z;
     }
     return result + std::log(x) - .5 / x - series;
-}
-
-double polygamma(std::int64_t n, double x) {
-    if (n == 0) return digamma(x);
-    if (n == 1) return trigamma(x);
-    const auto order = static_cast<double>(n);
-    return (n % 2 != 0 ? 1 : -1) * std::exp(lgamma(order + 1)) * zeta(order + 1, x);
-}
-
-/// Euler-Maclaurin summation, as in Cephes.
-double zeta(double x, double q) {
-    constexpr double coefficients[] = {12.0,
-                                       -720.0,
-                                       30240.0,
-                                       -1209600.0,
-                                       47900160.0,
-                                       -1.8924375803183791606e9,
-                                       7.47242496e10,
-                                       -2.950130727918164224e12,
-                                       1.1646782814350067249e14,
-                                       -4.5979787224074726105e15,
-                                       1.8152105401943546773e17,
-                                       -7.1661652561756670113e18};
-    if (x == 1) return infinity;
-    if (x < 1) return nan;
-    if (q <= 0) {
-        if (is_whole(q)) return infinity;
-        if (!is_whole(x)) return nan;
-    }
-    double sum = std::pow(q, -x), a = q, b = 0;
-    for (int i = 0; i < 9 || a <= 9; ++i) {
-        a += 1;
-        b = std::pow(a, -x);
-        sum += b;
-        if (std::fabs(b) < epsilon * std::fabs(sum)) return sum;
-    }
-    const double w = a;
-    sum += b * w / (x - 1) - .5 * b;
-    double factor = 1, k = 0;
-    for (const double c : coefficients) {
-        factor *= x + k;
-        b /= w;
-        const double term = factor * b / c;
-        sum += term;
-        if (std::fabs(term / sum) < epsilon) return sum;
-        factor *= x + k + 1;
-        b /= w;
-        k += 2;
-    }
-    return sum;
 }
 
 namespace {
@@ -262,7 +210,8 @@ double ndtri(double p) {
              1);
     }
     for (int i = 0; i < 2; ++i) {
-        const double u = (ndtr(x) - p) * std::sqrt(2 * pi) * std::exp(x * x / 2);
+        const double root = std::exp(x * x / 4);  // of a factor that overflows
+        const double u = (ndtr(x) - p) * root * std::sqrt(2 * pi) * root;
         x -= u / (1 + x * u / 2);
     }
     return x;
@@ -293,7 +242,7 @@ double hankel(double n, double x, double sign) {
 double scaled_i(int n, double x) {
     if (x != x) return x;
     if (std::isinf(x)) return 0;
-    if (x > 20) return hankel(n, x, 1) / std::sqrt(2 * pi * x);
+    if (x > 20) return hankel(n, x, 1) / std::sqrt(x) / std::sqrt(2 * pi);
     const double z = x * x / 4;
     double term = 1, sum = 1;
     for (int k = 1; k < 200; ++k) {
@@ -307,7 +256,8 @@ double scaled_i(int n, double x) {
 double scaled_k(int n, double x) {
     if (x == 0) return infinity;
     if (!(x > 0)) return nan;
-    if (x > 20) return std::isinf(x) ? 0 : hankel(n, x, -1) * std::sqrt(pi / (2 * x));
+    if (x < 1e-10) return n == 0 ? std::log(2) - std::numbers::egamma - std::log(x) : 1 / x;
+    if (x > 20) return std::isinf(x) ? 0 : hankel(n, x, -1) * std::sqrt(pi / 2) / std::sqrt(x);
     return std::cyl_bessel_k(static_cast<double>(n), x) * std::exp(x);
 }
 

@@ -3,16 +3,11 @@
 // (aten/src/ATen/native/Math.h).
 #pragma once
 
-#include <cstdint>
-
 namespace torch_ir::kernels::special {
 
 // Gamma and its kin.
 double lgamma(double x);
 double digamma(double x);
-double polygamma(std::int64_t n, double x);
-/// Hurwitz's Σ 1 / (q + k)^x.
-double zeta(double x, double q);
 /// The regularised incomplete gamma functions, lower and upper.
 double gammainc(double a, double x);
 double gammaincc(double a, double x);

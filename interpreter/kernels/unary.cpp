@@ -24,7 +24,10 @@ std::complex<T> scaled(std::complex<T> x, double k) {
 struct Functions {
     static float exp(float x) { return vmath::exp(x); }
     static double exp(double x) { return std::exp(x); }
-    static Complex128 exp(Complex128 x) { return std::exp(x); }
+    template <class T>
+    static std::complex<T> exp(std::complex<T> x) {
+        return std::exp(x);
+    }
 
     static float tanh(float x) { return vmath::tanh(x); }
     static double tanh(double x) { return std::tanh(x); }
@@ -43,12 +46,12 @@ struct Functions {
         return {re, std::exp(x.real()) * std::sin(x.imag())};
     }
 
-    static double sinc(double x) { return x == 0 ? 1 : std::sin(pi * x) / (pi * x); }
-    template <class T>
-    static std::complex<T> sinc(std::complex<T> x) {
+    /// For C = T and its complex numbers.
+    template <class T, class C>
+    static C sinc(C x) {
         if (x == T(0)) return 1;
-        const std::complex<T> p = std::numbers::pi_v<T> * x;
-        return std::sin(p) / p;
+        const C p = std::numbers::pi_v<T> * x;
+        return over(std::sin(p), p);
     }
 
     static double log1p(double x) { return std::log1p(x); }
@@ -121,11 +124,12 @@ constexpr UnaryEntry elementary[] = {
     {"asinh arcsinh", unary<InDoubleOrComplex>([](auto x) { return std::asinh(x); })},
     {"acosh arccosh", unary<InDoubleOrComplex>([](auto x) { return std::acosh(x); })},
     {"atanh arctanh", unary<InDoubleOrComplex>([](auto x) { return std::atanh(x); })},
-    {"sigmoid special_expit", unary<InFloatOrComplex>([](auto x) {
+    {"sigmoid special_expit", unary_in_own<InFloatOrComplex>([](auto x) {
          using C = decltype(x);
-         return C(1) / (C(1) + Functions::exp(-x));
+         return over(C(1), C(1) + Functions::exp(-x));
      })},
-    {"sinc special_sinc", unary_in_own<InDoubleOrComplex>([](auto x) { return Functions::sinc(x); })},
+    {"sinc special_sinc",
+     unary_in_own<InFloatOrComplex>([](auto x) { return Functions::sinc<decltype(std::abs(x))>(x); })},
     {"erf special_erf", unary<InFloat>([](auto x) { return vmath::erf(x); })},
     {"erfc special_erfc", unary<InDouble>([](auto x) { return std::erfc(x); })},
     {"lgamma special_gammaln", unary<InDouble>([](double x) {
