@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "kernels/pointwise.hpp"
 #include "kernels/row_math.hpp"
 #include "parallel.hpp"
@@ -57,10 +58,10 @@ constexpr UnaryEntry unary_activations[] = {
              return at_most(at_least(x, C(0)), C(6));
          })(op, self);
      }},
-    {"silu", unary<InFloatOrComplex>([](auto x) {
+    {"silu", unary_in_own<InFloatOrComplex>([](auto x) {
          using C = decltype(x);
          if constexpr (is_complex_compute<C>)
-             return x / (1.0 + std::exp(-x));
+             return over(x, C(1) + std::exp(-x));
          else
              return x / (C(1) + vmath::exp(-x));
      })},
@@ -81,15 +82,18 @@ constexpr UnaryEntry unary_activations[] = {
          using C = decltype(x);
          return at_most(at_least(x + C(3), C(0)), C(6)) / C(6);
      })},
-    {"log_sigmoid", activation([](auto x) {
-         using C = decltype(x);
-         return at_most(x, C(0)) - vmath::log1p(vmath::exp(-std::fabs(x)));
-     })},
+    {"log_sigmoid",
+     [](const char* op, const Tensor& self) {  // in the order of its dimensions, whatever the strides
+         return activate(op, self.contiguous(), [](auto x) {
+             using C = decltype(x);
+             return at_most(x, C(0)) - vmath::log1p(vmath::exp(-std::fabs(x)));
+         });
+     }},
 };
 
 std::tuple<Tensor, Tensor> log_sigmoid_forward(const Tensor& self) {
     return {unary_activations[std::size(unary_activations) - 1].kernel("log_sigmoid_forward", self),
-            activate("log_sigmoid_forward", self, [](auto x) { return vmath::exp(-std::fabs(x)); })};
+            activate("log_sigmoid_forward", self.contiguous(), [](auto x) { return vmath::exp(-std::fabs(x)); })};
 }
 
 bool is_tanh(const char* op, const std::string& approximate) {
@@ -112,8 +116,9 @@ Tensor gelu(const Tensor& self, const std::string& approximate) {
 
 Tensor elu(const Tensor& self, const Scalar& alpha, const Scalar& scale, const Scalar& input_scale) {
     return activate_with("elu", self, [&]<class C>(C) {
-        return [negative = alpha.to<C>() * scale.to<C>(), positive = scale.to<C>(), k = input_scale.to<C>()](C x) {
-            return x <= C(0) ? vmath::expm1(x * k) * negative : x * positive;
+        const auto fit = [&](const Scalar& number) { return fitted_wide<C>("elu", number, self.dtype()); };
+        return [negative = fit(alpha) * fit(scale), positive = fit(scale), k = fit(input_scale)](C x) {
+            return x >= C(0) ? x * positive : vmath::expm1(x * k) * negative;
         };
     });
 }
@@ -125,7 +130,7 @@ Tensor celu(const Tensor& self, const Scalar& alpha) {
 
 Tensor leaky_relu(const Tensor& self, const Scalar& negative_slope) {
     return activate_with("leaky_relu", self, [&]<class C>(C) {
-        return [k = negative_slope.to<C>()](C x) { return x > C(0) ? x : x * k; };
+        return [k = fitted_wide<C>("leaky_relu", negative_slope, self.dtype())](C x) { return x > C(0) ? x : x * k; };
     });
 }
 
@@ -156,41 +161,51 @@ Tensor prelu(const Tensor& self, const Tensor& weight) {
 }
 
 Tensor hardtanh(const Tensor& self, const Scalar& min_val, const Scalar& max_val) {
-    refuse_bool("hardtanh", self.dtype());
-    return visit_real(self.dtype(), "hardtanh", [&]<class C>(C) {
+    const DType dtype = self.dtype();
+    refuse_bool("hardtanh", dtype);
+    if (category(dtype) == DTypeCategory::Unsigned &&
+        (min_val.to<std::int64_t>() < 0 || max_val.to<std::int64_t>() < 0))
+        throw ArgumentError("hardtanh: expected limits of an unsigned dtype to be at least 0");
+    return visit_real(dtype, "hardtanh", [&]<class C>(C) {
         return elementwise<C>(
-            self.dtype(),
-            [low = min_val.to<C>(), high = max_val.to<C>()](C x) { return at_most(at_least(x, low), high); }, self);
+            dtype,
+            [low = fitted<C>("hardtanh", min_val, dtype), high = fitted<C>("hardtanh", max_val, dtype)](C x) {
+                return vmath::smaller(vmath::larger(x, low), high);
+            },
+            self);
     });
 }
 
 Tensor hardshrink(const Tensor& self, const Scalar& lambd) {
-    return activate_with("hardshrink", self,
-                         [&]<class C>(C) { return [k = lambd.to<C>()](C x) { return x >= -k && x <= k ? C(0) : x; }; });
+    return activate_with("hardshrink", self, [&]<class C>(C) {
+        return [k = fitted<C>("hardshrink", lambd, self.dtype())](C x) { return x >= -k && x <= k ? C(0) : x; };
+    });
 }
 
 Tensor softshrink(const Tensor& self, const Scalar& lambd) {
     if (!(lambd.to<double>() >= 0 && lambd.to<double>() <= std::numeric_limits<double>::max()))
         throw ArgumentError("softshrink: expected lambd to be at least 0 and finite");
     return activate_with("softshrink", self, [&]<class C>(C) {
-        return [k = lambd.to<C>()](C x) { return x > k ? x - k : (x < -k ? x + k : x * C(0)); };
+        return [k = fitted<C>("softshrink", lambd, self.dtype())](C x) {
+            return x > k ? x - k : (x < -k ? x + k : x * C(0));
+        };
     });
 }
 
 Tensor softplus(const Tensor& self, const Scalar& beta, const Scalar& threshold) {
     return activate_with("softplus", self, [&]<class C>(C) {
-        return [b = beta.to<C>(), t = threshold.to<C>()](C x) {
-            return x * b > t ? x : vmath::log1p(vmath::exp(x * b)) / b;
-        };
+        const auto fit = [&](const Scalar& number) { return fitted_wide<C>("softplus", number, self.dtype()); };
+        return [b = fit(beta), t = fit(threshold)](C x) { return x * b > t ? x : vmath::log1p(vmath::exp(x * b)) / b; };
     });
 }
 
 Tensor threshold(const Tensor& self, const Scalar& threshold, const Scalar& value) {
     refuse_bool("threshold", self.dtype());
     return visit_real(self.dtype(), "threshold", [&]<class C>(C) {
+        const C t = fitted_wide<C>("threshold", threshold, self.dtype());
+        const C v = fitted<C>("threshold", value, self.dtype());
         return elementwise<C>(
-            self.dtype(), [t = held<C>(threshold, self.dtype()), v = value.to<C>()](C x) { return x <= t ? v : x; },
-            self);
+            self.dtype(), [t, v](C x) { return x <= t ? v : x; }, self);
     });
 }
 

@@ -8,6 +8,7 @@
 #include "half.hpp"
 #include "kernels/arithmetic.hpp"
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "kernels/pointwise.hpp"
 
 namespace torch_ir::kernels {
@@ -37,8 +38,8 @@ bool rounds_between(DType dtype, const Tensor& self, const Tensor& other) {
     return (flat ? self.numel() : std::max(row(self), row(other))) < vectors;
 }
 
-/// `self + alpha * other`; `sign` is -1 for subtraction.
-Tensor add_scaled(const char* op, const Tensor& self, const Tensor& other, const Scalar& alpha, int sign) {
+/// `self + alpha * other`.
+Tensor add_scaled(const char* op, const Tensor& self, const Tensor& other, const Scalar& alpha) {
     const DType dtype = result_type(self, other);
     if (alpha.kind() == Scalar::Kind::Bool && dtype != DType::Bool)
         throw ArgumentError(std::string(op) + ": argument 'alpha' may only be a bool when the result is");
@@ -46,7 +47,7 @@ Tensor add_scaled(const char* op, const Tensor& self, const Tensor& other, const
         throw ArgumentError(std::string(op) +
                             ": for integral tensors, argument 'alpha' must not be a floating point number");
     return visit_compute(dtype, [&]<class C>(C) {
-        const C k = alpha.to<C>() * static_cast<C>(sign);
+        const C k = fitted<C>(op, alpha, dtype);
         if (!is_complex_compute<C> && k == C(1))  // as PyTorch, which has ∞ · (1 + 0i) = NaN
             return elementwise<C>(
                 dtype, [](C x, C y) { return x + y; }, self, other);
@@ -62,13 +63,20 @@ Tensor add_scaled(const char* op, const Tensor& self, const Tensor& other, const
 }
 
 Tensor add(const Tensor& self, const Tensor& other, const Scalar& alpha) {
-    return add_scaled("add", self, other, alpha, 1);
+    return add_scaled("add", self, other, alpha);
+}
+
+/// The lowest integer stays as it is.
+Scalar negated(const Scalar& x) {
+    if (x.kind() == Scalar::Kind::Complex) return -x.to<std::complex<double>>();
+    if (x.kind() == Scalar::Kind::Float) return -x.to<double>();
+    return x.kind() == Scalar::Kind::Bool ? x : static_cast<std::int64_t>(0 - x.to<std::uint64_t>());
 }
 
 Tensor sub(const Tensor& self, const Tensor& other, const Scalar& alpha) {
     if (self.dtype() == DType::Bool || other.dtype() == DType::Bool)
         throw ArgumentError("sub: subtraction of a bool tensor is not supported; use logical_xor or logical_not");
-    return add_scaled("sub", self, other, alpha, -1);
+    return add_scaled("sub", self, other, negated(alpha));
 }
 
 Tensor rsub(const Tensor& self, const Tensor& other, const Scalar& alpha) { return sub(other, self, alpha); }
@@ -188,7 +196,8 @@ Tensor addcmul(const Tensor& self, const Tensor& tensor1, const Tensor& tensor2,
     const DType dtype = result_type(operands);
     return visit_compute(dtype, [&]<class C>(C) {
         return elementwise<C>(
-            dtype, [k = value.to<C>()](C x, C a, C b) { return x + k * a * b; }, self, tensor1, tensor2);
+            dtype, [k = fitted_wide<C>("addcmul", value, dtype)](C x, C a, C b) { return x + k * a * b; }, self,
+            tensor1, tensor2);
     });
 }
 
@@ -200,7 +209,8 @@ Tensor addcdiv(const Tensor& self, const Tensor& tensor1, const Tensor& tensor2,
     const DType dtype = result_type(operands);
     return visit_rule<InFloatOrComplex>(dtype, "addcdiv", [&]<class C>(C) {
         return elementwise<C>(
-            dtype, [k = value.to<C>()](C x, C a, C b) { return x + k * a / b; }, self, tensor1, tensor2);
+            dtype, [k = fitted_wide<C>("addcdiv", value, dtype)](C x, C a, C b) { return x + k * a / b; }, self,
+            tensor1, tensor2);
     });
 }
 
@@ -214,6 +224,7 @@ Tensor lerp(const Tensor& self, const Tensor& end, const Tensor& weight) {
         throw ArgumentError("lerp: expected weight to have the dtype of self, found " + describe(weight) + " and " +
                             describe(self));
     return visit_rule<InFloatOrComplex>(self.dtype(), "lerp", [&]<class C>(C) {
+        if (weight.is_wrapped_number()) fitted_wide<C>("lerp", weight.item(), self.dtype());
         return elementwise<C>(
             self.dtype(), [](C a, C b, C w) { return std::abs(w) < .5 ? a + w * (b - a) : b - (b - a) * (C(1) - w); },
             self, end, weight);

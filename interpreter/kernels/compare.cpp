@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "kernels/pointwise.hpp"
 
 namespace torch_ir::kernels {
@@ -90,6 +91,8 @@ Tensor clamp(const Tensor& self, const Tensor& min, const Tensor& max) {
     if (max.defined()) operands[2] = &max;
     const DType dtype = result_type(operands);
     refuse_bool("clamp", dtype);
+    for (const Tensor* bound : {&min, &max})
+        if (bound->defined() && bound->is_wrapped_number()) check_fits("clamp", bound->item(), dtype);
     const Tensor lowest = min.defined() ? wrapped(min, dtype) : min,
                  highest = max.defined() ? wrapped(max, dtype) : max;
     return visit_rule<InReal>(dtype, "clamp", [&]<class C>(C) {
@@ -110,8 +113,12 @@ Tensor clamp(const Tensor& self, const Tensor& min, const Tensor& max) {
             dtype, [](C x, C low, C high) { return smaller(larger(x, low), high); }, self, lowest, highest);
     });
 }
-Tensor clamp_min(const Tensor& self, const Tensor& min) { return extremes[0].kernel("clamp_min", self, min); }
-Tensor clamp_max(const Tensor& self, const Tensor& max) { return extremes[1].kernel("clamp_max", self, max); }
+Tensor clamp_min(const Tensor& self, const Tensor& min) {
+    return min.is_wrapped_number() ? clamp(self, min, {}) : extremes[0].kernel("clamp_min", self, min);
+}
+Tensor clamp_max(const Tensor& self, const Tensor& max) {
+    return max.is_wrapped_number() ? clamp(self, {}, max) : extremes[1].kernel("clamp_max", self, max);
+}
 
 void require_same_dtype(const char* op, const Tensor& self, const Tensor& other) {
     if (self.dtype() != other.dtype())

@@ -4,12 +4,18 @@
 #include <cmath>
 #include <string>
 
+#include "promote.hpp"
 #include "torch_ir/error.hpp"
 
 namespace torch_ir::kernels {
 
 void check_fits(const char* op, const Scalar& number, DType dtype) {
-    if (dtype == DType::Bool || is_complex(dtype)) return;
+    if (dtype == DType::Bool) return;
+    if (is_complex(dtype)) {
+        const auto value = number.to<std::complex<double>>();
+        check_fits(op, value.real(), to_real(dtype));
+        return check_fits(op, value.imag(), to_real(dtype));
+    }
     if (number.kind() == Scalar::Kind::Complex)
         throw ArgumentError(std::string(op) + ": a complex value cannot be stored as '" + std::string(name(dtype)) +
                             "'");

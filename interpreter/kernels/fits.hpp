@@ -10,6 +10,21 @@ namespace torch_ir::kernels {
 /// wrap in unsigned dtypes, anything else out of range is refused.
 void check_fits(const char* op, const Scalar& number, DType dtype);
 
+/// `number` as a tensor of `dtype` holds it; throws as check_fits.
+template <class C>
+C fitted(const char* op, const Scalar& number, DType dtype) {
+    // Nearly always 0 or 1, which need no tensor.
+    if (number.is_integral() && (number.to<std::uint64_t>() >> 1) == 0) return number.to<C>();
+    check_fits(op, number, dtype);
+    return Tensor::scalar(number, dtype).item().to<C>();
+}
+
+/// The same where PyTorch computes 16-bit floats with any float32.
+template <class C>
+C fitted_wide(const char* op, const Scalar& number, DType dtype) {
+    return fitted<C>(op, number, is_floating_point(dtype) && item_size(dtype) == 2 ? DType::Float32 : dtype);
+}
+
 /// The 0-d tensor `value` in `dtype`; throws as check_fits.
 Tensor fitting(const char* op, const Tensor& value, DType dtype);
 

@@ -34,23 +34,23 @@ Tensor where(In condition, In self, In other) {
 namespace {
 
 template <class C>
-auto fill_function(In value) {
-    return [v = value.item().to<C>()](C x, C m) { return m != C(0) ? v : x; };
+auto fill_function(In value, DType dtype) {
+    return [v = fitted<C>("masked_fill", value.item(), dtype)](C x, C m) { return m != C(0) ? v : x; };
 }
 
-void check_masked_fill(In self, In mask, In value) {
+void check_masked_fill(In mask, In value) {
     check_mask("masked_fill", mask);
     if (value.dim() != 0)
         throw ArgumentError("masked_fill: expected value to be a 0-d tensor, found " + describe(value));
-    check_fits("masked_fill", value.item(), self.dtype());
 }
 
 }  // namespace
 
 Tensor masked_fill(In self, In mask, In value) {
-    check_masked_fill(self, mask, value);
+    check_masked_fill(mask, value);
     const Tensor result = Tensor::empty(broadcast_shapes(self.shape(), mask.shape()), self.dtype());
-    visit_compute(self.dtype(), [&]<class C>(C) { elementwise_into<C>(result, fill_function<C>(value), self, mask); });
+    visit_compute(self.dtype(),
+                  [&]<class C>(C) { elementwise_into<C>(result, fill_function<C>(value, self.dtype()), self, mask); });
     return result;
 }
 
@@ -78,11 +78,12 @@ Tensor nonzero(In self) {
 namespace {
 
 Tensor masked_fill_into(In self, In mask, In value) {
-    check_masked_fill(self, mask, value);
+    check_masked_fill(mask, value);
     if (broadcast_shapes(self.shape(), mask.shape()) != self.shape())
         throw ArgumentError("masked_fill_: mask " + to_string(mask.shape()) + " does not broadcast to self " +
                             to_string(self.shape()));
-    visit_compute(self.dtype(), [&]<class C>(C) { elementwise_into<C>(self, fill_function<C>(value), self, mask); });
+    visit_compute(self.dtype(),
+                  [&]<class C>(C) { elementwise_into<C>(self, fill_function<C>(value, self.dtype()), self, mask); });
     return self;
 }
 

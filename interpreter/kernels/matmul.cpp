@@ -9,6 +9,7 @@
 #include "backend/gemm_loop.hpp"
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "parallel.hpp"
 #include "promote.hpp"
 
@@ -103,8 +104,11 @@ Tensor product(const char* op, const Tensor& a, const Tensor& b, const Tensor& s
     Ints shape = a.shape();
     shape.back() = b.size(-1);
     return visit_compute(a.dtype(), [&]<class C>(C) {
-        const C alpha_value = alpha.to<C>();
-        const C beta_value = beta.to<C>();
+        // Of products of vectors PyTorch rounds the numbers to the dtype.
+        const auto fit = [&](const Scalar& number) {
+            return b.size(-1) == 1 ? fitted<C>(op, number, a.dtype()) : fitted_wide<C>(op, number, a.dtype());
+        };
+        const C alpha_value = fit(alpha), beta_value = fit(beta);
         Tensor c = Tensor::empty(shape, dtype_of<C>());
         const bool accumulate = start.defined() && beta_value != C(0) && alpha_value == C(1);
         if (accumulate) {
@@ -227,8 +231,7 @@ Tensor addr(const Tensor& self, const Tensor& vec1, const Tensor& vec2, const Sc
         if (number.kind() == Scalar::Kind::Bool && dtype != DType::Bool)
             throw ArgumentError(std::string("addr: argument '") + argument + "' may only be a bool when the result is");
     return visit_compute(dtype, [&]<class C>(C) {
-        const C a = alpha.to<C>();
-        const C b = beta.to<C>();
+        const C a = fitted<C>("addr", alpha, dtype), b = fitted<C>("addr", beta, dtype);
         if (b == C(0))
             return elementwise<C>(
                 dtype, [a](C x) { return a * x; }, o);

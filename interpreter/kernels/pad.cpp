@@ -6,6 +6,7 @@
 
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "kernels/layout.hpp"
 #include "kernels/move.hpp"
 #include "kernels/view.hpp"
@@ -37,6 +38,7 @@ Tensor constant_pad(In self, const Ints& pad, const Scalar& value) {
         source = source.narrow(dim, first, length);
     }
     Tensor result = empty_format(shape, self.dtype(), suggested_format(self));
+    check_fits("constant_pad_nd", value, self.dtype());
     result.fill(value);
     Tensor inner = result;
     for (std::size_t d = 0; d < shape.size(); ++d)
@@ -164,8 +166,7 @@ Tensor pad_mode(In self, const Ints& pad, int mode, std::optional<double> value)
     if (pad.size() % 2 != 0) throw ArgumentError("pad: expected pad to have an even length, found " + to_string(pad));
     if (mode == 0) {
         const double number = value.value_or(0);
-        return constant_pad(
-            self, pad, is_integral(self.dtype(), true) ? Scalar(static_cast<std::int64_t>(number)) : Scalar(number));
+        return constant_pad(self, pad, Scalar(number));
     }
     if (value && *value != 0) throw ArgumentError("pad: value must be None or 0 for modes other than constant");
     return index_pad(self, pad, static_cast<PadMode>(mode - 1));

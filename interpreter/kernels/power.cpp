@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "kernels/pointwise.hpp"
 
 namespace torch_ir::kernels {
@@ -63,6 +64,7 @@ Tensor pow_scalar(const Tensor& self, const Scalar& exponent) {
         if (is(-1)) return analytic([](auto x) { return over(decltype(x)(1), x); });
         if (is(-2)) return analytic([](auto x) { return over(decltype(x)(1), multiplied(x, x)); });
     }
+    if (is_integral(dtype, true) || item_size(dtype) == 2) check_fits("pow", exponent, dtype);
     return visit_compute(dtype, [&]<class C>(C) {
         return elementwise_in_own<C>(
             dtype, [y = exponent.to<C>()]<class X>(X x) { return power(x, static_cast<X>(y)); }, self);
@@ -74,7 +76,7 @@ Tensor pow_of_scalar(const Scalar& self, const Tensor& exponent) {
     const DType dtype = result_type(base, exponent);
     if (is_complex(dtype) && self.to<Complex128>() == 1.0)
         return in_dtype(dtype, exponent, [](auto x) { return decltype(x)(1); });
-    return pow(base, exponent);
+    return pow(base, exponent.contiguous());  // PyTorch has the result in the order of its dimensions
 }
 
 /// In double precision whatever the operands.

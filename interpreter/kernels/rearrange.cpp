@@ -6,6 +6,7 @@
 
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "kernels/layout.hpp"
 #include "kernels/move.hpp"
 #include "kernels/view.hpp"
@@ -227,6 +228,11 @@ Tensor shuffled(In x, const Ints& split, const Ints& order, const Ints& shape) {
     return copy_to(x.reshape(split).permute(order), x.dtype(), MemoryFormat::Contiguous).reshape(shape);
 }
 
+/// The same in the format that PyTorch keeps where height and width are no larger than before.
+Tensor shuffled_in_format(In x, const Ints& split, const Ints& order, const Ints& shape) {
+    return in_format(shuffled(x, split, order, shape), suggested_format(x));
+}
+
 /// [*, C·r·r, H, W] to [*, C, H·r, W·r].
 Tensor pixel_shuffle(In self, std::int64_t upscale_factor) {
     const std::int64_t r = upscale_factor;
@@ -264,7 +270,7 @@ Tensor pixel_unshuffle(In self, std::int64_t downscale_factor) {
     const std::int64_t batch = numel_of(shape);
     shape.insert(shape.end(), {c * r * r, h / r, w / r});
     if (self.numel() == 0) return Tensor::empty(shape, self.dtype());
-    return shuffled(self, {batch, c, h / r, r, w / r, r}, {0, 1, 3, 5, 2, 4}, shape);
+    return shuffled_in_format(self, {batch, c, h / r, r, w / r, r}, {0, 1, 3, 5, 2, 4}, shape);
 }
 
 Tensor channel_shuffle(In self, std::int64_t groups) {
@@ -275,7 +281,7 @@ Tensor channel_shuffle(In self, std::int64_t groups) {
         throw ArgumentError("channel_shuffle: expects groups to be positive and to divide the number of channels " +
                             std::to_string(c) + ", found " + std::to_string(groups));
     if (self.numel() == 0) return self.clone();
-    return shuffled(self, {self.size(0), groups, c / groups, -1}, {0, 2, 1, 3}, self.shape());
+    return shuffled_in_format(self, {self.size(0), groups, c / groups, -1}, {0, 2, 1, 3}, self.shape());
 }
 
 Tensor one_hot(In self, std::int64_t num_classes) {
@@ -377,6 +383,7 @@ Tensor fill_diagonal(In self, const Scalar& fill_value, bool wrap) {
     if (self.dim() < 2 || (self.dim() > 2 && !equal))
         throw ArgumentError("fill_diagonal_: expected 'self' of two dimensions or of equal ones, found " +
                             describe(self));
+    check_fits("fill_diagonal_", fill_value, self.dtype());
     const auto fill_from = [&](std::int64_t row) {
         std::int64_t stride = 0;
         for (const std::int64_t s : self.strides()) stride += s;

@@ -251,7 +251,7 @@ Tensor reduce_rows(const char* op, In self, std::int64_t dim, In index, In sourc
         const Tensor values = computed<C>(movedim(rows, {d}, {0}));
         const std::int64_t row = work.numel() == 0 ? 0 : work.numel() / work.size(0);
         auto* from = values.template data<C>();
-        if (const C k = alpha.to<C>(); k != C(1))
+        if (const C k = fitted<C>(op, alpha, self.dtype()); k != C(1))
             for (std::int64_t i = 0; i < values.numel(); ++i) from[i] *= k;
         reduce_pairs<C>(reduce, include_self, work.template data<C>(), work.numel(), from, [&](auto f) {
             for (std::int64_t k = 0; k < indices.numel(); ++k) {

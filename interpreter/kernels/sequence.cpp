@@ -6,6 +6,7 @@
 
 #include "convert.hpp"
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "parallel.hpp"
 
 namespace torch_ir::kernels {
@@ -117,7 +118,9 @@ DType space_dtype(const Scalar& start, const Scalar& end, OptDType dtype) {
 
 /// `steps` values from `start` to `end`, counted from the nearer end as PyTorch does, through `f`.
 template <class F>
-Tensor spaced(const Scalar& start, const Scalar& end, std::int64_t steps, DType dtype, F f) {
+Tensor spaced(const char* op, const Scalar& start, const Scalar& end, std::int64_t steps, DType dtype, F f) {
+    check_fits(op, start, dtype);
+    check_fits(op, end, dtype);
     const auto values = [&]<class C>(C) {
         C first = start.to<C>();
         C last = end.to<C>();
@@ -137,13 +140,13 @@ Tensor spaced(const Scalar& start, const Scalar& end, std::int64_t steps, DType 
 Tensor linspace(const Scalar& start, const Scalar& end, std::int64_t steps, OptDType dtype, OptLayout, OptDevice,
                 OptBool) {
     check_steps("linspace", steps);
-    return spaced(start, end, steps, space_dtype(start, end, dtype), [](auto x) { return x; });
+    return spaced("linspace", start, end, steps, space_dtype(start, end, dtype), [](auto x) { return x; });
 }
 
 Tensor logspace(const Scalar& start, const Scalar& end, std::int64_t steps, double base, OptDType dtype, OptLayout,
                 OptDevice, OptBool) {
     check_steps("logspace", steps);
-    return spaced(start, end, steps, space_dtype(start, end, dtype), [base](auto x) {
+    return spaced("logspace", start, end, steps, space_dtype(start, end, dtype), [base](auto x) {
         if constexpr (std::is_same_v<decltype(x), double>)
             return std::pow(base, x);
         else

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Distinct values, membership, and histograms.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <span>
 
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "kernels/sort.hpp"
 #include "promote.hpp"
 
@@ -182,6 +185,8 @@ void check_bins(const char* op, std::int64_t bins) {
 
 Tensor histc(const Tensor& self, std::int64_t bins, const Scalar& min, const Scalar& max) {
     check_bins("histc", bins);
+    check_fits("histc", min, self.dtype());
+    check_fits("histc", max, self.dtype());
     return visit_real(self.dtype(), "histc", [&]<class I>(I) {
         using C = std::conditional_t<std::is_same_v<I, std::int64_t>, double, I>;
         const Tensor x = self.to(dtype_of<C>()).contiguous();
@@ -256,7 +261,7 @@ Tensor count_cells(const Tensor& self, const std::vector<std::vector<C>>& edges,
     return counts;
 }
 
-/// `self` as points [n, d].
+/// `self` as points [n, d], `weight` being of any shape.
 Tensor points_of(const char* op, const Tensor& self, const Tensor& weight, std::int64_t d) {
     if (!is_floating_point(self.dtype()))
         throw ArgumentError(std::string(op) + ": expected 'self' of floating point dtype, found " + describe(self));
@@ -267,11 +272,15 @@ Tensor points_of(const char* op, const Tensor& self, const Tensor& weight, std::
     return self.reshape({d == 0 ? 0 : self.numel() / d, d});
 }
 
-std::int64_t point_size(const char* op, const Tensor& self, std::size_t bins) {
+std::int64_t point_size(const char* op, const Tensor& self, std::size_t bins, const Tensor& weight) {
     if (self.dim() < 2 || self.size(-1) != static_cast<std::int64_t>(bins) || bins == 0)
         throw ArgumentError(std::string(op) +
                             ": expected 'self' of at least 2 dimensions whose last one is the number of 'bins' (" +
                             std::to_string(bins) + "), found " + describe(self));
+    if (weight.defined() && !std::ranges::equal(weight.shape(), std::span(self.shape()).first(self.shape().size() - 1)))
+        throw ArgumentError(std::string(op) +
+                            ": expected 'weight' of the shape of 'self' without its last dimension, " + "found " +
+                            describe(weight) + " and " + describe(self));
     return self.size(-1);
 }
 
@@ -356,7 +365,7 @@ std::tuple<Tensor, Tensor> histogram_bins(const Tensor& self, const Tensor& bins
 }
 std::tuple<Tensor, TensorList> histogramdd(const Tensor& self, const Ints& bins, const std::optional<Doubles>& range,
                                            const Tensor& weight, bool density) {
-    const std::int64_t d = point_size("histogramdd", self, bins.size());
+    const std::int64_t d = point_size("histogramdd", self, bins.size(), weight);
     const Histogram h =
         histogram_counted("histogramdd", points_of("histogramdd", self, weight, d), bins, range, weight, density, true);
     return {h.counts, h.edges};
@@ -368,19 +377,17 @@ std::tuple<Tensor, TensorList> histogramdd_int(const Tensor& self, std::int64_t 
                        density);
 }
 Tensor histogramdd_tensor_counts(const Tensor& self, const TensorList& bins, const Tensor& weight, bool density) {
-    const std::int64_t d = point_size("histogramdd", self, bins.size());
+    const std::int64_t d = point_size("histogramdd", self, bins.size(), weight);
     return histogram_edged("histogramdd", points_of("histogramdd", self, weight, d), bins, weight, density).counts;
 }
 std::tuple<Tensor, TensorList> histogramdd_tensors(const Tensor& self, const TensorList& bins,
                                                    const std::optional<Doubles>&, const Tensor& weight, bool density) {
     return {histogramdd_tensor_counts(self, bins, weight, density), bins};
 }
-TensorList histogramdd_edges(const Tensor& self, const Ints& bins, const std::optional<Doubles>& range,
-                             const Tensor& weight, bool) {
-    const std::int64_t d = point_size("histogramdd", self, bins.size());
-    return histogram_counted("histogramdd", points_of("histogramdd", self, weight, d), bins, range, weight, false,
-                             false)
-        .edges;
+TensorList histogramdd_edges(const Tensor& self, const Ints& bins, const std::optional<Doubles>& range, const Tensor&,
+                             bool) {
+    const std::int64_t d = point_size("histogramdd", self, bins.size(), {});
+    return histogram_counted("histogramdd", points_of("histogramdd", self, {}, d), bins, range, {}, false, false).edges;
 }
 Tensor histogramdd_counts(const Tensor& self, const Ints& bins, const std::optional<Doubles>& range,
                           const Tensor& weight, bool density) {
