@@ -8,6 +8,7 @@
 #include "kernels/matmul.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/view.hpp"
+#include "promote.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -167,6 +168,34 @@ Labelled diagonals(Labelled x) {
     return x;
 }
 
+/// The dimensions in the order of the output, then those that are summed by their letters, which decides how the result
+/// lies in memory.
+Labelled ordered(const Labelled& x, const Labels& output) {
+    Labels labels = x.labels;
+    std::ranges::sort(labels, {}, [&](int label) {
+        return contains(output, label) ? std::pair(0, static_cast<int>(position(output, label))) : std::pair(1, label);
+    });
+    return {arranged(x, labels), labels};
+}
+
+/// Does PyTorch multiply `y` by `x` and not `x` by `y`? Where all dimensions of its own come first in the output, and
+/// every other one is in both.
+bool comes_first(const Labelled& y, const Labelled& x, const Labels& output) {
+    const auto has = [](const Labelled& t, int label) {
+        return contains(t.labels, label) && t.tensor.size(position(t.labels, label)) != 1;
+    };
+    Labels own_x, own_y;
+    for (const int label : output)
+        if (has(x, label) != has(y, label)) (has(x, label) ? own_x : own_y).push_back(label);
+    const auto shared = [&](const Labelled& t) {
+        return std::ranges::all_of(
+            t.labels, [&](int label) { return contains(output, label) || (has(x, label) && has(y, label)); });
+    };
+    const bool contracts = std::ranges::any_of(x.labels, [&](int label) { return !contains(output, label); });
+    return contracts && shared(x) && shared(y) && !own_x.empty() && !own_y.empty() &&
+           position(output, own_y.back()) < position(output, own_x.front());
+}
+
 /// The order of contraction changes nothing; a wrong one is an error.
 void check_path(const Ints& path, std::size_t operands) {
     const std::size_t size = operands == 1 ? 1 : (operands - 1) * 2;
@@ -221,6 +250,8 @@ Tensor einsum(const std::string& equation, const TensorList& tensors, const std:
             bad_equation(equation,
                          std::string("output subscript '") + static_cast<char>(label) + "' is not in the inputs");
 
+    for (Labelled& operand : operands) operand = ordered(operand, output);
+    if (operands.size() == 2 && comes_first(operands[1], operands[0], output)) std::swap(operands[0], operands[1]);
     Labelled total = operands[0];
     for (std::size_t i = 1; i < operands.size(); ++i) {
         Labels kept = output;
@@ -352,11 +383,22 @@ Tensor trilinear(const Tensor& i1, const Tensor& i2, const Tensor& i3, const Int
             if (has(dims, d)) t = t.unsqueeze(d);
         return t;
     };
+    const DType dtype = result_type(i1, i2);
+    // As in PyTorch, where products that are summed take one dtype. Sums over unroll_dim are taken one by one.
+    for (const std::int64_t dim : sumdim) {
+        const std::int64_t d = dim < 0 ? dim + rank : dim;
+        if (d != unroll_dim && (has(expand3, d) ? i1.dtype() != i2.dtype() : dtype != i3.dtype()))
+            throw ArgumentError("_trilinear: expected operands of one dtype, found " + describe(i1) + ", " +
+                                describe(i2) + " and " + describe(i3));
+    }
     Tensor product = times(times(expanded(i1, expand1), expanded(i2, expand2)), expanded(i3, expand3));
+    if (!can_cast(product.dtype(), i1.dtype()))
+        throw ArgumentError("_trilinear: expected operands that can be cast to the dtype of 'i1', found " +
+                            describe(i1) + ", " + describe(i2) + " and " + describe(i3));
     for (std::int64_t d = 0; d < rank; ++d)
         if (has(expand1, d) && has(expand2, d) && has(expand3, d) && (!has(sumdim, d) || d == unroll_dim))
             product = product.narrow(d, 0, 0);
-    return sumdim.empty() ? product : sum(product, sumdim, false, product.dtype());
+    return (sumdim.empty() ? product : sum(product, sumdim, false, product.dtype())).to(i1.dtype());
 }
 
 }  // namespace

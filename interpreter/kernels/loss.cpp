@@ -44,6 +44,21 @@ Tensor pointwise(const char* op, const Tensor& self, const Tensor& target, std::
         reduction);
 }
 
+/// `f(x, y)` in the dtype of self, which PyTorch has of losses that it writes over a copy of self.
+template <class F>
+Tensor pointwise_over(const char* op, const Tensor& self, const Tensor& target, F f) {
+    const DType dtype = result_type(self, target);
+    if (!is_floating_point(self.dtype()) || is_complex(dtype))
+        throw ArgumentError(std::string(op) + ": expected self of a floating point dtype and a real target, found " +
+                            describe(self) + " and " + describe(target));
+    const Ints shape = broadcast_shapes(self.shape(), target.shape());
+    Tensor result = shape == self.shape() ? Tensor::empty_like(self, self.dtype()) : Tensor::empty(shape, self.dtype());
+    return visit_float(dtype, op, [&]<class C>(C) {
+        elementwise_into<C>(result, f, self, target);
+        return result;
+    });
+}
+
 void require_same_shape(const char* op, const Tensor& self, const Tensor& target) {
     if (self.shape() != target.shape())
         throw ArgumentError(std::string(op) + ": expected target to have the shape of the input, found " +
@@ -51,14 +66,10 @@ void require_same_shape(const char* op, const Tensor& self, const Tensor& target
 }
 
 Tensor mse_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
-    const DType dtype = result_type(self, target);
-    return reduce_loss("mse_loss",
-                       visit_rule<InAny>(dtype, "mse_loss",
-                                         [&]<class C>(C) {
-                                             return elementwise<C>(
-                                                 dtype, [](C x, C y) { return (x - y) * (x - y); }, self, target);
-                                         }),
-                       reduction);
+    if (!is_floating_point(result_type(self, target)))
+        throw ArgumentError("mse_loss: expected tensors of floating point, found " + describe(self) + " and " +
+                            describe(target));
+    return pointwise("mse_loss", self, target, reduction, [](auto x, auto y) { return (x - y) * (x - y); });
 }
 
 Tensor l1_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
@@ -90,11 +101,12 @@ Tensor smooth_l1_loss(const Tensor& self, const Tensor& target, std::int64_t red
 Tensor huber_loss(const Tensor& self, const Tensor& target, std::int64_t reduction, double delta) {
     if (!(delta > 0))
         throw ArgumentError("huber_loss: expected delta to be greater than 0, found " + std::to_string(delta));
-    return pointwise("huber_loss", self, target, reduction, [delta](auto x, auto y) {
+    const auto f = [delta](auto x, auto y) {
         using C = decltype(x);
         const C z = std::fabs(x - y), d = static_cast<C>(delta);
         return z <= d ? C(.5) * z * z : d * (z - C(.5) * d);
-    });
+    };
+    return reduce_loss("huber_loss", pointwise_over("huber_loss", self, target, f), reduction);
 }
 
 void check_weight(const char* op, const Tensor& self, const Tensor& weight) {
@@ -133,21 +145,24 @@ Tensor binary_cross_entropy_with_logits(const Tensor& self, const Tensor& target
                                         const Tensor& pos_weight, std::int64_t reduction) {
     require_same_shape("binary_cross_entropy_with_logits", self, target);
     check_weight("binary_cross_entropy_with_logits", self, weight);
-    if (!is_floating_point(target.dtype()))
-        throw ArgumentError("binary_cross_entropy_with_logits: expected target to be of floating point, found " +
-                            describe(target));
-    return reduce_loss(  // in the dtype of the target, as in PyTorch
+    for (const Tensor* operand : {&self, &target})
+        if (!is_floating_point(operand->dtype()))
+            throw ArgumentError("binary_cross_entropy_with_logits: expected self and target of floating point, found " +
+                                describe(*operand));
+    Tensor losses = Tensor::empty_like(target, target.dtype());  // as in PyTorch
+    return reduce_loss(
         "binary_cross_entropy_with_logits",
         visit_float(result_type(self, target), "binary_cross_entropy_with_logits",
                     [&]<class C>(C) {
-                        return elementwise<C>(
-                            target.dtype(),
+                        elementwise_into<C>(
+                            losses,
                             [](C x, C y, C w, C positive) {
                                 const C log_weight = (positive - C(1)) * y + C(1);
                                 const C softplus = vmath::log1p(vmath::exp(-std::fabs(x))) - (x < C(0) ? x : C(0));
                                 return ((C(1) - y) * x + log_weight * softplus) * w;
                             },
                             self, target, or_ones(weight, self.dtype()), or_ones(pos_weight, self.dtype()));
+                        return losses;
                     }),
         reduction);
 }
@@ -156,7 +171,7 @@ Tensor kl_div(const Tensor& self, const Tensor& target, std::int64_t reduction, 
     if (is_integral(self.dtype(), true) || is_integral(target.dtype(), true))
         throw ArgumentError("kl_div: expected floating point tensors, found " + describe(self) + " and " +
                             describe(target));
-    return pointwise("kl_div", self, target, reduction, [log_target](auto x, auto y) {
+    return pointwise("kl_div", target, self, reduction, [log_target](auto y, auto x) {
         using C = decltype(x);
         if (log_target) return std::exp(y) * (y - x);
         if (y != y) return y;
@@ -189,8 +204,7 @@ Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_inpu
 /// log(1 + e^(-target · self)); every step is rounded to the dtype.
 Tensor soft_margin_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
     const char* const op = "soft_margin_loss";
-    refuse_bool(op, result_type(self, target));
-    const Tensor z = binary<InFloat>([](auto x, auto y) { return -y * x; })(op, self, target);
+    const Tensor z = pointwise_over(op, self, target, [](auto x, auto y) { return -x * y; });
     if (z.shape() != self.shape())
         throw ArgumentError(std::string(op) + ": target " + describe(target) + " does not broadcast to the shape of " +
                             describe(self));
@@ -226,9 +240,10 @@ Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Ten
     const char* const op = "margin_ranking_loss";
     for (const Tensor* x : {&input1, &input2, &target})
         if (x->dtype() == DType::Bool) throw ArgumentError(std::string(op) + " is not defined for bool tensors");
-    // The difference is taken in the inputs' dtype: integers wrap.
+    // The difference is taken in the inputs' dtype, -target in its own: integers wrap.
     const Tensor difference = binary<InAny>([](auto a, auto b) { return a - b; })(op, input1, input2);
-    const Tensor product = binary<InAny>([](auto y, auto d) { return -y * d; })(op, target, difference);
+    const Tensor negative = unary<InAny>([](auto y) { return -y; })(op, target);
+    const Tensor product = binary<InAny>([](auto y, auto d) { return y * d; })(op, negative, difference);
     const auto losses = [&]<class C>(C) {
         return elementwise<C>(
             dtype,

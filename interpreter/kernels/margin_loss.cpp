@@ -12,7 +12,7 @@
 namespace torch_ir::kernels {
 namespace {
 
-/// [N, C] (or [C]) scores, and the shape of one loss a sample.
+/// [N, C] (or [C]) scores of float32 or float64, and the shape of one loss a sample.
 template <class C>
 struct Samples {
     Tensor scores;
@@ -20,7 +20,8 @@ struct Samples {
     std::int64_t classes = 1;
     Ints shape;
 
-    Samples(const char* op, const Tensor& self) : scores(self.to(dtype_of<C>()).contiguous()) {
+    Samples(const char* op, const Tensor& self) : scores(self.contiguous()) {
+        refuse_halves(op, self.dtype());
         if (self.dim() > 2 || (self.dim() > 0 && self.size(-1) == 0))
             throw ArgumentError(std::string(op) + ": expected self of shape [C] or [N, C], found " + describe(self));
         if (self.dim() > 0) classes = self.size(-1);
@@ -41,14 +42,14 @@ class MarginTargets {
         if (target.numel() != x.count || target.dim() > 1 || target.dtype() != DType::Int64)
             throw ArgumentError(std::string(op) + ": expected target of " + std::to_string(x.count) +
                                 " class numbers of int64, found " + describe(target));
-        if (weight.defined() && weight.numel() != x.classes)
+        if (weight.defined() && (weight.numel() != x.classes || weight.dtype() != x.scores.dtype()))
             throw ArgumentError(std::string(op) + ": expected weight to have " + std::to_string(x.classes) +
-                                " elements, found " + describe(weight));
+                                " elements of the dtype of self, found " + describe(weight));
         for (std::int64_t i = 0; i < x.count; ++i)
             if ((*this)[i] < 0 || (*this)[i] >= x.classes)
                 throw ArgumentError(std::string(op) + ": expected target between 0 and " +
                                     std::to_string(x.classes - 1) + ", found " + std::to_string((*this)[i]));
-        if (weight.defined()) weight_ = weight.to(dtype_of<C>()).contiguous();
+        if (weight.defined()) weight_ = weight.contiguous();
     }
     std::int64_t operator[](std::int64_t i) const { return index_.data<std::int64_t>()[i]; }
     C weight(std::int64_t c) const { return weight_.defined() ? weight_.template data<C>()[c] : C(1); }

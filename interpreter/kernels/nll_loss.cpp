@@ -141,6 +141,9 @@ Tensor soft_cross_entropy(const Tensor& self, const Tensor& target, const Tensor
 template <class C>
 Tensor hard_cross_entropy(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
                           std::int64_t ignore_index, double smoothing) {
+    if (weight.defined() && weight.dtype() != self.dtype())
+        throw ArgumentError("cross_entropy_loss: expected weight of the dtype of self, found " + describe(weight) +
+                            " and " + describe(self));
     const std::int64_t dim = class_dim(self), classes = self.size(dim);
     const Tensor rows_last = log_probabilities<C>(self, dim);
     const Ints dims{dim};
