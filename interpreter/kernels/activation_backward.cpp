@@ -178,7 +178,7 @@ Tensor rowwise(const char* op, In grad_output, In output, std::int64_t dim, DTyp
                              f(g[i].data(), y[i].data(), y.length, out.data<C>() + i * y.length);
                      });
         const Ints dims = output.dim() == 0 ? Ints{} : Ints{output.wrap_dim(dim)};
-        return unrows(out, output, dims).to(input_dtype);
+        return unrows(out, Tensor::empty(output.shape(), output.dtype()), dims).to(input_dtype);
     });
 }
 

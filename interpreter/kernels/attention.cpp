@@ -69,9 +69,11 @@ Result attend(const Tensor& query, const Tensor& key, const Tensor& value, const
     const std::int64_t source = key.size(2);
     const std::int64_t depth = query.size(3);
     const std::int64_t depth_v = value.size(3);
-    // As PyTorch: laid out as [batch, L, heads, Ev], so that merging the heads afterwards is a view.
-    const Tensor out = Tensor::empty({batches, length, heads, depth_v}, dtype_of<C>()).transpose(1, 2);
-    Tensor logsumexp = want_logsumexp ? Tensor::empty({batches, heads, length}, dtype_of<C>()) : Tensor{};
+    // As PyTorch: like the query, so that merging heads that were split from one matrix is a view.
+    Tensor out = depth_v == depth ? Tensor::empty_like(query, dtype_of<C>()) : Tensor{};
+    if (!out.defined() || out.stride(3) != 1) out = Tensor::empty({batches, heads, length, depth_v}, dtype_of<C>());
+    Tensor logsumexp =
+        want_logsumexp ? Tensor::empty({batches, length, heads}, dtype_of<C>()).transpose(1, 2) : Tensor{};
     const Tensor bias = additive_mask<C>(mask, {batches, heads, length, source});
     if (out.numel() == 0) return {out, logsumexp};
 
@@ -104,7 +106,7 @@ Result attend(const Tensor& query, const Tensor& key, const Tensor& value, const
                 if (is_causal)
                     for (std::int64_t j = first + i + 1; j < visible; ++j) row[j] = -std::numeric_limits<C>::infinity();
                 const C lse = masked_softmax_row(row, visible);
-                if (want_logsumexp) logsumexp.data<C>()[(batch * heads + head) * length + first + i] = lse;
+                if (want_logsumexp) logsumexp.data<C>()[(batch * length + first + i) * heads + head] = lse;
             }
             backend::gemm(false, false, count, depth_v, visible, scores.data(), std::max<std::int64_t>(visible, 1),
                           v.at(batch, head, 0), v.ld(), C(0), o, out.stride(2));

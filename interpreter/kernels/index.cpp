@@ -425,17 +425,15 @@ void register_index(Registry& r) {
     r.add("index_select(Tensor self, int dim, Tensor index) -> Tensor", index_select);
     r.add("index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor",
           [](In self, std::int64_t dim, In index, In source) {
-              return index_copy_into(clone_preserve_strides(self), dim, index, source);
+              return index_copy_into(copy_to(self, self.dtype(), MemoryFormat::Contiguous), dim, index, source);
           });
     r.add("index_copy_(Tensor(a!) self, int dim, Tensor index, Tensor source) -> Tensor(a!)", index_copy_into);
-    r.add("index_fill.int_Scalar(Tensor self, int dim, Tensor index, Scalar value) -> Tensor",
-          [](In self, std::int64_t dim, In index, In value) {
-              return index_fill_into(clone_preserve_strides(self), dim, index, value);
-          });
-    r.add("index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) -> Tensor",
-          [](In self, std::int64_t dim, In index, In value) {
-              return index_fill_into(clone_preserve_strides(self), dim, index, value);
-          });
+    r.add(
+        "index_fill.int_Scalar(Tensor self, int dim, Tensor index, Scalar value) -> Tensor",
+        [](In self, std::int64_t dim, In index, In value) { return index_fill_into(self.clone(), dim, index, value); });
+    r.add(
+        "index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) -> Tensor",
+        [](In self, std::int64_t dim, In index, In value) { return index_fill_into(self.clone(), dim, index, value); });
     r.add("index_fill_.int_Scalar(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)",
           index_fill_into);
     r.add("index_fill_.int_Tensor(Tensor(a!) self, int dim, Tensor index, Tensor value) -> Tensor(a!)",

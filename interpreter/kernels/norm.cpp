@@ -168,7 +168,8 @@ Tensor rms_norm(const Tensor& input, const Ints& normalized_shape, const Tensor&
                                            static_cast<const C*>(nullptr));
                          }
                      });
-        return y.to(weight.defined() ? promote_types(input.dtype(), weight.dtype()) : input.dtype());
+        return in_format(y.to(weight.defined() ? promote_types(input.dtype(), weight.dtype()) : input.dtype()),
+                         suggested_format(input));
     });
 }
 

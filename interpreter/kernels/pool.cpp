@@ -277,7 +277,8 @@ std::tuple<Tensor, Tensor> max_windows_indexed(const char* op, const Tensor& sel
 Tensor mean_windows(const char* op, const Tensor& self, std::size_t rank, const Axes& axes,
                     std::optional<std::int64_t> divisor) {
     return visit_real(self.dtype(), op, [&]<class C>(C) {
-        const PoolPlanes p = pool_planes(self, dtype_of<C>(), rank, axes);
+        // PyTorch has no channels-last averages of volumes.
+        const PoolPlanes p = pool_planes(rank == 3 ? self.contiguous() : self, dtype_of<C>(), rank, axes);
         const auto divide = [&](C* y, std::size_t d, std::size_t h) {
             for (std::size_t w = 0; w < static_cast<std::size_t>(axes[2].out); ++w, y += p.inner) {
                 const auto n = static_cast<C>(divisor.value_or(axes[0].size[d] * axes[1].size[h] * axes[2].size[w]));

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/families.hpp"
+#include "kernels/view.hpp"
 #include "parallel.hpp"
 #include "promote.hpp"
 
@@ -130,7 +131,9 @@ Values along(const char* op, const Tensor& self, std::int64_t dim, std::int64_t 
         if (self.dim() == 0) return Values(values.to(self.dtype()), indices);
         Ints like = self.shape();
         like[static_cast<std::size_t>(dims[0])] = k;
-        const Tensor x = k == self.size(dims[0]) ? self : Tensor::empty(like, self.dtype());
+        // A sorted tensor lies like self, a part of it in the order of its dimensions.
+        const bool sorted = std::is_same_v<Collect, CollectAll> && k == self.size(dims[0]);
+        const Tensor x = sorted ? self : Tensor::empty(like, self.dtype());
         return Values(unrows(values.to(self.dtype()), x, dims), unrows(indices, x, dims));
     });
 }
@@ -331,12 +334,10 @@ Tensor quantile_impl(const char* op, const Tensor& self, const Tensor& q, std::o
             if (!(qs.data<C>()[i] >= 0 && qs.data<C>()[i] <= 1))
                 throw ArgumentError(std::string(op) + ": expected 'q' between 0 and 1, found " +
                                     std::to_string(qs.data<C>()[i]));
-        Ints shape;
-        if (q.dim() == 1) shape.push_back(q.size(0));
         const Ints dims = x.dim() == 0 ? Ints{} : Ints{d};
-        Ints rest = reduced_shape(x, dims, keepdim);
-        if (!dim && keepdim) rest.assign(static_cast<std::size_t>(self.dim()), 1);
-        shape.insert(shape.end(), rest.begin(), rest.end());
+        Ints shape = reduced_shape(x, dims, keepdim);
+        if (!dim && keepdim) shape.assign(static_cast<std::size_t>(self.dim()), 1);
+        if (q.dim() == 1) shape.push_back(q.size(0));
         Tensor y = Tensor::empty(shape, self.dtype());
         parallel_for(in.count, std::max<std::int64_t>(1, 2048 / in.length), [&](std::int64_t begin, std::int64_t end) {
             std::vector<C> row;
@@ -345,11 +346,11 @@ Tensor quantile_impl(const char* op, const Tensor& self, const Tensor& q, std::o
                 const auto nan = std::partition(row.begin(), row.end(), [](C v) { return v == v; });
                 std::sort(row.begin(), nan);
                 for (std::int64_t j = 0; j < qs.numel(); ++j)
-                    y.data<C>()[j * in.count + i] =
+                    y.data<C>()[i * qs.numel() + j] =
                         quantile_of<C>(row, nan - row.begin(), ignore_nan, qs.data<C>()[j], method);
             }
         });
-        return y;
+        return q.dim() == 1 ? movedim(y, {-1}, {0}) : y;  // which PyTorch leaves a view
     });
 }
 
