@@ -64,6 +64,23 @@ def special_values():
     yield aten.special_ndtr.default, torch.tensor([-10.0, -3.0, -2.0, 0.3, 4.0], dtype=torch.bfloat16)
     for eps in (1e-6, 0.1):
         yield aten.logit.default, torch.tensor([0.0, 0.3, 1.0], dtype=torch.float16), eps
+    huge = torch.tensor([1e308, -1.7e308, 1e-310, 1e-300, 1e-12, 5e-324, 2.0], dtype=torch.float64)
+    for op in (aten.i0, aten.special_i0e, aten.special_i1, aten.special_ndtri):
+        yield op.default, huge
+    for op in (aten.special_modified_bessel_k0, aten.special_modified_bessel_k1, aten.special_scaled_modified_bessel_k0):
+        yield op.default, huge[:5]
+    waves = torch.tensor([5.0001, 5.5, 0.3, -7.0, 37.0, 200.0, inf, 0.0, 1e-6])
+    for dtype in (torch.float32, torch.float64):
+        for op in (aten.special_bessel_j0, aten.special_bessel_j1, aten.special_bessel_y0, aten.special_bessel_y1):
+            yield op.default, waves.to(dtype)
+    for dtype, n in ((torch.float32, 50), (torch.float16, 20), (torch.bfloat16, 3), (torch.float64, 200)):
+        yield aten.polygamma.default, n, torch.tensor([0.5, 1.5, 3.5, 9.0, 100.0, 170.0], dtype=dtype)
+    for dtype in (torch.float32, torch.bfloat16):
+        yield aten.mvlgamma.default, torch.tensor([1e-10, 0.01, 0.9, 2.1, 7.3], dtype=dtype), 3
+    yield aten.special_zeta.default, torch.tensor([199.0, 15.0, 3.0]), torch.tensor([-0.5, -1.5, 2.0])
+    far = torch.complex(torch.tensor([-90.0, -90.0, -100.0, 90.0]), torch.tensor([0.0, 1.0, 2.0, 1.0]))
+    for op in (aten.sigmoid, aten.silu):
+        yield op.default, far
     grid = torch.zeros(1, 1, 6, 2)
     grid[0, 0, :, 0] = torch.tensor([inf, -inf, nan, 7, -9, 0.3])
     volume = torch.zeros(1, 1, 1, 6, 3)
@@ -176,6 +193,22 @@ def odd_arguments():
     for dtype in (torch.int32, torch.float64):
         yield aten.nansum.default, torch.tensor([1.7, -3.6, 2.9, nan]), [0], {"dtype": dtype}
     yield aten.scalar_tensor.default, 2
+    flags = torch.tensor([True, False, True])
+    for value in (0.5, inf):
+        yield aten.masked_fill.Scalar, flags, torch.tensor([False, True, True]), value
+    yield aten.constant_pad_nd.default, flags, [1, 1], 0.5
+    yield aten.pad.default, flags, [1, 1], "constant", 0.5
+    yield aten.add.Tensor, flags, torch.tensor([True, True, False]), {"alpha": -1}
+    yield aten.add.Tensor, torch.zeros(2, dtype=torch.bfloat16), torch.full((2,), 100.0, dtype=torch.bfloat16), {"alpha": 1.003}
+    yield aten.addmv.default, torch.zeros(2).half(), torch.eye(2).half() * 1000, torch.ones(2).half(), {"alpha": 1.0003}
+    for low, high in ((nan, 1), (-1, nan)):
+        yield aten.hardtanh.default, ramp(3), low, high
+    for op in (aten.elu, aten.celu):
+        yield op.default, torch.tensor([-0.0, 0.0, -1.0, nan]), inf
+    yield aten.margin_ranking_loss.default, ramp(3), ramp(3).flip(0), torch.tensor([1, 2, 3], dtype=torch.uint8), 0.5, 0
+    for dtype in (torch.float64, torch.bfloat16):
+        yield aten.huber_loss.default, ramp(3).half(), torch.ones(3, dtype=dtype), 0
+        yield aten.soft_margin_loss.default, ramp(3).half(), torch.ones(3, dtype=dtype), 0
     yield aten.chain_matmul.default, [ramp(2, 2)]
 
 

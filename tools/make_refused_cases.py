@@ -30,6 +30,47 @@ def calls():
     yield aten.masked_fill.Scalar, signed, signed == 0, 128
     yield aten.index_fill.int_Scalar, signed, 0, torch.tensor([0]), 300
     yield aten.scatter.value, signed, 0, torch.tensor([0]), -300
+    yield aten.full.default, [2], 1e39, {"dtype": torch.complex64}
+    for number in (128, -129):
+        yield aten.constant_pad_nd.default, signed, [1, 1], number
+        yield aten.threshold.default, signed, 0, number
+        yield aten.threshold.default, signed, number, 0
+        yield aten.add.Tensor, signed, signed, {"alpha": number}
+        yield aten.clamp.default, signed, number
+        yield aten.clamp_max.default, signed, number
+        yield aten.addcmul.default, signed, signed, signed, {"value": number}
+        yield aten.index_add.default, signed, 0, torch.tensor([0, 1]), signed, {"alpha": number}
+        yield aten.pow.Tensor_Scalar, signed, number + 1000
+    yield aten.sub.Tensor, signed, signed, {"alpha": -128}
+    yield aten.pad.default, bytes_, [1, 1], "constant", -1.0
+    halves = ones(2, dtype=half)
+    for number in (1e9, 1e39):
+        yield aten.rsub.Scalar, halves, 1, number
+        yield aten.hardshrink.default, halves, number
+        yield aten.hardtanh.default, halves, -1, number
+        yield aten.addmv.default, halves, ones(2, 2, dtype=half), halves, {"beta": number}
+        yield aten.linspace.default, 0, number, 3, {"dtype": half}
+    yield aten.fill_diagonal_.default, ones(2, 2, dtype=half), 1e9
+    for op in (aten.elu, aten.leaky_relu, aten.softplus):
+        yield op.default, halves, 1e39
+    yield aten.lerp.Scalar, x, x, 1e39
+    yield aten.addmm.default, square, square, square, {"alpha": 1e39}
+    yield aten.hardtanh.default, bytes_, -1, 1
+    for op in (aten.special_bessel_j0, aten.special_ndtri, aten.special_erfcx, aten.special_airy_ai):
+        yield op.default, halves
+    yield aten._trilinear.default, x, x, x.double(), [], [], [], [0]
+    yield aten._trilinear.default, signed, ones(2), ones(2), [], [], [], [0], 0
+    for integers in (torch.tensor([1, 2]), ones(2, dtype=flags)):
+        yield aten.soft_margin_loss.default, integers, ones(2)
+        yield aten.huber_loss.default, integers, ones(2)
+        yield aten.mse_loss.default, integers, integers
+        yield aten.binary_cross_entropy_with_logits.default, integers, ones(2)
+    yield aten.multi_margin_loss.default, x, torch.tensor([0, 2]), 1, 1, ones(3, dtype=f64)
+    yield aten.multi_margin_loss.default, x.half(), torch.tensor([0, 2])
+    yield aten.multilabel_margin_loss.default, x.half(), torch.tensor([[0, 1, -1], [2, -1, 0]])
+    yield aten.cross_entropy_loss.default, x, torch.tensor([0, 2]), ones(3, dtype=f64)
+    for shape in ((2, 1), (1, 2)):
+        yield aten.histogramdd.default, x, [2, 2, 2], None, ones(shape)
     for op in (aten.linalg_svd, aten.linalg_svdvals, aten._linalg_svd):
         yield op.default, square, {"driver": "gesdd"}
     yield aten.linalg_eig.default, torch.full((2, 2), math.inf)
