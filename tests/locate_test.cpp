@@ -174,7 +174,8 @@ TEST_CASE("permuted, padded and renamed tensors are recognised") {
     CHECK(result.findings[0].layout == "padded to [1, 8, 3, 4]");
 
     CHECK_THROWS_WITH_AS(locate_in(b, tensors, {{"conv", conv}}),
-                         "none of the candidate's tensors has the name of a value of the graph (the first is 'conv')",
+                         "none of the candidate's tensors has the name of a value of the graph (the first is 'conv'; "
+                         "the graph begins with 'conv2d')",
                          ArgumentError);
 }
 
@@ -199,6 +200,30 @@ TEST_CASE("a sum of products may lose what its second moments say") {
     CHECK(judge_rounding(floats({1, 1}, {7}), result, false, {}).verdict == Verdict::Explained);
     CHECK(judge_rounding(floats({1, 1}, {7.00001F}), result, false, {}).verdict == Verdict::Wrong);
     CHECK(judge_rounding(floats({1, 1}, {NAN}), result, false, {}).verdict == Verdict::Wrong);
+}
+
+TEST_CASE("sums may start from the bias, which is then in what each of their terms rounds") {
+    GraphBuilder b("Linear");
+    const auto x = b.input("x", {{8, 64}});
+    const auto w = b.input("w", {{16, 64}});
+    const auto bias = b.input("bias", {{16}});
+    b.output(b.call("aten.linear.default", {x, w, bias}, {{8, 16}}));
+    Inputs tensors{{"x", noise({8, 64}, 1)}, {"w", noise({16, 64}, 2)}, {"bias", floats({16}, {})}};
+    const Tensor result = Tensor::empty({8, 16}, DType::Float32);
+    const auto* a = tensors.at("x").data<float>();
+    const auto* c = tensors.at("w").data<float>();
+    for (std::int64_t j = 0; j < 16; ++j) tensors.at("bias").data<float>()[j] = 200.3F + static_cast<float>(j);
+    for (std::int64_t i = 0; i < 8; ++i)
+        for (std::int64_t j = 0; j < 16; ++j) {
+            float sum = tensors.at("bias").data<float>()[j];
+            for (std::int64_t k = 0; k < 64; ++k) sum = std::fma(a[i * 64 + k], c[j * 64 + k], sum);
+            result.data<float>()[i * 16 + j] = sum;
+        }
+    const LocateResult located = locate_in(b, tensors, {{"linear", result}});
+    CHECK(located.verdict() == Verdict::Explained);
+    CHECK(located.findings.at(0).rounding.rms_q > 0.1);
+    result.data<float>()[5] += 0.01F;
+    CHECK(locate_in(b, tensors, {{"linear", result}}).verdict() != Verdict::Explained);
 }
 
 TEST_CASE("coarser arithmetic is explained by its profile only") {
@@ -343,6 +368,29 @@ TEST_CASE("what the body of a higher-order op writes to its operands is what the
     CHECK(locate_in(b, tensors, {{"output_0", floats({2}, {-10, 5})}, {"output_1", floats({2}, {11, 0})}}).verdict() ==
           Verdict::Explained);
     CHECK(locate_in(b, tensors, {{"output_1", floats({2}, {1, 2})}}).verdict() == Verdict::Wrong);
+}
+
+TEST_CASE("what the body of a higher-order op writes is seen in views taken before it") {
+    GraphBuilder body("Body");
+    const auto state = body.input("state", {{2, 2}});
+    const auto step = body.input("step", {{2}});
+    body.call("aten.add_.Tensor", {body.call("aten.select.int", {state, 0, 1}, {{2}}), step}, {{2}});
+    body.output(body.call("aten.neg.default", {step}, {{2}}));
+    GraphBuilder b("Counter");
+    const auto s = b.input("s", {{2, 2}});
+    const auto x = b.input("x", {{2}});
+    const auto flat = b.call("aten.view.default", {s, ArgumentList{4}}, {{4}});
+    const auto row = b.call("aten.select.int", {s, 0, 1}, {{2}});
+    const Subgraph inner{"submod_1", std::make_shared<Graph>(body.build().graph)};
+    b.output(b.call("higher_order.wrap_with_set_grad_enabled", {false, inner, s, x}, {{2}}));
+    b.output(b.call("aten.relu.default", {flat}, {{4}}));
+    b.output(b.call("aten.relu.default", {row}, {{2}}));
+    const Inputs tensors{{"s", floats({2, 2}, {1, 2, 3, 4})}, {"x", floats({2}, {10, -5})}};
+    const Tensor flat_after = floats({4}, {1, 2, 13, 0});
+    const Tensor row_after = floats({2}, {13, 0});
+    CHECK(locate_in(b, tensors, {{"output_1", flat_after}, {"output_2", row_after}}).verdict() == Verdict::Explained);
+    CHECK(locate_in(b, tensors, {{"output_1", floats({4}, {1, 2, 3, 4})}}).verdict() == Verdict::Wrong);
+    CHECK(locate_in(b, tensors, {{"output_2", floats({2}, {3, 4})}}).verdict() == Verdict::Wrong);
 }
 
 TEST_CASE("what no op has written may be anything") {

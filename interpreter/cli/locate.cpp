@@ -32,8 +32,8 @@ struct LocateFlags {
 /// the graph.
 NamedTensors renamed(NamedTensors tensors, const std::string& file) {
     if (file.empty()) return tensors;
+    const auto mapped = map_file(file);
     const auto map = with_context(file, [&] {
-        const auto mapped = map_file(file);
         const auto* text = reinterpret_cast<const char*>(mapped->bytes().data());
         const auto json = nlohmann::json::parse(text, text + mapped->bytes().size(), nullptr, false);
         if (!json.is_object()) throw ParseError("expected a JSON object of names in the dump to names in the graph");
@@ -41,12 +41,17 @@ NamedTensors renamed(NamedTensors tensors, const std::string& file) {
             if (!to.is_string()) throw ParseError("'" + from + "': expected a string, the name in the graph");
         return json;
     });
+    NamedTensors result;
     for (const auto& [from, to] : map.items())
         if (auto entry = tensors.extract(from)) {
             entry.key() = to.get<std::string>();
-            tensors.insert(std::move(entry));
+            result.insert(std::move(entry));
         }
-    return tensors;
+    if (result.empty() && !map.empty())
+        throw ArgumentError(file + ": expected names in the dump to names in the graph, but the dump has no '" +
+                            map.begin().key() + "' nor any other of its names");
+    result.merge(std::move(tensors));
+    return result;
 }
 
 ordered_json to_json(const Finding& finding) {

@@ -232,6 +232,13 @@ std::string real_text(double value, DType dtype) {
 
 }  // namespace
 
+bool same_bits(const Tensor& a, const Tensor& b) {
+    if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
+    const Tensor x = a.contiguous();
+    const Tensor y = b.contiguous();
+    return std::memcmp(x.raw(), y.raw(), x.bytes()) == 0;
+}
+
 std::string index_text(std::int64_t flat, const Ints& shape) {
     Ints index(shape.size());
     for (std::size_t d = shape.size(); d-- > 0;) {

@@ -68,6 +68,9 @@ struct Comparison {
 /// Shapes and dtypes must be equal, NaN equals NaN, infinities agree by sign. Complex numbers compare by modulus.
 Comparison compare(const Tensor& actual, const Tensor& expected, const Tolerance& tolerance);
 
+/// True when dtype, shape and bytes are the same.
+bool same_bits(const Tensor& a, const Tensor& b);
+
 /// `[1, 2]` for a row-major position in a tensor of that shape.
 std::string index_text(std::int64_t flat, const Ints& shape);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "elementwise.hpp"
+#include "verification/compare.hpp"
 #include "verification/locate.hpp"
 
 namespace torch_ir {
@@ -18,8 +19,13 @@ std::string text(double value) {
 class Catalogue {
   public:
     Catalogue(const OpCall& call, std::span<const DType> dtypes, std::size_t index, const Tensor& candidate,
-              const RoundingVerdict& verdict)
-        : call_(call), dtypes_(dtypes), index_(index), candidate_(candidate), verdict_(verdict) {}
+              const RoundingVerdict& verdict, const Reference& reference)
+        : call_(call),
+          dtypes_(dtypes),
+          index_(index),
+          candidate_(candidate),
+          verdict_(verdict),
+          reference_(reference) {}
 
     std::vector<Hypothesis> run() {
         if (call_.step().op) {
@@ -51,21 +57,22 @@ class Catalogue {
                profile.convolution > plain.convolution;
     }
 
-    /// Keeps a hypothesis that explains the candidate, or comes fifty times nearer.
-    void keep(const std::string& name, const Reference& reference, const RoundingProfile& profile) {
+    /// Keeps a hypothesis that explains the candidate, or comes fifty times nearer. `fits`: it is known to be more than
+    /// coarse enough.
+    void keep(const std::string& name, const Reference& reference, const RoundingProfile& profile, bool fits = false) {
         const auto* value = std::get_if<Tensor>(&reference.value);
         if (!value || value->shape() != candidate_.shape()) return;
         const RoundingVerdict verdict = judge_rounding(candidate_, reference, false, profile);
         const bool nearer = verdict.rms_q * 50 < verdict_.rms_q;
-        if (is_coarse(profile) && verdict.rms_q < 0.05) return;  // so coarse that it would explain anything
+        if (is_coarse(profile) && !fits && verdict.rms_q < 0.05) return;  // so coarse that it would explain anything
         if (verdict.verdict == Verdict::Explained || (verdict.verdict == Verdict::Suspicious && nearer))
-            found_.push_back({{name, verdict.verdict, verdict.rms_q}, is_coarse(profile)});
+            found_.push_back({{name, verdict.verdict, verdict.rms_q}, is_coarse(profile) && !fits});
     }
 
-    void try_call(const std::string& name, const OpCall& call, const RoundingProfile& profile = {}) {
+    void try_call(const std::string& name, const OpCall& call, const RoundingProfile& profile = {}, bool fits = false) {
         try {
             const std::vector<Reference> references = reference(call, dtypes_, profile);
-            if (index_ < references.size()) keep(name, references[index_], profile);
+            if (index_ < references.size()) keep(name, references[index_], profile, fits);
         } catch (const Error&) {
             // The op does not take such an argument.
         }
@@ -112,21 +119,23 @@ class Catalogue {
         constexpr Format formats[] = {
             {"tf32", 0x1p-11, DType::Float32}, {"f16", 0x1p-11, DType::Float16}, {"bf16", 0x1p-8, DType::BFloat16}};
         for (const Format& format : formats) {
-            const OpCall rounded = call_.map_tensors([&](const Tensor& tensor) {
+            const auto rounded = [&](const Tensor& tensor) {
                 if (format.dtype != DType::Float32) return tensor.to(format.dtype).to(wide);
                 return elementwise<double>(
                     wide,
                     [](double x) {
-                        return x == 0
-                                   ? x
-                                   : std::ldexp(std::nearbyint(std::ldexp(x, 10 - std::ilogb(x))), std::ilogb(x) - 10);
+                        if (x == 0 || !std::isfinite(x)) return x;
+                        return std::ldexp(std::nearbyint(std::ldexp(x, 10 - std::ilogb(x))), std::ilogb(x) - 10);
                     },
                     tensor.to(wide));
-            });
-            try_call(std::string(format.name) + " inputs", rounded);
+            };
+            try_call(std::string(format.name) + " inputs", call_.map_tensors(rounded));
             RoundingProfile stored;
             stored.storage = format.u;
-            try_call(std::string("rounded to ") + format.name, call_, stored);
+            // Where rounding changes nothing, it has been done.
+            const bool is_rounded =
+                candidate_.dtype() == DType::Float32 && same_bits(rounded(candidate_), candidate_.to(wide));
+            try_call(std::string("rounded to ") + format.name, call_, stored, is_rounded);
             RoundingProfile accumulated;
             accumulated.accumulator = format.u;
             if (format.dtype != DType::Float32)
@@ -139,14 +148,12 @@ class Catalogue {
 
     /// What was done to the result, or instead of the call.
     void try_results() {
-        const std::vector<Reference> references = reference(call_, dtypes_, {});
-        if (index_ >= references.size()) return;
-        const auto* y = std::get_if<Tensor>(&references[index_].value);
+        const auto* y = std::get_if<Tensor>(&reference_.value);
         if (!y || !is_floating_point(y->dtype())) return;
         for (std::int64_t a = 0; a < y->dim(); ++a)
             for (std::int64_t b = a + 1; b < y->dim(); ++b)
                 if (y->size(a) == y->size(b) && y->size(a) > 1) {
-                    Reference swapped = references[index_];
+                    Reference swapped = reference_;
                     swapped.value = y->transpose(a, b);
                     if (!swapped.is_exact()) {
                         swapped.sigma = swapped.sigma.transpose(a, b);
@@ -159,7 +166,7 @@ class Catalogue {
                 tensor && tensor->defined() && tensor->shape() == y->shape() && is_floating_point(tensor->dtype()))
                 keep("not applied: equals its input", {tensor->to(wide), {}, {}}, {});
         keep("zeros", {Tensor::zeros(y->shape(), wide), {}, {}}, {});
-        if (references[index_].is_exact()) return;
+        if (reference_.is_exact()) return;
         const Tensor c = candidate_.to(wide).contiguous();
         const Tensor dense = y->contiguous();
         double products = 0;
@@ -173,7 +180,7 @@ class Catalogue {
         }
         const double factor = squares > 0 ? products / squares : 1;
         if (dense.numel() >= 4 && std::fabs(factor - 1) > 1e-5 && std::fabs(factor) > 1e-6) {
-            Reference scaled = references[index_];
+            Reference scaled = reference_;
             scaled.value = elementwise<double>(
                 wide, [=](double v) { return factor * v; }, *y);
             const auto grow = [=](double v) { return std::fabs(factor) * v; };
@@ -188,14 +195,15 @@ class Catalogue {
     std::size_t index_;
     const Tensor& candidate_;
     const RoundingVerdict& verdict_;
+    const Reference& reference_;
     std::vector<Found> found_;
 };
 
 }  // namespace
 
 std::vector<Hypothesis> explain(const OpCall& call, std::span<const DType> output_dtypes, std::size_t index,
-                                const Tensor& candidate, const RoundingVerdict& verdict) {
-    return Catalogue(call, output_dtypes, index, candidate, verdict).run();
+                                const Tensor& candidate, const RoundingVerdict& verdict, const Reference& reference) {
+    return Catalogue(call, output_dtypes, index, candidate, verdict, reference).run();
 }
 
 }  // namespace torch_ir

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -21,14 +20,6 @@ constexpr double floor_value = 0x1p-126;
 double half_ulp(double value, double u) {
     if (value == 0 || !std::isfinite(value)) return 0;
     return std::ldexp(u, std::ilogb(value));
-}
-
-/// True when the bytes are the same.
-bool same_bits(const Tensor& a, const Tensor& b) {
-    if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
-    const Tensor x = a.contiguous();
-    const Tensor y = b.contiguous();
-    return std::memcmp(x.raw(), y.raw(), x.bytes()) == 0;
 }
 
 RoundingVerdict judge_exact(const Tensor& candidate, const IValue& value) {
@@ -266,6 +257,10 @@ RoundingVerdict judge_rounding(const Tensor& candidate, const Reference& referen
     const double max_allowed = coarse ? 4 : region ? 8 : 10;
     const double rms_allowed =
         region ? std::max(1.0, 0.8 * (1 + 6 / std::sqrt(2 * n))) : std::max(1.25, 0.8 * (1 + 6 / std::sqrt(2 * n)));
+    const bool has_bias = std::min(all.count, reference.independent) >= 64;
+    constexpr double bias_allowed = 0.75;
+    result.used =
+        std::max({all.max_q / max_allowed, result.rms_q / rms_allowed, has_bias ? result.bias / bias_allowed : 0});
     if (all.other_pattern > 0) {
         result.verdict = Verdict::Wrong;
         result.reason = std::to_string(all.other_pattern) + " elements are NaN or infinite on one side only";
@@ -280,7 +275,7 @@ RoundingVerdict judge_rounding(const Tensor& candidate, const Reference& referen
     } else if (result.rms_q > rms_allowed) {
         result.verdict = Verdict::Suspicious;
         result.reason = "the elements are off by " + short_number(result.rms_q) + " sigma (rms)";
-    } else if (std::min(all.count, reference.independent) >= 64 && result.bias > 0.75) {
+    } else if (has_bias && result.bias > bias_allowed) {
         result.verdict = Verdict::Suspicious;
         result.reason = "the elements are off in one direction, by " + short_number(result.bias) + " sigma on average";
     }

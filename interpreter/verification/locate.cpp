@@ -26,12 +26,12 @@ inline double noise(std::uint64_t stream, std::uint64_t i) {
 }
 
 /// to[i] = value[i] + sigma[i] * noise; what is not finite stays as it is.
-template <class To, class Sigma>
-void shake(To* to, const double* value, const Sigma* sigma, std::uint64_t stream, std::int64_t n) {
+template <class To, class From, class Sigma>
+void shake(To* to, const From* value, const Sigma* sigma, std::uint64_t stream, std::int64_t n) {
 #pragma GCC ivdep
     for (std::int64_t i = 0; i < n; ++i) {
         const double shaken = value[i] + static_cast<double>(sigma[i]) * noise(stream, static_cast<std::uint64_t>(i));
-        to[i] = static_cast<To>(shaken - shaken == 0 ? shaken : value[i]);
+        to[i] = static_cast<To>(shaken - shaken == 0 ? shaken : static_cast<double>(value[i]));
     }
 }
 
@@ -96,9 +96,11 @@ class Locator {
     LocateResult run(std::vector<IValue> user_inputs) {
         walk(std::move(user_inputs));
         if (result_.findings.empty())
-            throw ArgumentError(
-                "none of the candidate's tensors has the name of a value of the graph" +
-                (result_.unknown.empty() ? std::string() : " (the first is '" + result_.unknown.front() + "')"));
+            throw ArgumentError("none of the candidate's tensors has the name of a value of the graph" +
+                                (result_.unknown.empty() || graph_.nodes.empty()
+                                     ? std::string()
+                                     : " (the first is '" + result_.unknown.front() + "'; the graph begins with '" +
+                                           graph_.value(graph_.nodes[0].output_values().at(0)).name + "')"));
         return std::move(result_);
     }
 
@@ -214,7 +216,7 @@ class Locator {
         const std::vector<DType> dtypes = output_dtypes(step);
         const bool exact = is_exact(call, dtypes);
         std::vector<Reference> references =
-            exact && region ? exact_in_double(call) : reference(call, dtypes, options_.profile);
+            exact && region ? exact_results(call) : reference(call, dtypes, options_.profile);
         std::vector<std::vector<IValue>> probes;  // [probe][return]
         if (region || !exact) probes = probe(step, index, region, references, dtypes);
         if (region && has_result(step, true))
@@ -225,7 +227,7 @@ class Locator {
                 widen(references[i], results);
             }
         store(step, call, references, probes, region, absent);
-        if (call.body_writes()) take_writes(step, call);
+        if (body_writes(step)) take_writes(step, call);
         if (!memory_.active()) return;
         memory_.add_results(step, call,
                             [&](std::uint32_t slot) { return value_tensor(known_[slot].values.at(0)).shape(); });
@@ -237,18 +239,18 @@ class Locator {
     void take_writes(const Step& step, const OpCall& call) {
         const std::vector<IValue> args = call.writable_arguments();
         call.run_on(args);
-        const auto take = [&](std::uint32_t slot, const Tensor& tensor) {
-            if (slot == BoundArgument::no_slot || !tensor.defined()) return;
-            const Tensor before = value_tensor(known_[slot].variant(0)).to(tensor.dtype()).contiguous();
-            const Tensor now = tensor.contiguous();
-            const std::size_t size = static_cast<std::size_t>(now.numel()) * item_size(now.dtype());
-            if (std::memcmp(before.raw(), now.raw(), size) != 0) known_[slot].values = {now};
+        const auto take = [&](std::uint32_t slot, const Tensor& before, const Tensor& now) {
+            if (slot == BoundArgument::no_slot || !now.defined() || same_bits(before, now)) return;
+            known_[slot].values = {now};
+            for (const SharedMemory::Change& change : memory_.changes(slot))
+                overwrite(known_[change.slot], known_[slot], change.source);
         };
         for (std::size_t i = 0; i < args.size(); ++i) {
-            if (const auto* tensor = std::get_if<Tensor>(&args[i])) take(step.args[i].slot, *tensor);
+            if (const auto* tensor = std::get_if<Tensor>(&args[i]))
+                take(step.args[i].slot, std::get<Tensor>(call.args()[i]), *tensor);
             if (const auto* list = std::get_if<TensorList>(&args[i]))
                 for (std::size_t k = 0; k < std::min(list->size(), step.args[i].elements.size()); ++k)
-                    take(step.args[i].elements[k].slot, (*list)[k]);
+                    take(step.args[i].elements[k].slot, std::get<TensorList>(call.args()[i])[k], (*list)[k]);
         }
     }
 
@@ -275,12 +277,17 @@ class Locator {
                 value.absent.push_back(node);
     }
 
-    static std::vector<Reference> exact_in_double(const OpCall& call) {
+    /// The results of an op that does not round; operands of several precisions are given the widest.
+    static std::vector<Reference> exact_results(const OpCall& call) {
+        std::set<DType> dtypes;
+        call.map_tensors([&](const Tensor& tensor) {
+            dtypes.insert(tensor.dtype());
+            return tensor;
+        });
+        const bool as_it_is = shows_bits(call.step()) || dtypes.size() <= 1;
         std::vector<Reference> references;
-        for (IValue& value : (shows_bits(call.step()) ? call : call.in_double()).run()) {
-            if (auto* tensor = std::get_if<Tensor>(&value)) *tensor = to_double(*tensor);
+        for (IValue& value : (as_it_is ? call : call.in_double()).run())
             references.push_back({std::move(value), {}, {}});
-        }
         return references;
     }
 
@@ -316,14 +323,17 @@ class Locator {
             real_view(copy).copy_from(noisy);
             return copy.to(dtype);
         }
-        const Tensor value = tensor.to(wide).contiguous();
+        const DType computed = tensor.dtype() == wide ? wide : DType::Float32;
+        const Tensor value = tensor.to(computed).contiguous();
         const Tensor spread = sigma.contiguous();
         Tensor noisy = Tensor::empty(tensor.shape(), dtype == DType::Float32 ? dtype : wide);
         visit_float(noisy.dtype(), "shaken", [&]<class To>(To) {
-            visit_float(spread.dtype(), "shaken", [&]<class Sigma>(Sigma) {
-                parallel_for(noisy.numel(), parallel_grain, [&](std::int64_t begin, std::int64_t end) {
-                    shake(noisy.data<To>() + begin, value.data<double>() + begin, spread.data<Sigma>() + begin,
-                          stream + (static_cast<std::uint64_t>(begin) << 32), end - begin);
+            visit_float(computed, "shaken", [&]<class From>(From) {
+                visit_float(spread.dtype(), "shaken", [&]<class Sigma>(Sigma) {
+                    parallel_for(noisy.numel(), parallel_grain, [&](std::int64_t begin, std::int64_t end) {
+                        shake(noisy.data<To>() + begin, value.data<From>() + begin, spread.data<Sigma>() + begin,
+                              stream + (static_cast<std::uint64_t>(begin) << 32), end - begin);
+                    });
                 });
             });
         });
@@ -340,8 +350,9 @@ class Locator {
 
     /// Sigma from the spread of the probes.
     static void widen(Reference& reference, const std::vector<IValue>& probes) {
-        const auto* base = std::get_if<Tensor>(&reference.value);
-        if (!base || (base->dtype() != wide && !is_complex(base->dtype()))) return;
+        auto* base = std::get_if<Tensor>(&reference.value);
+        if (!base || !(is_floating_point(base->dtype()) || is_complex(base->dtype()))) return;
+        *base = to_double(*base);
         detail::Scatter scatter(real_view(*base));
         for (const IValue& probe : probes)
             if (const auto* other = std::get_if<Tensor>(&probe); other && other->shape() == base->shape())
@@ -360,7 +371,8 @@ class Locator {
                     return step.output_is_list[i] && list ? IValue((*list)[k]) : value;
                 };
                 Known& known = known_[slots[k]];
-                known.values = {element(references[i].value)};
+                const IValue value = element(references[i].value);
+                known.values = {outputs_.contains(slots[k]) ? value : kept(value, graph_.values[slots[k]].meta.dtype)};
                 for (const auto& values : probes) known.values.push_back(element(values[i]));
                 if (region || !references[i].is_exact()) known.absent = absent;
                 if (outputs_.contains(slots[k]) && !region) {
@@ -368,13 +380,20 @@ class Locator {
                     known.bound = references[i].bound;
                 }
                 if (candidates_.contains(slots[k])) {
-                    Reference one{known.values[0], references[i].sigma, references[i].bound, references[i].independent};
+                    Reference one{value, references[i].sigma, references[i].bound, references[i].independent};
                     settle(slots[k], &step, region ? nullptr : &call, i, one);
-                } else if (std::holds_alternative<Tensor>(known.values[0])) {
+                } else if (std::holds_alternative<Tensor>(value)) {
                     ++result_.absent;
                 }
             }
         }
+    }
+
+    /// What later nodes compute with in place of a float64 result: float32 unless the graph has more. That rounding is
+    /// in the spread of the probes, which are compared with what follows from it; and products of float32 are faster.
+    static IValue kept(const IValue& value, DType dtype) {
+        const auto* tensor = std::get_if<Tensor>(&value);
+        return tensor && tensor->dtype() == wide && dtype != wide ? IValue(tensor->to(DType::Float32)) : value;
     }
 
     /// Judges the candidate's tensor and goes on with it.
@@ -404,7 +423,7 @@ class Locator {
         if (finding.rounding.verdict != Verdict::Explained && step && is_tie(*step, slot, tensor, expected))
             finding.rounding = {};
         if (finding.rounding.verdict != Verdict::Explained && call && options_.hypotheses)
-            finding.hypotheses = explain(*call, output_dtypes(*step), index, tensor, finding.rounding);
+            finding.hypotheses = explain(*call, output_dtypes(*step), index, tensor, finding.rounding, reference);
         result_.findings.push_back(std::move(finding));
         const TensorMeta& meta = graph_.values[slot].meta;
         known_[slot].values = {graph_.values[slot].kind == ValueKind::Tensor

@@ -26,6 +26,7 @@ struct RoundingVerdict {
     double bias = 0;     // |mean(sign(reference) q)|
     double max_abs = 0;  // largest |candidate - reference|
     std::int64_t worst_index = 0;
+    double used = 0;  // the largest share of what is allowed that max_q, rms_q and bias take; above 1: not explained
 };
 
 /// Judges a tensor of the reference's shape. `region`: sigma comes from probes and there is no hard bound.
@@ -90,8 +91,8 @@ std::vector<OutputReference> output_references(const Interpreter& model, std::ve
 RoundingVerdict judge_output(const Tensor& candidate, const OutputReference& output, const RoundingProfile& profile);
 
 /// The catalogue of `locate`, tried on one call: changes of it under which `candidate`, its result number `index`, is
-/// explained.
+/// explained. `reference` is what the result should be, and `verdict` that of `candidate` on it.
 std::vector<Hypothesis> explain(const OpCall& call, std::span<const DType> output_dtypes, std::size_t index,
-                                const Tensor& candidate, const RoundingVerdict& verdict);
+                                const Tensor& candidate, const RoundingVerdict& verdict, const Reference& reference);
 
 }  // namespace torch_ir

@@ -10,6 +10,7 @@
 #include "torch_ir/error.hpp"
 #include "torch_ir/impl/argument_text.hpp"
 #include "torch_ir/slice.hpp"
+#include "verification/compare.hpp"
 #include "verification/reduce.hpp"
 
 namespace torch_ir {
@@ -106,12 +107,6 @@ void drop_unread_inputs(CaseFiles& files) {
     const auto unread = [&](const auto& tensor) { return !read.contains(tensor.first); };
     std::erase_if(files.weights, unread);
     std::erase_if(files.inputs, unread);
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-    const Tensor x = a.contiguous();
-    const Tensor y = b.contiguous();
-    return x.bytes() == y.bytes() && std::equal(x.raw(), x.raw() + x.bytes(), y.raw());
 }
 
 }  // namespace

@@ -379,18 +379,8 @@ OpCall OpCall::map_tensors(const std::function<Tensor(const Tensor&)>& f) const 
 
 OpCall OpCall::in_double() const { return map_tensors(to_double); }
 
-bool OpCall::body_writes() const {
-    if (step_->op) return false;
-    for (const NamedArgument& argument : step_->node->args)
-        if (const auto* body = argument.value.get_if<Subgraph>(); body && body->graph) {
-            const std::vector<bool> written = find_written_inputs(*body->graph);
-            if (std::find(written.begin(), written.end(), true) != written.end()) return true;
-        }
-    return false;
-}
-
 std::vector<IValue> OpCall::writable_arguments() const {
-    const bool all = body_writes();
+    const bool all = body_writes(*step_);
     std::vector<IValue> args = args_;
     for (std::size_t i = 0; i < args.size(); ++i) {
         if (!all && (!step_->op || !is_written(step_->op->schema.parameters[i]))) continue;
@@ -454,6 +444,16 @@ Tensor real_view(const Tensor& tensor) {
     shape.push_back(2);
     strides.push_back(1);
     return {whole.storage(), wide, std::move(shape), std::move(strides), whole.offset() * 2};
+}
+
+bool body_writes(const Step& step) {
+    if (step.op) return false;
+    return std::any_of(step.node->args.begin(), step.node->args.end(), [](const NamedArgument& argument) {
+        const auto* body = argument.value.get_if<Subgraph>();
+        if (!body || !body->graph) return false;
+        const std::vector<bool> written = find_written_inputs(*body->graph);
+        return std::find(written.begin(), written.end(), true) != written.end();
+    });
 }
 
 bool is_exact(const OpCall& call, std::span<const DType> output_dtypes) {

@@ -61,8 +61,6 @@ class OpCall {
     std::vector<IValue> writable_arguments() const;
     /// The same on such arguments, which are changed.
     std::vector<IValue> run_on(const std::vector<IValue>& args) const;
-    /// The step is a higher-order op whose body writes to an argument.
-    bool body_writes() const;
 
   private:
     const Step* step_;
@@ -79,6 +77,9 @@ struct Reference {
 
     bool is_exact() const { return !sigma.defined(); }
 };
+
+/// The step is a higher-order op whose body writes to an argument.
+bool body_writes(const Step& step);
 
 /// True for ops that move, select or compare and never round, and for results that are no floats.
 bool is_exact(const OpCall& call, std::span<const DType> output_dtypes);
@@ -139,56 +140,32 @@ inline void store_at(const Tensor& tensor, std::int64_t at, const double* values
           values, n);
 }
 
-template <class F, class... In, std::size_t... I>
-void spread_into(const Spread& to, bool with_value, const F& f, std::index_sequence<I...>, const In&... inputs) {
-    const Operand outs[] = {{&to.sigma, Compute::Double}, {&to.bound, Compute::Double}, {&to.value, Compute::Double}};
-    const Operand ins[] = {Operand{&inputs, Compute::Double}...};
-    const auto run = [](const void* function, std::byte* const* o, const std::byte* const* in, std::int64_t n,
-                        bool value_too) {
-        const F g = *static_cast<const F*>(function);
-        auto* sigma = reinterpret_cast<double*>(o[0]);
-        auto* bound = reinterpret_cast<double*>(o[1]);
-        auto* value = value_too ? reinterpret_cast<double*>(o[2]) : nullptr;
-        const auto loop = [&](const auto*... x) {
-            if (value_too)
-#pragma GCC ivdep
-                for (std::int64_t i = 0; i < n; ++i) {
-                    const Rounded r = g(x[i]...);
-                    value[i] = r.value;
-                    sigma[i] = r.sigma;
-                    bound[i] = r.bound;
-                }
-            else
-#pragma GCC ivdep
-                for (std::int64_t i = 0; i < n; ++i) {
-                    const Rounded r = g(x[i]...);
-                    sigma[i] = r.sigma;
-                    bound[i] = r.bound;
-                }
-        };
-        loop(reinterpret_cast<const double*>(in[I])...);
-    };
-    if (with_value)
-        walk(
-            outs, ins, [](auto... a) { decltype(run)()(a..., true); }, &f);
-    else
-        walk(
-            std::span(outs, 2), ins, [](auto... a) { decltype(run)()(a..., false); }, &f);
-}
-
-/// `f(inputs…)`, as float64, for every element of a row-major result.
-template <class F, class... In>
-Spread spread_of(const Precision& p, const Ints& shape, const F& f, const In&... inputs) {
-    const Spread spread = Spread::room(shape, p);
-    spread_into(spread, true, f, std::index_sequence_for<In...>{}, inputs...);
-    return spread;
-}
-
 /// `f(inputs…, y)`, as float64, for every element of a result `y` that is known.
 template <class F, class... In>
 Spread spread_around(const Precision& p, const Tensor& y, const F& f, const In&... inputs) {
     const Spread spread{y, Tensor::empty_like(y, p.dtype), Tensor::empty_like(y, p.dtype)};
-    spread_into(spread, false, f, std::make_index_sequence<sizeof...(In) + 1>{}, inputs..., y);
+    const Operand outs[] = {{&spread.sigma, Compute::Double}, {&spread.bound, Compute::Double}};
+    const Operand ins[] = {Operand{&inputs, Compute::Double}..., {&y, Compute::Double}};
+    walk(
+        outs, ins,
+        [](const void* function, std::byte* const* o, const std::byte* const* in, std::int64_t n) {
+            const F g = *static_cast<const F*>(function);
+            auto* sigma = reinterpret_cast<double*>(o[0]);
+            auto* bound = reinterpret_cast<double*>(o[1]);
+            const auto loop = [&](const auto*... x) {
+#pragma GCC ivdep
+                for (std::int64_t i = 0; i < n; ++i) {
+                    const Rounded r = g(x[i]...);
+                    sigma[i] = r.sigma;
+                    bound[i] = r.bound;
+                }
+            };
+            const auto call = [&]<std::size_t... I>(std::index_sequence<I...>) {
+                loop(reinterpret_cast<const double*>(in[I])...);
+            };
+            call(std::make_index_sequence<sizeof...(In) + 1>{});
+        },
+        &f);
     return spread;
 }
 
@@ -212,7 +189,7 @@ class Scatter {
 /// are all alike are rounded alike, so that their errors add up instead of averaging out.
 inline double sum_variance(double n, double sum, double squares, double result, double order = 0) {
     const double centred = std::max(0.0, squares - sum * sum / n);
-    const double alike = centred < 1e-5 * squares ? n * n * sum * sum / 6 : 0;
+    const double alike = std::fabs(squares - sum * sum / n) < 1e-5 * squares ? n * n * sum * sum / 6 : 0;
     return (n * sum * sum / 3 + n * centred / 6 + order + squares + 2 * result * result + alike) / 3;
 }
 

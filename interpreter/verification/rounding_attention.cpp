@@ -19,9 +19,9 @@ struct Head {
     const float* query_squares;
     const float* key_squares;
     const float* value_squares;
-    const float* value_sizes;
-    double score_unit;  // of the products of squares
-    double value_unit;  // of value_squares
+    const double* value_sizes;  // the largest magnitude of each column
+    double score_unit;          // of the products of squares
+    double value_unit;          // of value_squares
 };
 
 class Attention {
@@ -35,14 +35,16 @@ class Attention {
         const std::int64_t results = h.rows * h.width;
         for (auto* list : {&score_, &weight_}) list->resize(static_cast<std::size_t>(scores));
         partial_.assign(static_cast<std::size_t>(scores), 0);
-        for (auto* list : {&plain_, &squared_, &moved_, &reach_}) list->resize(static_cast<std::size_t>(scores));
-        for (auto* list : {&of_products_, &of_weights_, &most_, &total_})
-            list->resize(static_cast<std::size_t>(results));
+        const std::int64_t groups = group_count(h.keys);
+        squared_.resize(static_cast<std::size_t>(scores));
+        for (auto* list : {&squares_, &moved_}) list->resize(static_cast<std::size_t>(h.rows * groups));
+        for (auto* list : {&of_products_, &of_weights_}) list->resize(static_cast<std::size_t>(results));
         order_.assign(static_cast<std::size_t>(results), 0);
         const bool ordered = h.depth >= fewest_terms;
         add_products(true, h.rows, h.keys, h.depth, h.query, h.depth, h.key, h.depth, score_.data(),
                      ordered ? partial_.data() : nullptr, h.keys);
-        backend::gemm(false, true, h.rows, h.keys, h.depth, h.query_squares, h.depth, h.key_squares, h.depth, 0,
+        const std::int64_t of_depth = group_count(h.depth);
+        backend::gemm(false, true, h.rows, h.keys, of_depth, h.query_squares, of_depth, h.key_squares, of_depth, 0,
                       squared_.data(), h.keys);
         spread_.assign(static_cast<std::size_t>(h.rows), 0);
         limit_.assign(static_cast<std::size_t>(h.rows), 0);
@@ -52,14 +54,12 @@ class Attention {
         const bool long_rows = h.keys >= fewest_terms;
         add_products(false, h.rows, h.width, h.keys, weight_.data(), h.keys, widened(h.value, h.keys * h.width),
                      h.width, y, long_rows ? order_.data() : nullptr, h.width);
-        const auto times = [&](const std::vector<float>& weights, const float* values, std::vector<float>& result) {
-            backend::gemm(false, false, h.rows, h.width, h.keys, weights.data(), h.keys, values, h.width, 0,
+        const auto times_squares = [&](const std::vector<float>& weights, std::vector<float>& result) {
+            backend::gemm(false, false, h.rows, h.width, groups, weights.data(), groups, h.value_squares, h.width, 0,
                           result.data(), h.width);
         };
-        times(squared_, h.value_squares, of_products_);
-        times(moved_, h.value_squares, of_weights_);
-        times(reach_, h.value_sizes, most_);
-        times(plain_, h.value_sizes, total_);
+        times_squares(squares_, of_products_);
+        times_squares(moved_, of_weights_);
         const auto count = static_cast<double>(h.keys);
         const double u = p_.u;
         const double operand = p_.operand;
@@ -74,8 +74,7 @@ class Attention {
             const auto first = row * static_cast<std::size_t>(h.width);
             const float* of_products = of_products_.data() + first;
             const float* of_weights = of_weights_.data() + first;
-            const float* most = most_.data() + first;
-            const float* total = total_.data() + first;
+            const double* most = h.value_sizes;
             const double* order = order_.data() + first;
             double* row_sigma = sigma + first;
             double* row_bound = bound + first;
@@ -85,10 +84,8 @@ class Attention {
                 const double variance = u * u * sum_variance(count, out[d], squares, out[d], order[d]) +
                                         2 * operand * operand / 3 * squares +
                                         u * u * (of_weights[d] * unit + spread * out[d] * out[d]);
-                const Rounded rounded =
-                    precision.rounded(out[d], variance,
-                                      u * (most[d] + limit * std::fabs(out[d])) +
-                                          (count * u + 2 * operand) * static_cast<double>(total[d]));
+                const Rounded rounded = precision.rounded(
+                    out[d], variance, u * limit * (most[d] + std::fabs(out[d])) + (count * u + 2 * operand) * most[d]);
                 row_sigma[d] = rounded.sigma;
                 row_bound[d] = rounded.bound;
             }
@@ -104,10 +101,11 @@ class Attention {
         const auto terms = static_cast<double>(h.depth);
         const double u = p_.u;
         const auto first = static_cast<std::size_t>(i * h.keys);
+        const std::int64_t groups = group_count(h.keys);
         double* score = score_.data() + first;
         double* weight = weight_.data() + first;
-        const double* partial = partial_.data() + first;
-        float* squared = squared_.data() + first;  // squares of the products; then of the weights
+        double* partial = partial_.data() + first;  // then what the score may lose at most
+        float* squared = squared_.data() + first;   // squares of the products; then the variance of the score
         double top = -infinity;
         for (std::int64_t j = 0; j < h.keys; ++j) {
             weight[j] = score[j];  // before scale and mask
@@ -117,16 +115,13 @@ class Attention {
         empty_[row] = top == -infinity;
         if (empty_[row]) {
             std::fill_n(weight, h.keys, 0.0);
-            for (auto* list : {&plain_, &squared_, &moved_, &reach_}) std::fill_n(list->data() + first, h.keys, 0.0F);
+            for (auto* list : {&squares_, &moved_}) std::fill_n(list->data() + i * groups, groups, 0.0F);
             return;
         }
         const double unit = h.score_unit;
         const double operand = p_.operand / u;
         const double stored = p_.stored / u;
         const double scale = scale_;
-        float* plain = plain_.data() + first;
-        float* moved = moved_.data() + first;
-        float* reach = reach_.data() + first;
 #pragma GCC ivdep
         for (std::int64_t j = 0; j < h.keys; ++j) {
             const double squares = squared[j] * unit;
@@ -140,8 +135,8 @@ class Attention {
                 4 + below * below + size * size + stored * stored / 3 * (1 + size * size);
             const double most = (terms + 2 * operand) * std::sqrt(terms * squares) * std::fabs(scale) + 4 + 2 * below +
                                 2 * size + count + stored * (1 + size);
-            moved[j] = static_cast<float>(variance);
-            reach[j] = static_cast<float>(most);
+            squared[j] = static_cast<float>(variance);
+            partial[j] = most;
         }
         double sum = 0;
         for (std::int64_t j = 0; j < h.keys; ++j)
@@ -149,16 +144,23 @@ class Attention {
         double spread = 0;
         double limit = 0;
         double weight_squares = 0;
-        for (std::int64_t j = 0; j < h.keys; ++j) {
-            const double w = weight[j] / sum;
-            weight[j] = w;
-            plain[j] = static_cast<float>(w);
-            squared[j] = static_cast<float>(w * w);
-            moved[j] = static_cast<float>(w * w * moved[j]);
-            reach[j] = static_cast<float>(w * reach[j]);
-            spread += moved[j];
-            limit += reach[j];
-            weight_squares += w * w;
+        const std::int64_t size = group_size(h.keys);
+        float* squares = squares_.data() + i * groups;
+        float* moved = moved_.data() + i * groups;
+        for (std::int64_t j = 0; j < h.keys; j += size, ++squares, ++moved) {
+            double of_group = 0;
+            double moved_of_group = 0;
+            for (std::int64_t l = j; l < std::min(j + size, h.keys); ++l) {
+                const double w = weight[l] / sum;
+                weight[l] = w;
+                of_group += w * w;
+                moved_of_group += w * w * squared[l];
+                limit += w * partial[l];
+            }
+            *squares = static_cast<float>(of_group);
+            *moved = static_cast<float>(moved_of_group);
+            spread += moved_of_group;
+            weight_squares += of_group;
         }
         // All weights are divided by the same sum.
         spread_[row] = spread + sum_variance(count, 1, weight_squares, 1);
@@ -174,7 +176,7 @@ class Attention {
     const Precision& p_;
     double scale_;
     std::vector<double> score_, partial_, weight_, order_, spread_, limit_, wide_;
-    std::vector<float> plain_, squared_, moved_, reach_, of_products_, of_weights_, most_, total_;
+    std::vector<float> squared_, squares_, moved_, of_products_, of_weights_;
     std::vector<char> empty_;
 };
 
@@ -212,15 +214,30 @@ bool attention_spread(const OpCall& call, const Precision& p, Spread& result) {
     const double scale_q = scale_of(q);
     const double scale_k = scale_of(k);
     const double scale_v = scale_of(v);
-    const Tensor q_squares = squared(q, scale_q);
-    const Tensor k_squares = squared(k, scale_k);
-    const Tensor v_squares = squared(v, scale_v);
-    const Tensor v_sizes = elementwise<float>(
-        DType::Float32, [](float x) { return std::fabs(x); }, v);
     result = Spread::room(shape, p);
     constexpr std::int64_t most_rows = 128;
     const std::int64_t blocks = (rows + most_rows - 1) / most_rows;
     visit_float(q.dtype(), "attention_spread", [&]<class X>(X) {
+        const std::int64_t of_depth = group_count(depth);
+        const std::int64_t of_keys = group_count(keys);
+        const std::int64_t all_keys = numel_of(batch) * kv_heads * keys;
+        const Scratch<float> q_squares(numel_of(batch) * heads * rows * of_depth);
+        const Scratch<float> k_squares(all_keys * of_depth);
+        const Scratch<float> v_squares(numel_of(batch) * kv_heads * of_keys * width);
+        std::vector<double> v_sizes(static_cast<std::size_t>(numel_of(batch) * kv_heads * width));
+        square_rows(q_squares.data(), q.data<X>(), numel_of(batch) * heads * rows, depth, scale_q, Grouped::Sum);
+        square_rows(k_squares.data(), k.data<X>(), all_keys, depth, scale_k, Grouped::Mean);
+        for (std::int64_t group = 0; group < numel_of(batch) * kv_heads; ++group) {
+            const X* values = v.data<X>() + group * keys * width;
+            square_lines(v_squares.data() + group * of_keys * width, values, width, keys, width, scale_v,
+                         Grouped::Mean);
+            double* sizes = v_sizes.data() + group * width;
+            for (std::int64_t j = 0; j < keys; ++j)
+                for (std::int64_t d = 0; d < width; ++d) {
+                    const double size = std::fabs(values[j * width + d]);
+                    sizes[d] = size > sizes[d] ? size : sizes[d];
+                }
+        }
         parallel_for(numel_of(batch) * heads * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
             Attention attention(p, scale);
             std::vector<double> sigma(static_cast<std::size_t>(most_rows * width));
@@ -238,10 +255,10 @@ bool attention_spread(const OpCall& call, const Precision& p, Spread& result) {
                                    q.data<X>() + row * depth,
                                    k.data<X>() + group * keys * depth,
                                    v.data<X>() + group * keys * width,
-                                   q_squares.data<float>() + row * depth,
-                                   k_squares.data<float>() + group * keys * depth,
-                                   v_squares.data<float>() + group * keys * width,
-                                   v_sizes.data<float>() + group * keys * width,
+                                   q_squares.data() + row * of_depth,
+                                   k_squares.data() + group * keys * of_depth,
+                                   v_squares.data() + group * of_keys * width,
+                                   v_sizes.data() + group * width,
                                    1 / (scale_q * scale_q * scale_k * scale_k),
                                    1 / (scale_v * scale_v)};
                 const double* extra = mask.defined() ? mask.data<double>() : nullptr;

@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include "backend/conv_loop.hpp"
 #include "elementwise.hpp"
 #include "kernels/conv.hpp"
+#include "vmath.hpp"
 
 namespace torch_ir::detail {
 namespace {
@@ -51,6 +54,7 @@ Tensor each(F f, const T&... tensors) {
 Tensor addend_of(const OpCall& call, const DotOp& op, const Ints& shape) {
     Tensor addend = op.addend.empty() ? Tensor{} : call.tensor(op.addend);
     if (!addend.defined()) return {};
+    addend = addend.to(wide);
     if (op.kind == DotOp::Convolution || op.kind == DotOp::Transposed) {
         const std::size_t channel = call.tensor(op.a).dim() == call.tensor(op.b).dim() ? 1 : 0;
         Ints sizes(shape.size(), 1);
@@ -103,17 +107,22 @@ Sums multiply(Tensor a, Tensor b, bool trans_b) {
     const double scale_a = scale_of(a);
     const double scale_b = scale_of(b);
     sums.unit = 1 / (scale_a * scale_a * scale_b * scale_b);
-    const Tensor a_squares = squared(a, scale_a);
-    const Tensor b_squares = squared(b, scale_b);
+    const std::int64_t groups = group_count(k);
     visit_float(a.dtype(), "multiply", [&]<class X>(X) {
+        const Scratch<float> a_squares(batch * m * groups);
+        const Scratch<float> b_squares(batch * groups * n);
+        square_rows(a_squares.data(), a.data<X>(), batch * m, k, scale_a, Grouped::Sum);
+        if (transposed) square_rows(b_squares.data(), b.data<X>(), batch * n, k, scale_b, Grouped::Mean);
         parallel_for(batch, 1, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t i = begin; i < end; ++i) {
                 const std::int64_t at = i * m * n;
-                add_products(transposed, m, n, k, a.data<X>() + i * m * k, k, b.data<X>() + i * k * n, ldb,
-                             sums.sum.data<double>() + at,
+                const X* right = b.data<X>() + i * k * n;
+                float* right_squares = b_squares.data() + i * groups * n;
+                if (!transposed) square_lines(right_squares, right, n, k, n, scale_b, Grouped::Mean);
+                add_products(transposed, m, n, k, a.data<X>() + i * m * k, k, right, ldb, sums.sum.data<double>() + at,
                              sums.partial.defined() ? sums.partial.data<double>() + at : nullptr, n);
-                backend::gemm(false, transposed, m, n, k, a_squares.data<float>() + i * m * k, k,
-                              b_squares.data<float>() + i * k * n, ldb, 0, sums.squares.data<float>() + at, n);
+                backend::gemm(false, transposed, m, n, groups, a_squares.data() + i * m * groups, groups, right_squares,
+                              transposed ? groups : n, 0, sums.squares.data<float>() + at, n);
             }
         });
     });
@@ -161,36 +170,82 @@ class Patches {
     std::int64_t width_;
 };
 
+/// What one product adds to the pixels begin to end of an output line: weight * from[pixel * stride].
+template <class X>
+struct LineTap {
+    double weight;
+    const X* from;
+    std::int64_t begin;
+    std::int64_t end;
+};
+
+/// The sums of the products of a line, and of their squares times `unit`, pixel by pixel.
+template <class X, bool dense>
+void add_taps(std::span<const LineTap<X>> taps, std::int64_t stride, double unit, std::int64_t width, double* sum,
+              float* squares) {
+    constexpr std::int64_t lanes = 4;
+    using Wide = vmath::Vector<double, lanes>;
+    std::int64_t first = 0;  // of the pixels that all taps see
+    std::int64_t last = width;
+    for (const LineTap<X>& tap : taps) {
+        first = std::max(first, tap.begin);
+        last = std::min(last, tap.end);
+    }
+    const auto add_pixel = [&](std::int64_t i) {
+        double s = 0;
+        double q = 0;
+        for (const LineTap<X>& tap : taps) {
+            const double product =
+                i >= tap.begin && i < tap.end ? tap.weight * static_cast<double>(tap.from[i * stride]) : 0;
+            s += product;
+            q += product * product;
+        }
+        sum[i] = s;
+        squares[i] = static_cast<float>(q * unit);
+    };
+    std::int64_t i = 0;
+    for (; i < std::min(first, width); ++i) add_pixel(i);
+    for (; i + 2 * lanes <= last; i += 2 * lanes) {
+        Wide s[2] = {};
+        Wide q[2] = {};
+        for (const LineTap<X>& tap : taps)
+            for (std::int64_t half = 0; half < 2; ++half) {
+                const X* from = tap.from + (i + half * lanes) * stride;
+                Wide x;
+                if constexpr (dense)
+                    x = __builtin_convertvector(*reinterpret_cast<const vmath::Vector<X, lanes>*>(from), Wide);
+                else
+                    for (std::int64_t lane = 0; lane < lanes; ++lane) x[lane] = from[lane * stride];
+                const Wide product = tap.weight * x;
+                s[half] += product;
+                q[half] += product * product;
+            }
+        for (std::int64_t half = 0; half < 2; ++half)
+            for (std::int64_t lane = 0; lane < lanes; ++lane) {
+                sum[i + half * lanes + lane] = s[half][lane];
+                squares[i + half * lanes + lane] = static_cast<float>(q[half][lane] * unit);
+            }
+    }
+    for (; i < width; ++i) add_pixel(i);
+}
+
 /// Convolution with so few terms per element that products are added one by one: x[channels, pixels] of one group,
 /// y of one output channel.
 template <class X>
-void convolve_directly(const Patches& patches, std::int64_t channels, const X* x, double scale_x, const X* weight,
-                       double scale_w, double* sum, float* squares) {
-    const std::int64_t width = patches.width();
-    const std::int64_t stride = patches.stride();
-    std::fill_n(sum, patches.pixels(), 0.0);
-    std::fill_n(squares, patches.pixels(), 0.0F);
-    for (std::int64_t line = 0; line < patches.lines(); ++line)
-        for (std::int64_t c = 0; c < channels; ++c)
-            patches.for_each_tap(line,
-                                 [&](std::int64_t tap, std::int64_t source, std::int64_t begin, std::int64_t end) {
-                                     const double w = weight[c * patches.taps() + tap];
-                                     const double unit = scale_x * scale_w;
-                                     const X* from = x + c * patches.input_pixels() + source;
-                                     double* s = sum + line * width;
-                                     float* q = squares + line * width;
-                                     const auto add = [&](std::int64_t i, double product) {
-                                         const auto scaled = static_cast<float>(product * unit);
-                                         s[i] += product;
-                                         q[i] += scaled * scaled;
-                                     };
-                                     if (stride == 1)
-                                         for (std::int64_t i = begin; i < end; ++i)
-                                             add(i, w * static_cast<double>(from[i]));
-                                     else
-                                         for (std::int64_t i = begin; i < end; ++i)
-                                             add(i, w * static_cast<double>(from[i * stride]));
-                                 });
+void convolve_directly(const Patches& patches, std::int64_t channels, const X* x, const X* weight, double unit,
+                       double* sum, float* squares) {
+    std::vector<LineTap<X>> taps;
+    for (std::int64_t line = 0; line < patches.lines(); ++line) {
+        taps.clear();
+        patches.for_each_tap(line, [&](std::int64_t tap, std::int64_t source, std::int64_t begin, std::int64_t end) {
+            for (std::int64_t c = 0; c < channels && begin < end; ++c)
+                taps.push_back({static_cast<double>(weight[c * patches.taps() + tap]),
+                                x + c * patches.input_pixels() + source, begin, end});
+        });
+        const std::int64_t at = line * patches.width();
+        const auto add = patches.stride() == 1 ? add_taps<X, true> : add_taps<X, false>;
+        add(taps, patches.stride(), unit, patches.width(), sum + at, squares + at);
+    }
 }
 
 /// Row-major [N, O, pixels…], of operands of one dtype, float32 or float64.
@@ -209,16 +264,19 @@ Sums convolve(const Tensor& input, const Tensor& filter, const backend::ConvGeom
     const double scale_w = scale_of(weight);
     sums.unit = 1 / (scale_x * scale_x * scale_w * scale_w);
     const bool directly = terms < fewest_terms && out < 4;
-    const Tensor weight_squares = directly ? Tensor{} : squared(weight, scale_w);
+    const std::int64_t groups = group_count(terms);
     const std::int64_t lines = directly ? patches.lines() : patches.lines_at_once();
     const std::int64_t blocks = (patches.lines() + lines - 1) / lines;
     // A 1 x 1 kernel multiplies the image as it lies.
     const bool as_it_lies = patches.taps() == 1 && patches.input_pixels() == pixels;
     visit_float(x.dtype(), "convolve", [&]<class X>(X) {
+        const Scratch<float> weight_squares(directly ? 0 : g.out_channels * groups);
+        if (!directly)
+            square_rows(weight_squares.data(), weight.data<X>(), g.out_channels, terms, scale_w, Grouped::Mean);
         parallel_for(g.batch * g.groups * blocks, 1, [&](std::int64_t first, std::int64_t last) {
             const std::int64_t most = directly ? 0 : terms * lines * patches.width();
             const Scratch<X> columns(as_it_lies ? 0 : most);
-            const Scratch<float> column_squares(most);
+            const Scratch<float> column_squares(directly ? 0 : groups * lines * patches.width());
             for (std::int64_t piece = first; piece < last; ++piece) {
                 const std::int64_t block = piece % blocks;
                 const std::int64_t group = piece / blocks % g.groups;
@@ -228,7 +286,7 @@ Sums convolve(const Tensor& input, const Tensor& filter, const backend::ConvGeom
                 const std::int64_t at = (image * g.out_channels + group * out) * pixels;
                 if (directly) {
                     for (std::int64_t o = 0; o < out; ++o)
-                        convolve_directly(patches, in, source, scale_x, w + o * terms, scale_w,
+                        convolve_directly(patches, in, source, w + o * terms, 1 / sums.unit,
                                           sums.sum.data<double>() + at + o * pixels,
                                           sums.squares.data<float>() + at + o * pixels);
                     continue;
@@ -259,10 +317,9 @@ Sums convolve(const Tensor& input, const Tensor& filter, const backend::ConvGeom
                 }
                 add_products(false, out, count, terms, w, terms, b, ldb, sums.sum.data<double>() + at + shift,
                              sums.partial.defined() ? sums.partial.data<double>() + at + shift : nullptr, pixels);
-                for (std::int64_t k = 0; k < terms; ++k)
-                    square_into(column_squares.data() + k * count, b + k * ldb, scale_x, count);
-                backend::gemm(false, false, out, count, terms, weight_squares.data<float>() + group * out * terms,
-                              terms, column_squares.data(), count, 0, sums.squares.data<float>() + at + shift, pixels);
+                square_lines(column_squares.data(), b, ldb, terms, count, scale_x, Grouped::Sum);
+                backend::gemm(false, false, out, count, groups, weight_squares.data() + group * out * groups, groups,
+                              column_squares.data(), count, 0, sums.squares.data<float>() + at + shift, pixels);
             }
         });
     });
@@ -305,6 +362,54 @@ Sums sums_of(const OpCall& call, const DotOp& op) {
     return sums;
 }
 
+/// `f(sum, squares, partial, addend)` for every element of a result; the values take the place of the sums.
+template <class F>
+Spread spread_sums(const Precision& p, const Sums& sums, const Tensor& addend, const F& f) {
+    const Tensor sum = sums.sum.contiguous();
+    const Tensor squares = sums.squares.contiguous();
+    const Spread spread{sum, Tensor::empty(sum.shape(), p.dtype), Tensor::empty(sum.shape(), p.dtype)};
+    // Rows on which the addend stays the same or goes on in steps.
+    std::int64_t lead = addend.defined() ? addend.dim() : 0;
+    std::int64_t width = addend.defined() ? 1 : std::min<std::int64_t>(8192, sum.numel());
+    const std::int64_t step = lead > 0 ? addend.stride(-1) : 0;
+    if (lead > 0) width = addend.size(--lead);
+    while (lead > 0 && step == 0 && addend.stride(lead - 1) == 0) width *= addend.size(--lead);
+    width = std::max<std::int64_t>(1, width);
+    const std::int64_t rows = (sum.numel() + width - 1) / width;
+    visit_float(p.dtype, "spread_sums", [&]<class S>(S) {
+        parallel_for(
+            rows, std::max<std::int64_t>(1, parallel_grain / width), [&](std::int64_t begin, std::int64_t end) {
+                const F function = f;  // in registers
+                const double nothing = 0;
+                for (std::int64_t row = begin; row < end; ++row) {
+                    const double* c = addend.defined() ? addend.data<double>() : &nothing;
+                    for (std::int64_t d = lead - 1, rest = row; d >= 0; rest /= addend.size(d--))
+                        c += rest % addend.size(d) * addend.stride(d);
+                    const std::int64_t at = row * width;
+                    const std::int64_t n = std::min(width, sum.numel() - at);
+                    double* value = sum.data<double>() + at;
+                    const float* q = squares.data<float>() + at;
+                    S* sigma = spread.sigma.data<S>() + at;
+                    S* bound = spread.bound.data<S>() + at;
+                    const auto run = [&](auto order) {
+#pragma GCC ivdep
+                        for (std::int64_t i = 0; i < n; ++i) {
+                            const Rounded r = function(value[i], static_cast<double>(q[i]), order(i), c[i * step]);
+                            value[i] = r.value;
+                            sigma[i] = static_cast<S>(r.sigma);
+                            bound[i] = static_cast<S>(r.bound);
+                        }
+                    };
+                    if (const double* partial = sums.partial.defined() ? sums.partial.data<double>() + at : nullptr)
+                        run([=](std::int64_t i) { return partial[i]; });
+                    else
+                        run([](std::int64_t) { return 0.0; });
+                }
+            });
+    });
+    return spread;
+}
+
 }  // namespace
 
 bool dot_spread(const OpCall& call, const Precision& p, Spread& result) {
@@ -332,15 +437,14 @@ bool dot_spread(const OpCall& call, const Precision& p, Spread& result) {
         const double y = sum + c;
         // The sum of the magnitudes is at most sqrt(n q).
         const double total = std::sqrt(n * squares);
-        const double variance =
-            factor * factor * p.u * p.u * sum_variance(n, sum, squares, y, alpha * alpha * partial) +
-            2 * p.operand * p.operand / 3 * squares + stored * stored / 3 * sum * sum;
+        // Sums may start from the addend, which is then in all partial sums.
+        const double order = alpha * alpha * partial + std::max(0.0, n * c * y);
+        const double variance = factor * factor * p.u * p.u * sum_variance(n, sum, squares, y, order) +
+                                2 * p.operand * p.operand / 3 * squares + stored * stored / 3 * sum * sum;
         return p.rounded(y, variance,
                          factor * n * p.u * (total + std::fabs(c)) + 2 * p.operand * total + stored * total);
     };
-    const Tensor zero = Tensor::zeros({}, wide);
-    result = spread_of(p, sums.sum.shape(), spread, sums.sum, sums.squares,
-                       sums.partial.defined() ? sums.partial : zero, addend.defined() ? addend : zero);
+    result = spread_sums(p, sums, addend, spread);
     return true;
 }
 

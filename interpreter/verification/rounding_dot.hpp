@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "backend/gemm.hpp"
-#include "backend/gemm_loop.hpp"
 #include "parallel.hpp"
+#include "scratch.hpp"
 #include "verification/rounding.hpp"
 
 namespace torch_ir::detail {
@@ -29,50 +29,85 @@ struct Sums {
 /// Partial sums are looked at from time to time, at least four times, and not for so few terms that the order makes no
 /// difference.
 inline constexpr std::int64_t fewest_terms = 32;
-inline std::int64_t piece_length(std::int64_t terms) {
-    return terms < fewest_terms ? terms : std::min((terms + 3) / 4, backend::detail::panel_depth);
-}
 
-/// From so many products of float32 on, their sums in float32 over a few (backend::detail::wide_every) at a time are
-/// exact enough: what they add to the variance is a twelfth or less of what is judged.
+/// From so many products of float32 on, float32 sums of an eighth of them at a time are exact enough: what they add to
+/// the variance is a tenth or less of what is judged.
 inline constexpr std::int64_t narrow_from = 256;
 
-/// Sums and partial sums of A[m, k] · B[k, n]; rows of the results are `ldc` elements apart.
-template <class P = double, class X>
+/// Sums of A[m, k] · B[k, n] and of the squares of their partial sums (unless nullptr), of products made in P, `depth`
+/// at a time.
+template <class P, class X>
+void add_pieces(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t depth, const X* a,
+                std::int64_t lda, const X* b, std::int64_t ldb, double* sum, double* partial, std::int64_t ldc) {
+    if constexpr (std::is_same_v<P, X> && std::is_same_v<P, double>)
+        if (!partial && depth >= k) return backend::gemm(false, trans_b, m, n, k, a, lda, b, ldb, 0, sum, ldc);
+    constexpr std::int64_t most_rows = 192;  // what a piece sums up stays in the cache
+    const std::int64_t most_columns = std::clamp<std::int64_t>(65536 / m, 256, 2048);
+    const std::int64_t row_tiles = (m + most_rows - 1) / most_rows;
+    const std::int64_t tiles = row_tiles * ((n + most_columns - 1) / most_columns);
+    parallel_for(tiles, m * n * k < 65536 ? tiles : 1, [&](std::int64_t begin, std::int64_t end) {
+        constexpr bool as_it_lies = std::is_same_v<P, X>;
+        const std::int64_t height = std::min(most_rows, m);
+        const std::int64_t width = std::min(most_columns, n);
+        const Scratch<P> piece(height * width);
+        const Scratch<P> left(as_it_lies ? 0 : height * depth);
+        const Scratch<P> right(as_it_lies ? 0 : width * depth);
+        for (std::int64_t tile = begin; tile < end; ++tile) {
+            const std::int64_t i0 = tile % row_tiles * most_rows;
+            const std::int64_t j0 = tile / row_tiles * most_columns;
+            const std::int64_t rows = std::min(height, m - i0);
+            const std::int64_t columns = std::min(width, n - j0);
+            for (std::int64_t before = 0; before < k; before += depth) {
+                const std::int64_t terms = std::min(depth, k - before);
+                const X* left_x = a + i0 * lda + before;
+                const X* right_x = trans_b ? b + j0 * ldb + before : b + before * ldb + j0;
+                if constexpr (as_it_lies) {
+                    backend::gemm(false, trans_b, rows, columns, terms, left_x, lda, right_x, ldb, 0, piece.data(),
+                                  columns);
+                } else {
+                    const auto convert = [](P* to, const X* x, std::int64_t step, std::int64_t lines,
+                                            std::int64_t length) {
+                        for (std::int64_t i = 0; i < lines; ++i) std::copy_n(x + i * step, length, to + i * length);
+                    };
+                    convert(left.data(), left_x, lda, rows, terms);
+                    convert(right.data(), right_x, ldb, trans_b ? columns : terms, trans_b ? terms : columns);
+                    backend::gemm(false, trans_b, rows, columns, terms, left.data(), terms, right.data(),
+                                  trans_b ? terms : columns, 0, piece.data(), columns);
+                }
+                const double half = static_cast<double>(terms) / 2;
+                for (std::int64_t i = 0; i < rows; ++i) {
+                    const P* more = piece.data() + i * columns;
+                    double* s = sum + (i0 + i) * ldc + j0;
+                    double* squares = partial ? partial + (i0 + i) * ldc + j0 : nullptr;
+                    if (before == 0) {
+                        std::copy_n(more, columns, s);
+                        for (std::int64_t j = 0; j < columns && squares; ++j) squares[j] = half * s[j] * s[j];
+                    } else if (squares) {
+#pragma GCC ivdep
+                        for (std::int64_t j = 0; j < columns; ++j) {
+                            const double sum_before = s[j];
+                            const double sum_after = sum_before + more[j];
+                            s[j] = sum_after;
+                            squares[j] += half * (sum_before * sum_before + sum_after * sum_after);
+                        }
+                    } else {
+                        for (std::int64_t j = 0; j < columns; ++j) s[j] += more[j];
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// The same, in the precision that it takes.
+template <class X>
 void add_products(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const X* a, std::int64_t lda,
                   const X* b, std::int64_t ldb, double* sum, double* partial, std::int64_t ldc) {
-    if constexpr (std::is_same_v<P, double> && std::is_same_v<X, float>)
-        if (k >= narrow_from) return add_products<float>(trans_b, m, n, k, a, lda, b, ldb, sum, partial, ldc);
-    backend::gemm_pieces<double, P>(false, trans_b, m, n, k, a, lda, b, ldb, piece_length(k),
-                                    [=](std::int64_t i, std::int64_t j, std::int64_t width, std::int64_t before,
-                                        std::int64_t depth, const double* piece) {
-                                        double* s = sum + i * ldc + j;
-                                        double* squares = partial ? partial + i * ldc + j : nullptr;
-                                        const double half = static_cast<double>(depth) / 2;
-                                        const auto add = [&](std::int64_t count) {
-                                            if (before == 0) {
-                                                std::copy_n(piece, count, s);
-                                                for (std::int64_t jj = 0; jj < count && squares; ++jj)
-                                                    squares[jj] = half * piece[jj] * piece[jj];
-                                            } else if (squares) {
-#pragma GCC ivdep
-                                                for (std::int64_t jj = 0; jj < count; ++jj) {
-                                                    const double sum_before = s[jj];
-                                                    const double sum_after = sum_before + piece[jj];
-                                                    s[jj] = sum_after;
-                                                    squares[jj] +=
-                                                        half * (sum_before * sum_before + sum_after * sum_after);
-                                                }
-                                            } else {
-                                                for (std::int64_t jj = 0; jj < count; ++jj) s[jj] += piece[jj];
-                                            }
-                                        };
-                                        constexpr std::int64_t whole = backend::detail::block_columns<P>;
-                                        if (width == whole)
-                                            add(whole);  // a constant, for the compiler
-                                        else
-                                            add(width);
-                                    });
+    constexpr std::int64_t most = 192;
+    if (std::is_same_v<X, float> && k >= narrow_from)
+        return add_pieces<X>(trans_b, m, n, k, std::min(k / 8, most), a, lda, b, ldb, sum, partial, ldc);
+    const std::int64_t depth = partial ? std::min((k + 3) / 4, most) : most;
+    add_pieces<double>(trans_b, m, n, k, depth, a, lda, b, ldb, sum, partial, ldc);
 }
 
 /// The power of two that brings the largest magnitude near 1, so that squares stay within float32.
@@ -93,23 +128,58 @@ inline double scale_of(const Tensor& contiguous) {
     return most > 0 && std::isfinite(most) ? std::ldexp(1.0, -std::ilogb(most)) : 1;
 }
 
+/// The sum of the squares of products, Σ (a b)², is needed to a few digits: neighbours are taken together, so many of
+/// them, as (Σ a²) · mean(b²). It depends on neither the order nor the sign of terms, and most of what a few of them
+/// add is seen in the partial sums.
+inline std::int64_t group_size(std::int64_t terms) { return terms >= 256 ? 8 : terms >= 128 ? 4 : terms >= 64 ? 2 : 1; }
+inline std::int64_t group_count(std::int64_t terms) { return (terms + group_size(terms) - 1) / group_size(terms); }
+
+/// The mean over a group in place of its sum.
+enum class Grouped : bool { Sum, Mean };
+
+/// The sums of the scaled squares of groups of lines x[terms][n], as to[group_count(terms)][n].
 template <class X>
-void square_into(float* to, const X* x, double scale, std::int64_t n) {
-    for (std::int64_t i = 0; i < n; ++i) {
-        const auto v = static_cast<float>(x[i] * static_cast<X>(scale));
-        to[i] = v * v;
+void square_lines(float* to, const X* x, std::int64_t ldx, std::int64_t terms, std::int64_t n, double scale,
+                  Grouped grouped) {
+    const std::int64_t size = group_size(terms);
+    for (std::int64_t first = 0; first < terms; first += size, to += n) {
+        const std::int64_t lines = std::min(size, terms - first);
+        const double factor = grouped == Grouped::Mean ? scale / std::sqrt(static_cast<double>(lines)) : scale;
+        for (std::int64_t i = 0; i < lines; ++i) {
+            const X* line = x + (first + i) * ldx;
+            for (std::int64_t j = 0; j < n; ++j) {
+                const auto v = static_cast<float>(line[j] * static_cast<X>(factor));
+                to[j] = i == 0 ? v * v : to[j] + v * v;
+            }
+        }
     }
 }
 
-/// Squares of a contiguous tensor of float32 or float64, scaled, in float32.
-inline Tensor squared(const Tensor& contiguous, double scale) {
-    Tensor result = Tensor::empty(contiguous.shape(), DType::Float32);
-    visit_float(contiguous.dtype(), "squared", [&]<class X>(X) {
-        parallel_for(contiguous.numel(), parallel_grain, [&](std::int64_t begin, std::int64_t end) {
-            square_into(result.data<float>() + begin, contiguous.data<X>() + begin, scale, end - begin);
-        });
+/// The same of x[n][terms], as to[n][group_count(terms)].
+template <class X>
+void square_rows(float* to, const X* x, std::int64_t n, std::int64_t terms, double scale, Grouped grouped) {
+    const std::int64_t size = group_size(terms);
+    const std::int64_t groups = group_count(terms);
+    parallel_for(n, std::max<std::int64_t>(1, parallel_grain / terms), [&](std::int64_t begin, std::int64_t end) {
+        const Scratch<float> squares(groups * size);  // then sums of two, of four, of eight
+        float* s = squares.data();
+        std::fill_n(s, groups * size, 0.0F);
+        for (std::int64_t i = begin; i < end; ++i) {
+            for (std::int64_t j = 0; j < terms; ++j) {
+                const auto v = static_cast<float>(x[i * terms + j] * static_cast<X>(scale));
+                s[j] = v * v;
+            }
+            for (std::int64_t merged = 1; merged < size; merged *= 2)
+                for (std::int64_t j = 0; j < groups * size / merged / 2; ++j) s[j] = s[2 * j] + s[2 * j + 1];
+            float* row = to + i * groups;
+            std::copy_n(s, groups, row);
+            if (grouped == Grouped::Mean) {
+                for (std::int64_t g = 0; g < groups; ++g) row[g] /= static_cast<float>(size);
+                row[groups - 1] *= static_cast<float>(size) / static_cast<float>(terms - (groups - 1) * size);
+            }
+            std::fill(s + terms, s + groups * size, 0.0F);
+        }
     });
-    return result;
 }
 
 /// float32 and float64 as they are, other floats as float32.

@@ -35,6 +35,10 @@ SharedMemory::SharedMemory(const Plan& plan) : graph_(plan.graph()), aliases_(pl
         for (const ValueRef ref : step.node->input_values()) read(ref.id);
         if (const std::uint32_t slot = written_slot(step); slot != BoundArgument::no_slot)
             for (const std::uint32_t member : members[aliases_.find(slot)]) stale.insert(member);
+        if (body_writes(step))  // to arguments, which keep their names
+            for (const ValueRef ref : step.node->input_values())
+                for (const std::uint32_t member : members[aliases_.find(ref.id)])
+                    if (member != ref.id) stale.insert(member);
         for (const auto& slots : step.outputs)
             for (const std::uint32_t slot : slots) members[aliases_.find(slot)].push_back(slot);
     }
@@ -104,19 +108,21 @@ void SharedMemory::add_results(const Step& step, const OpCall& call,
 }
 
 std::vector<SharedMemory::Change> SharedMemory::changes(const Step& step) const {
-    const std::uint32_t written = written_slot(step);
-    const auto found = places_.find(written);
-    if (written == BoundArgument::no_slot || found == places_.end()) return {};
-    const std::uint32_t result = step.outputs.at(0).at(0);
+    return written_slot(step) == BoundArgument::no_slot ? std::vector<Change>{} : changes(step.outputs.at(0).at(0));
+}
+
+std::vector<SharedMemory::Change> SharedMemory::changes(std::uint32_t slot) const {
+    const auto found = places_.find(slot);
+    if (found == places_.end()) return {};
     const Place& target = found->second;
     std::vector<std::int64_t> table(static_cast<std::size_t>(target.size), -1);
     const Tensor positions = target.positions.contiguous();
     for (std::int64_t i = 0; i < positions.numel(); ++i)
         table[static_cast<std::size_t>(positions.data<std::int64_t>()[i])] = i;
     std::vector<Change> changes;
-    for (const auto& [slot, place] : places_) {
-        if (slot == result || place.memory != target.memory) continue;
-        Change change{slot, {}};
+    for (const auto& [other, place] : places_) {
+        if (other == slot || place.memory != target.memory) continue;
+        Change change{other, {}};
         const Tensor own = place.positions.contiguous();
         for (std::int64_t i = 0; i < own.numel(); ++i)
             change.source.push_back(table[static_cast<std::size_t>(own.data<std::int64_t>()[i])]);

@@ -34,9 +34,10 @@ class SharedMemory {
         std::uint32_t slot;
         std::vector<std::int64_t> source;  // per element its position in the new value, -1: it stays
     };
-    /// What a step that returned `slot` as the new value of an argument changed besides. Of a step that writes
-    /// nothing: nothing.
+    /// What a step that returned a new value of an argument changed besides. Of a step that writes nothing: nothing.
     std::vector<Change> changes(const Step& step) const;
+    /// What else changed when the value `slot` was overwritten.
+    std::vector<Change> changes(std::uint32_t slot) const;
 
     /// The value is not read again.
     void release(std::uint32_t slot) { places_.erase(slot); }
