@@ -73,3 +73,23 @@ TEST_CASE("xtensor adaptors write through strides") {
     CHECK(t.view<float>().dimension() == 2);
     CHECK_THROWS_WITH_AS((t.view<float, 3>()), "expected a tensor of 3 dimensions, found shape [2, 3]", ArgumentError);
 }
+
+TEST_CASE("truths of long rows are counted") {
+    for (const DType dtype : {DType::Bool, DType::UInt8, DType::Int64, DType::Float32, DType::Float64}) {
+        CAPTURE(name(dtype));
+        const Tensor rows = Tensor::empty({3, 100}, dtype);
+        rows.fill(2);
+        rows.select(0, 1).fill(0);
+        rows.select(0, 2).narrow(0, 50, 1).fill(0);
+        const auto of_rows = [&](const char* op, DType result) {
+            GraphBuilder b("Truths");
+            const TensorMeta meta{{3}, result};
+            b.output(b.call(op, {b.input("x", {{3, 100}, dtype}), 1}, {meta}));
+            return values(test::run(b, {{"x", rows}}));
+        };
+        CHECK(of_rows("aten.count_nonzero.default", DType::Int64) == std::vector<double>{100, 0, 99});
+        const DType truth = dtype == DType::UInt8 ? dtype : DType::Bool;
+        CHECK(of_rows("aten.any.dim", truth) == std::vector<double>{1, 0, 1});
+        CHECK(of_rows("aten.all.dim", truth) == std::vector<double>{1, 0, 0});
+    }
+}

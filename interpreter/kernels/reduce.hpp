@@ -226,11 +226,17 @@ inline constexpr auto square = []<class C>(C x) {
         return x * x;
 };
 inline constexpr auto magnitude = []<class C>(C x) { return std::abs(x); };
+/// 1 or 0; of an integer without a comparison: from those of a vector's lanes, g++ 12 makes -1 for true where AVX2 is
+/// the newest.
 inline constexpr auto to_truth = []<class C>(C x) {
-    if constexpr (std::is_same_v<C, float>)
-        return x != 0 ? 1.0F : 0.0F;
-    else
+    if constexpr (std::is_floating_point_v<C>) {
+        return x != 0 ? C(1) : C(0);
+    } else if constexpr (std::is_integral_v<C>) {
+        const auto bits = static_cast<std::uint64_t>(x);
+        return static_cast<std::int64_t>((bits | (0 - bits)) >> 63);
+    } else {
         return std::int64_t(x != C(0));
+    }
 };
 
 /// Sums of F()(x): floats in double across runs.
