@@ -135,12 +135,19 @@ void check_conv(const ConvGeometry& g) {
 TEST_CASE("gemm agrees with the plain sum for every transposition and edge size") {
     for (const bool trans_a : {false, true})
         for (const bool trans_b : {false, true})
-            for (const auto& sizes :
-                 {std::array{1, 1, 1}, {5, 17, 3}, {64, 64, 64}, {67, 130, 300}, {1, 300, 40}, {3, 2, 0}}) {
+            for (const auto& sizes : {std::array{1, 1, 1},
+                                      {5, 17, 3},
+                                      {64, 64, 64},
+                                      {67, 130, 300},
+                                      {1, 300, 40},
+                                      {3, 2, 0},
+                                      {64, 1023, 130},
+                                      {270, 150, 1000}}) {
                 const int m = sizes[0];
                 const int n = sizes[1];
                 const int k = sizes[2];
                 CAPTURE(m);
+                CAPTURE(n);
                 CAPTURE(k);
                 CHECK(gemm_error<float>(trans_a, trans_b, m, n, k, 0) < 1e-4);
                 CHECK(gemm_error<float>(trans_a, trans_b, m, n, k, 0.5) < 1e-4);
