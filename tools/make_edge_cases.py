@@ -193,6 +193,8 @@ def odd_arguments():
     for dtype in (torch.int32, torch.float64):
         yield aten.nansum.default, torch.tensor([1.7, -3.6, 2.9, nan]), [0], {"dtype": dtype}
     yield aten.scalar_tensor.default, 2
+    for op in (aten.linspace, aten.logspace):
+        yield op.default, 0, 1000, 1, {"dtype": torch.int8}
     flags = torch.tensor([True, False, True])
     for value in (0.5, inf):
         yield aten.masked_fill.Scalar, flags, torch.tensor([False, True, True]), value

@@ -119,8 +119,8 @@ DType space_dtype(const Scalar& start, const Scalar& end, OptDType dtype) {
 /// `steps` values from `start` to `end`, counted from the nearer end as PyTorch does, through `f`.
 template <class F>
 Tensor spaced(const char* op, const Scalar& start, const Scalar& end, std::int64_t steps, DType dtype, F f) {
-    check_fits(op, start, dtype);
-    check_fits(op, end, dtype);
+    if (steps > 1)
+        for (const Scalar& bound : {start, end}) check_fits(op, bound, dtype);
     const auto values = [&]<class C>(C) {
         C first = start.to<C>();
         C last = end.to<C>();
