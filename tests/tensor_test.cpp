@@ -83,8 +83,7 @@ TEST_CASE("truths of long rows are counted") {
         rows.select(0, 2).narrow(0, 50, 1).fill(0);
         const auto of_rows = [&](const char* op, DType result) {
             GraphBuilder b("Truths");
-            const TensorMeta meta{{3}, result};
-            b.output(b.call(op, {b.input("x", {{3, 100}, dtype}), 1}, {meta}));
+            b.output(b.call(op, {b.input("x", {{3, 100}, dtype}), 1}, {{3}, result}));
             return values(test::run(b, {{"x", rows}}));
         };
         CHECK(of_rows("aten.count_nonzero.default", DType::Int64) == std::vector<double>{100, 0, 99});
