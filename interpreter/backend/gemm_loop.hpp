@@ -50,7 +50,8 @@ void transpose(T* to, const T* x, std::int64_t line, std::int64_t n, std::int64_
             for (std::int64_t p = p0; p < std::min(depth, p0 + tile); ++p) to[i * depth + p] = x[p * line + i];
 }
 
-/// The transpose of a square of one vector's lanes: to[p * to_line + i] = x[i * line + p].
+/// The transpose of a square of one vector's lanes: to[p * to_line + i] = x[i * line + p]. Halves, quarters, … off the
+/// diagonal change places.
 template <class T>
 void transpose_square(T* to, std::int64_t to_line, const T* x, std::int64_t line) {
     constexpr std::int64_t lanes = 32 / sizeof(T);
@@ -60,7 +61,6 @@ void transpose_square(T* to, std::int64_t to_line, const T* x, std::int64_t line
     Vector row[lanes];
 #pragma GCC unroll 8
     for (std::int64_t i = 0; i < lanes; ++i) row[i] = *reinterpret_cast<const Vector*>(x + i * line);
-        // Halves, quarters, ... off the diagonal change places.
 #pragma GCC unroll 3
     for (std::int64_t half = lanes / 2; half > 0; half /= 2) {
         Mask low{}, high{};
@@ -81,40 +81,37 @@ void transpose_square(T* to, std::int64_t to_line, const T* x, std::int64_t line
     for (std::int64_t p = 0; p < lanes; ++p) *reinterpret_cast<Vector*>(to + p * to_line) = row[p];
 }
 
-/// packed[j / block][p][j % block] = y(j, p), zero beyond the edge, for `n` columns of which element (j, p) lies at
-/// y[j * column + p * step].
+/// packed[j / block][p][j % block] = op(B)(p, j) for p < depth and j < n, zero beyond the edge.
 template <class T>
-void pack_columns(T* packed, const T* y, std::int64_t column, std::int64_t step, std::int64_t n, std::int64_t depth) {
+void pack_columns(T* packed, bool trans_b, const T* b, std::int64_t ldb, std::int64_t n, std::int64_t depth) {
     constexpr std::int64_t block = block_columns<T>;
     const std::int64_t whole = n / block * block;
-    if (column == 1) {
+    const auto place = [&](std::int64_t p, std::int64_t j) -> T& {
+        return packed[j / block * block * depth + p * block + j % block];
+    };
+    if (!trans_b) {
         for (std::int64_t p = 0; p < depth; ++p) {
-            const T* row = y + p * step;
+            const T* row = b + p * ldb;
             for (std::int64_t line = 0; line < n * static_cast<std::int64_t>(sizeof(T)); line += 64)
-                __builtin_prefetch(reinterpret_cast<const char*>(row + 4 * step) + line);
-            for (std::int64_t j = 0; j < whole; j += block)
-                for (std::int64_t c = 0; c < block; ++c) packed[j * depth + p * block + c] = row[j + c];
+                __builtin_prefetch(reinterpret_cast<const char*>(row + 4 * ldb) + line);
+            for (std::int64_t j = 0; j < whole; j += block) std::copy_n(row + j, block, &place(p, j));
         }
     } else {
         std::int64_t squares = 0;
-        if constexpr (std::is_floating_point_v<T>)
-            if (step == 1) {
-                constexpr std::int64_t lanes = 32 / sizeof(T);
-                squares = depth / lanes * lanes;
-                for (std::int64_t j = 0; j < whole; j += lanes)
-                    for (std::int64_t p = 0; p < squares; p += lanes)
-                        transpose_square(packed + j / block * block * depth + p * block + j % block, block,
-                                         y + j * column + p, column);
-            }
+        if constexpr (std::is_floating_point_v<T>) {
+            constexpr std::int64_t lanes = 32 / sizeof(T);
+            squares = depth / lanes * lanes;
+            for (std::int64_t j = 0; j < whole; j += lanes)
+                for (std::int64_t p = 0; p < squares; p += lanes)
+                    transpose_square(&place(p, j), block, b + j * ldb + p, ldb);
+        }
         for (std::int64_t j = 0; j < whole; ++j)
-            for (std::int64_t p = squares; p < depth; ++p)
-                packed[j / block * block * depth + p * block + j % block] = y[j * column + p * step];
+            for (std::int64_t p = squares; p < depth; ++p) place(p, j) = b[j * ldb + p];
     }
     if (whole == n) return;
-    packed += whole * depth;
-    std::fill_n(packed, block * depth, T(0));
+    std::fill_n(&place(0, whole), block * depth, T(0));
     for (std::int64_t j = whole; j < n; ++j)
-        for (std::int64_t p = 0; p < depth; ++p) packed[p * block + j - whole] = y[j * column + p * step];
+        for (std::int64_t p = 0; p < depth; ++p) place(p, j) = trans_b ? b[j * ldb + p] : b[p * ldb + j];
 }
 
 /// sum[i][j] = the products of the row at a[i] and packed columns.
@@ -208,10 +205,8 @@ void gemm_loop(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::
                              const T beta_now = p == 0 ? beta : T(1);
                              for (std::int64_t j0 = first; j0 < last; j0 += group) {
                                  const std::int64_t columns = std::min(group, last - j0);
-                                 if (trans_b)
-                                     pack_columns(packed_b.data(), b + j0 * ldb + p, ldb, 1, columns, depth);
-                                 else
-                                     pack_columns(packed_b.data(), b + j0 + p * ldb, 1, ldb, columns, depth);
+                                 pack_columns(packed_b.data(), trans_b, b + (trans_b ? j0 * ldb + p : j0 + p * ldb),
+                                              ldb, columns, depth);
                                  for (std::int64_t j = 0; j < columns; j += width)
                                      for (std::int64_t i = 0; i < rows; i += block_rows) {
                                          const auto multiply =

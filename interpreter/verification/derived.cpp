@@ -55,7 +55,7 @@ std::vector<DerivedVerdict> judge_once(const Interpreter& model, const std::vect
     return verdicts;
 }
 
-/// What half the limits allow would be explained with more probes, too.
+/// With more probes it would be explained, too.
 bool is_clear(const RoundingVerdict& verdict) { return verdict.verdict == Verdict::Explained && verdict.used <= 0.6; }
 
 }  // namespace
