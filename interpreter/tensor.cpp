@@ -7,15 +7,22 @@
 #include <numeric>
 
 #include "allocator.hpp"
+#include "backend/pack_cache.hpp"
 #include "convert.hpp"
 #include "elementwise.hpp"
 
 namespace torch_ir {
 
 Storage::Storage(std::size_t bytes) : data_(allocate(bytes)), bytes_(bytes) {}
+Storage::Storage(std::byte* data, std::size_t bytes, std::shared_ptr<const void> owner)
+    : data_(data), bytes_(bytes), owner_(std::move(owner)), borrowed_(true) {}
 
 Storage::~Storage() {
     if (!borrowed_) deallocate(data_, bytes_);
+}
+
+void Storage::set_constant() {
+    if (!packed_) packed_ = std::make_unique<backend::PackCache>(bytes_);
 }
 
 std::string to_string(std::span<const std::int64_t> ints) {

@@ -17,6 +17,10 @@
 
 namespace torch_ir {
 
+namespace backend {
+class PackCache;
+}
+
 using Ints = std::vector<std::int64_t>;
 
 /// Bytes that tensors share. Either own memory from the pool, or borrowed from `owner` (a mapped file, the caller's
@@ -24,8 +28,7 @@ using Ints = std::vector<std::int64_t>;
 class Storage {
   public:
     explicit Storage(std::size_t bytes);
-    Storage(std::byte* data, std::size_t bytes, std::shared_ptr<const void> owner)
-        : data_(data), bytes_(bytes), owner_(std::move(owner)), borrowed_(true) {}
+    Storage(std::byte* data, std::size_t bytes, std::shared_ptr<const void> owner);
     Storage(const Storage&) = delete;
     Storage& operator=(const Storage&) = delete;
     ~Storage();
@@ -33,8 +36,10 @@ class Storage {
     std::byte* data() const { return data_; }
     std::size_t bytes() const { return bytes_; }
     /// Promised never to change while it lives (the values of a weight): what is derived from it may be kept.
-    bool is_constant() const { return constant_; }
-    void set_constant() { constant_ = true; }
+    bool is_constant() const { return packed_ != nullptr; }
+    void set_constant();
+    /// What products keep of it; nullptr when it is not constant.
+    backend::PackCache* packed() const { return packed_.get(); }
     /// Memory of somebody else, which may be read-only.
     bool is_borrowed() const { return borrowed_; }
 
@@ -43,7 +48,7 @@ class Storage {
     std::size_t bytes_;
     std::shared_ptr<const void> owner_;
     bool borrowed_ = false;
-    bool constant_ = false;
+    std::unique_ptr<backend::PackCache> packed_;
 };
 
 /// A tensor with dtype, shape and strides known at run time. Copying it copies the metadata and shares the storage.

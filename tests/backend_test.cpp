@@ -27,15 +27,22 @@ std::vector<T> numbers(std::int64_t count, unsigned seed) {
 }
 
 template <class T>
-double gemm_error(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, T beta) {
+double gemm_error(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, T beta, int calls = 1) {
     const std::int64_t lda = (trans_a ? m : k) + 3;
     const std::int64_t ldb = (trans_b ? k : n) + 1;
     const std::int64_t ldc = n + 2;
     const std::vector<T> a = numbers<T>((trans_a ? k : m) * lda, 1);
     const std::vector<T> b = numbers<T>((trans_b ? n : k) * ldb, 2);
     const std::vector<T> before = numbers<T>(m * ldc, 3);
-    std::vector<T> c = before;
-    gemm(trans_a, trans_b, m, n, k, a.data(), lda, b.data(), ldb, beta, c.data(), ldc);
+    std::vector<T> c;
+    PackCache constant_b(b.size() * sizeof(T));
+    for (int call = 0; call < calls; ++call) {
+        c = before;
+        if constexpr (std::is_same_v<T, float>)
+            gemm(trans_a, trans_b, m, n, k, a.data(), lda, b.data(), ldb, beta, c.data(), ldc, &constant_b);
+        else
+            gemm(trans_a, trans_b, m, n, k, a.data(), lda, b.data(), ldb, beta, c.data(), ldc);
+    }
     double worst = 0;
     for (std::int64_t i = 0; i < m; ++i)
         for (std::int64_t j = 0; j < ldc; ++j) {
@@ -156,12 +163,38 @@ TEST_CASE("gemm agrees with the plain sum for every transposition and edge size"
             }
 }
 
+TEST_CASE("products with a constant matrix agree when it is packed, from the second on") {
+    for (const bool trans_b : {false, true})
+        for (const auto& sizes : {std::array{23, 270, 700}, {260, 65, 330}, {509, 33, 260}})
+            for (const float beta : {0.0F, 0.5F, 1.0F})
+                for (const int calls : {2, 3})
+                    CHECK(gemm_error<float>(false, trans_b, sizes[0], sizes[1], sizes[2], beta, calls) < 2e-4);
+}
+
+TEST_CASE("packed matrices are kept as far as there is room") {
+    const std::array<float, 12> memory{};
+    PackCache cache(sizeof memory);
+    int packed = 0;
+    const auto get = [&](std::int64_t n, std::int64_t k) {
+        return cache.get<int>({memory.data(), false, n, k, n}, [&] { return std::make_shared<const int>(++packed); });
+    };
+    CHECK(get(2, 4) == nullptr);  // a product alone does not pay for packing
+    REQUIRE(get(2, 4) != nullptr);
+    CHECK(*get(2, 4) == 1);
+    get(4, 2);
+    CHECK(get(4, 2) == nullptr);  // 8 of 12 numbers are kept already
+    get(2, 2);
+    CHECK(*get(2, 2) == 2);
+}
+
 TEST_CASE("conv agrees with its definition, with and without its epilogue") {
     check_conv(geometry(1, 3, 5, {7, 6}, {3, 3}, 1, 1, 1));
     check_conv(geometry(1, 16, 8, {9, 9}, {1, 1}, 2, 0, 1));
     check_conv(geometry(2, 6, 4, {8, 5}, {3, 2}, 1, 2, 2));
     check_conv(geometry(6, 6, 6, {9, 7}, {3, 3}, 2, 1, 1));
     check_conv(geometry(4, 4, 8, {6, 6}, {3, 3}, 1, 0, 1));
+    check_conv(geometry(1, 130, 37, {6, 5}, {3, 3}, 1, 1, 1));
+    check_conv(geometry(1, 40, 64, {9, 8}, {5, 3}, 2, 2, 1));
     check_conv(geometry(1, 4, 6, {20}, {5}, 3, 2, 1));
     check_conv(geometry(1, 2, 3, {4, 5, 6}, {3, 2, 3}, 1, 1, 1));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Convolutions of float tensors in channels-last layout. conv_onednn.cpp or conv_gemm.cpp is built in, by the Meson
+// Convolutions of float tensors in channels-last layout. conv_onednn.cpp or conv_own.cpp is built in, by the Meson
 // option `compute`.
 #pragma once
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Convolution of any element type as matrix products: patches of the channels-last input are copied into rows.
+// Convolution of any element type in channels-last layout: the register block of a matrix product, whose rows are the
+// windows of the input where they lie.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "backend/conv.hpp"
-#include "parallel.hpp"
+#include "backend/gemm_loop.hpp"
+#include "memory.hpp"
 
 namespace torch_ir::backend {
 
@@ -55,71 +58,167 @@ struct Window {
     }
 };
 
-/// [groups][tap · channels per group][out channels per group]: what one patch row is multiplied with.
-template <class T>
-std::vector<T> arrange_weights(const ConvGeometry& g, std::int64_t taps, const T* weight) {
-    const std::int64_t in = g.in_channels / g.groups;
-    const std::int64_t out = g.out_channels / g.groups;
-    std::vector<T> arranged(static_cast<std::size_t>(g.out_channels * in * taps));
-    T* to = arranged.data();
-    for (std::int64_t group = 0; group < g.groups; ++group)
-        for (std::int64_t tap = 0; tap < taps; ++tap)
-            for (std::int64_t c = 0; c < in; ++c)
-                for (std::int64_t o = 0; o < out; ++o) *to++ = weight[((group * out + o) * in + c) * taps + tap];
-    return arranged;
-}
+/// Images with their padding around them: what windows are read from.
+struct PaddedInput {
+    std::int64_t size[3];
+    std::int64_t pixels;
+    bool is_input;  // nothing is added
+
+    explicit PaddedInput(const Window& w) : pixels(1), is_input(true) {
+        for (int d = 0; d < 3; ++d) {
+            const std::int64_t reach = (w.output[d] - 1) * w.stride[d] + (w.kernel[d] - 1) * w.dilation[d] + 1;
+            size[d] = std::max(reach, w.input[d] + w.padding[d]);
+            is_input = is_input && size[d] == w.input[d];
+            pixels *= size[d];
+        }
+    }
+
+    /// Copies `images` of them between zeros.
+    template <class T>
+    void fill(const Window& w, std::int64_t images, std::int64_t channels, const T* src, T* to) const {
+        parallel_for(images * size[0] * size[1], std::max<std::int64_t>(1, parallel_grain / (size[2] * channels)),
+                     [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t row = begin; row < end; ++row) {
+                             const std::int64_t x = row / size[1] % size[0] - w.padding[0];
+                             const std::int64_t y = row % size[1] - w.padding[1];
+                             T* line = to + row * size[2] * channels;
+                             if (x < 0 || x >= w.input[0] || y < 0 || y >= w.input[1]) {
+                                 std::fill_n(line, size[2] * channels, T(0));
+                                 continue;
+                             }
+                             const std::int64_t image = row / (size[0] * size[1]);
+                             const T* from = src + ((image * w.input[0] + x) * w.input[1] + y) * w.input[2] * channels;
+                             std::fill_n(line, w.padding[2] * channels, T(0));
+                             T* const behind = std::copy_n(from, w.input[2] * channels, line + w.padding[2] * channels);
+                             std::fill(behind, line + size[2] * channels, T(0));
+                         }
+                     });
+    }
+};
 
 }  // namespace detail
 
-/// sums[n, pixels, out_channels] (overwritten). `multiply(m, n, k, a, lda, b, ldb, c, ldc)` is a row-major product that
-/// overwrites c.
-template <class T, class Multiply>
-void conv_loop(const ConvGeometry& g, const T* src, const T* weight, T* sums, Multiply multiply) {
+/// sums[n, pixels, channels] of a depthwise convolution.
+template <class T>
+void depthwise_loop(const ConvGeometry& g, const T* src, const T* weight, T* sums) {
     const detail::Window window(g);
     const std::int64_t taps = window.taps();
+    const std::int64_t channels = g.in_channels;
     const std::int64_t pixels = window.pixels();
+    parallel_for(g.batch * pixels, 64, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+            T* y = sums + i * channels;
+            std::fill(y, y + channels, T(0));
+            window.for_each_tap(i % pixels, [&](std::int64_t tap, std::int64_t source) {
+                if (source < 0) return;
+                const T* x = src + (i / pixels * window.input_pixels() + source) * channels;
+                for (std::int64_t c = 0; c < channels; ++c) y[c] += x[c] * weight[c * taps + tap];
+            });
+        }
+    });
+}
+
+/// The weights for conv_loop, times scale[out_channels] (nullptr: 1). Not for depthwise convolutions.
+template <class T>
+std::shared_ptr<const Scratch<T>> pack_conv_weights(const ConvGeometry& g, const T* weight, const T* scale) {
+    constexpr std::int64_t width = detail::block_columns<T>;
+    const std::int64_t taps = detail::Window(g).taps();
     const std::int64_t in = g.in_channels / g.groups;
     const std::int64_t out = g.out_channels / g.groups;
-    const std::int64_t source_pixels = window.input[0] * window.input[1] * window.input[2];
-    const std::vector<T> arranged = detail::arrange_weights(g, taps, weight);
-    constexpr std::int64_t rows = 64;
-    const std::int64_t blocks = (pixels + rows - 1) / rows;
-
-    parallel_for(g.batch * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
-        std::vector<T> patches(g.is_depthwise() ? 0 : static_cast<std::size_t>(rows * taps * in));
-        for (std::int64_t piece = begin; piece < end; ++piece) {
-            const std::int64_t first = piece % blocks * rows;
-            const std::int64_t count = std::min(rows, pixels - first);
-            const T* image = src + piece / blocks * source_pixels * g.in_channels;
-            T* to = sums + (piece / blocks * pixels + first) * g.out_channels;
-            if (g.is_depthwise()) {
-                // arranged is [channel][tap]: one weight per channel and tap
-                for (std::int64_t i = 0; i < count; ++i) {
-                    T* y = to + i * g.out_channels;
-                    std::fill(y, y + g.out_channels, T(0));
-                    window.for_each_tap(first + i, [&](std::int64_t tap, std::int64_t source) {
-                        if (source < 0) return;
-                        const T* x = image + source * g.in_channels;
-                        for (std::int64_t c = 0; c < g.in_channels; ++c)
-                            y[c] += x[c] * arranged[static_cast<std::size_t>(c * taps + tap)];
-                    });
-                }
-                continue;
-            }
-            for (std::int64_t group = 0; group < g.groups; ++group) {
-                for (std::int64_t i = 0; i < count; ++i)
-                    window.for_each_tap(first + i, [&](std::int64_t tap, std::int64_t source) {
-                        T* patch = patches.data() + (i * taps + tap) * in;
-                        if (source < 0)
-                            std::fill(patch, patch + in, T(0));
-                        else
-                            std::copy_n(image + source * g.in_channels + group * in, in, patch);
-                    });
-                multiply(count, out, taps * in, patches.data(), taps * in, arranged.data() + group * taps * in * out,
-                         out, to + group * out, g.out_channels);
+    const std::int64_t blocks = (out + width - 1) / width;
+    auto packed = std::make_shared<Scratch<T>>(g.groups * blocks * width * taps * in);
+    parallel_for(g.groups * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t block = begin; block < end; ++block) {
+            T* to = packed->data() + block * width * taps * in;
+            const std::int64_t first = block % blocks * width;
+            for (std::int64_t j = 0; j < width; ++j) {
+                const std::int64_t channel = block / blocks * out + first + j;
+                const T factor = scale && first + j < out ? scale[channel] : T(1);
+                for (std::int64_t c = 0; c < in; ++c)
+                    for (std::int64_t tap = 0; tap < taps; ++tap)
+                        to[(tap * in + c) * width + j] =
+                            first + j < out ? weight[(channel * in + c) * taps + tap] * factor : T(0);
             }
         }
     });
+    return packed;
+}
+
+/// dst[n, pixels, out_channels] = the sums of products of src and what pack_conv_weights made, + what dst held if
+/// `add_to_output`, finished if `finish` is given. Not for depthwise convolutions.
+template <class T>
+void conv_loop(const ConvGeometry& g, const T* src, const T* packed, bool add_to_output,
+               const detail::Finish<T>* finish, T* dst) {
+    using namespace detail;
+    constexpr std::int64_t width = block_columns<T>;
+    const Window window(g);
+    const PaddedInput padded(window);
+    const std::int64_t pixels = window.pixels();
+    const std::int64_t in = g.in_channels / g.groups;
+    const std::int64_t out = g.out_channels / g.groups;
+    const std::int64_t* size = padded.size;
+
+    // Neighbours along the last dimension lie side by side.
+    const bool joined = g.groups == 1 && window.dilation[2] == 1;
+    std::vector<std::int64_t> offsets;
+    for (std::int64_t a = 0; a < window.kernel[0]; ++a)
+        for (std::int64_t b = 0; b < window.kernel[1]; ++b)
+            for (std::int64_t c = 0; c < (joined ? 1 : window.kernel[2]); ++c)
+                offsets.push_back(
+                    ((a * window.dilation[0] * size[1] + b * window.dilation[1]) * size[2] + c * window.dilation[2]) *
+                    g.in_channels);
+    const RowParts parts{offsets.data(), static_cast<std::int64_t>(offsets.size()),
+                         joined ? window.kernel[2] * in : in};
+
+    // As many images at a time as stay in a cache once they are padded.
+    const std::int64_t image_bytes = padded.pixels * g.in_channels * static_cast<std::int64_t>(sizeof(T));
+    const std::int64_t at_once =
+        padded.is_input ? g.batch : std::clamp<std::int64_t>((std::int64_t{4} << 20) / image_bytes, 1, g.batch);
+    const Scratch<T> copy(padded.is_input ? 0 : at_once * padded.pixels * g.in_channels);
+    for (std::int64_t n = 0; n < g.batch; n += at_once) {
+        const std::int64_t images = std::min(at_once, g.batch - n);
+        const T* input = src + n * window.input_pixels() * g.in_channels;
+        if (!padded.is_input) {
+            padded.fill(window, images, g.in_channels, input, copy.data());
+            input = copy.data();
+        }
+        const auto window_of = [&](std::int64_t i) {
+            const std::int64_t pixel = i % pixels;
+            const std::int64_t x = pixel / (window.output[1] * window.output[2]) * window.stride[0];
+            const std::int64_t y = pixel / window.output[2] % window.output[1] * window.stride[1];
+            const std::int64_t z = pixel % window.output[2] * window.stride[2];
+            return i / pixels * padded.pixels + (x * size[1] + y) * size[2] + z;
+        };
+        for (std::int64_t group = 0; group < g.groups; ++group) {
+            Finish<T> group_finish{};
+            if (finish) {
+                group_finish = *finish;
+                if (finish->bias) group_finish.bias += group * out;
+            }
+            multiply_packed(
+                images * pixels, out, parts,
+                [&](std::int64_t i) { return input + window_of(i) * g.in_channels + group * in; },
+                packed + group * ((out + width - 1) / width * width) * parts.depth(), T(add_to_output ? 1 : 0),
+                dst + n * pixels * g.out_channels + group * out, g.out_channels, finish ? &group_finish : nullptr);
+        }
+    }
+}
+
+/// conv by conv_loop. `kept` is where the packed weights stay from one call to the next; nullptr: nowhere.
+inline void conv_by_loop(const ConvGeometry& g, const float* src, const float* weight, const ConvEpilogue& epilogue,
+                         float* dst, std::shared_ptr<const Scratch<float>>* kept) {
+    std::shared_ptr<const Scratch<float>> packed = kept ? *kept : nullptr;
+    if (!packed) {
+        packed = pack_conv_weights(g, weight, epilogue.scale);
+        if (kept) {
+            *kept = packed;
+            const std::int64_t count = g.out_channels * (g.in_channels / g.groups) * detail::Window(g).taps();
+            release_mapped_pages(weight, static_cast<std::size_t>(count) * sizeof(float));
+        }
+    }
+    const detail::Finish<float> finish{epilogue.bias, epilogue.low, epilogue.high};
+    conv_loop(g, src, packed->data(), epilogue.add_to_output, epilogue.bias || epilogue.clamps() ? &finish : nullptr,
+              dst);
 }
 
 }  // namespace torch_ir::backend

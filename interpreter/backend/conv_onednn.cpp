@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "backend/conv.hpp"
+#include "backend/conv_loop.hpp"
 #include "backend/deterministic.hpp"
 #include "backend/gemm.hpp"
 #include "backend/onednn.hpp"
@@ -28,7 +29,8 @@ struct Prepared {
     dnnl::convolution_forward::primitive_desc description;
     dnnl::convolution_forward primitive;
     dnnl::reorder reorder;
-    memory packed;  // empty until the weights are kept
+    memory packed;                                          // empty until the weights are kept
+    std::shared_ptr<const Scratch<float>> packed_for_loop;  // the same
     std::unordered_map<int, memory> args;
 };
 
@@ -100,6 +102,15 @@ std::shared_ptr<Prepared> prepare(const Key& key, const float* scale) {
     return prepared;
 }
 
+/// Without AVX-512, our own loop is faster for windows of more than a pixel, once the weights are packed.
+bool loop_is_faster([[maybe_unused]] const ConvGeometry& g) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    return g.groups == 1 && detail::Window(g).taps() > 1;
+#else
+    return false;
+#endif
+}
+
 /// Only the direct kernels add up in an order that the number of threads has no part in. Those by matrix products
 /// (`gemm…`, `brgconv…`) choose their blocks by it.
 bool depends_on_threads(const Prepared& prepared) {
@@ -142,12 +153,14 @@ void conv(const ConvGeometry& g, const float* src, const float* weight, const Co
             prepared = prepare(key, epilogue.scale);
             if (cache) cache->value = prepared;
         }
+        // One forward alone is faster through scratch memory; from the second on, keeping pays.
+        const bool keep = cache && cache->keep_weights && !first_call;
+        if (keep && !deterministic && loop_is_faster(g))
+            return conv_by_loop(g, src, weight, epilogue, dst, &prepared->packed_for_loop);
         memory packed = prepared->packed;
         if (!packed.get(true)) {
             const memory plain(plain_weights_desc(g), engine(), const_cast<float*>(weight));
             const memory::desc& desc = prepared->description.weights_desc();
-            // One forward alone is faster through scratch memory; from the second on, keeping pays.
-            const bool keep = cache && cache->keep_weights && !first_call;
             packed = keep ? memory(desc, engine()) : scratch_weights(desc);
             prepared->reorder.execute(stream(), {{DNNL_ARG_FROM, plain}, {DNNL_ARG_TO, packed}});
             if (keep) {

@@ -6,6 +6,7 @@
 #include "backend/gemm.hpp"
 #include "backend/gemm_loop.hpp"
 #include "backend/onednn.hpp"
+#include "memory.hpp"
 #include "torch_ir/error.hpp"
 
 namespace torch_ir::backend {
@@ -51,6 +52,27 @@ bool loop_is_faster([[maybe_unused]] bool trans_b, [[maybe_unused]] std::int64_t
 #endif
 }
 
+/// C = A · B + beta · C as a matmul primitive, for B [k, n] of any layout.
+dnnl::matmul::primitive_desc describe(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t lda,
+                                      const memory::desc& b, float beta, std::int64_t ldc) {
+    constexpr auto f32 = memory::data_type::f32;
+    dnnl::primitive_attr attributes;
+    dnnl::post_ops post;
+    if (beta != 0) post.append_sum(beta);
+    attributes.set_post_ops(post);
+    const dnnl::matmul::desc descriptor(memory::desc({m, k}, f32, memory::dims{lda, 1}), b,
+                                        memory::desc({m, n}, f32, memory::dims{ldc, 1}));
+    return {descriptor, attributes, engine()};
+}
+
+void execute(const dnnl::matmul::primitive_desc& description, const dnnl::matmul& primitive, const float* a,
+             const void* b, float* c) {
+    primitive.execute(stream(), {{DNNL_ARG_SRC, memory(description.src_desc(), engine(), const_cast<float*>(a))},
+                                 {DNNL_ARG_WEIGHTS, memory(description.weights_desc(), engine(), const_cast<void*>(b))},
+                                 {DNNL_ARG_DST, memory(description.dst_desc(), engine(), c)}});
+    stream().wait();
+}
+
 /// A · Bᵀ by the matmul primitive, which reads B where it lies (the layout of linear's weights) up to a sixth faster
 /// than sgemm.
 void multiply_transposed(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
@@ -66,28 +88,72 @@ void multiply_transposed(std::int64_t m, std::int64_t n, std::int64_t k, const f
         const Key key{m, n, k, lda, ldb, ldc, beta, get_threads()};
         auto found = cache.find(key);
         if (found == cache.end()) {
-            constexpr auto f32 = memory::data_type::f32;
-            dnnl::primitive_attr attributes;
-            dnnl::post_ops post;
-            if (beta != 0) post.append_sum(beta);
-            attributes.set_post_ops(post);
-            const dnnl::matmul::desc descriptor(memory::desc({m, k}, f32, memory::dims{lda, 1}),
-                                                memory::desc({k, n}, f32, memory::dims{1, ldb}),
-                                                memory::desc({m, n}, f32, memory::dims{ldc, 1}));
-            const dnnl::matmul::primitive_desc description(descriptor, attributes, engine());
+            const memory::desc transposed({k, n}, memory::data_type::f32, memory::dims{1, ldb});
+            const auto description = describe(m, n, k, lda, transposed, beta, ldc);
             if (cache.size() >= 256) cache.clear();
             found = cache.emplace(key, Prepared{description, dnnl::matmul(description)}).first;
         }
-        const auto& [description, primitive] = found->second;
-        primitive.execute(stream(),
-                          {{DNNL_ARG_SRC, memory(description.src_desc(), engine(), const_cast<float*>(a))},
-                           {DNNL_ARG_WEIGHTS, memory(description.weights_desc(), engine(), const_cast<float*>(b))},
-                           {DNNL_ARG_DST, memory(description.dst_desc(), engine(), c)}});
-        stream().wait();
+        execute(found->second.description, found->second.primitive, a, b, c);
     } catch (const dnnl::error& error) {
         throw Error("oneDNN refused a matrix product: " + std::string(error.what()));
     }
 }
+
+/// How far B reaches in memory.
+std::size_t bytes_of(bool trans_b, std::int64_t n, std::int64_t k, std::int64_t ldb) {
+    return static_cast<std::size_t>(((trans_b ? n : k) - 1) * ldb + (trans_b ? k : n)) * sizeof(float);
+}
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+
+/// A · B with B packed for our own loop, which is faster than oneDNN then; false at the first product with B.
+bool multiply_packed_once(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
+                          std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc,
+                          PackCache& constant_b) {
+    const auto packed = constant_b.get<Scratch<float>>({b, trans_b, n, k, ldb}, [&] {
+        auto made = pack_matrix(trans_b, n, k, b, ldb);
+        release_mapped_pages(b, bytes_of(trans_b, n, k, ldb));
+        return made;
+    });
+    if (!packed) return false;
+    constexpr std::int64_t start = 0;
+    multiply_packed<float>(
+        m, n, {&start, 1, k}, [&](std::int64_t i) { return a + i * lda; }, packed->data(), beta, c, ldc);
+    return true;
+}
+
+#else
+
+/// A · B with B in the layout that the matmul primitive asks for; false at the first product with B, and where that
+/// layout is no other than B's.
+bool multiply_packed_once(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
+                          std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc,
+                          PackCache& constant_b) {
+    constexpr auto f32 = memory::data_type::f32;
+    const memory::desc plain({k, n}, f32, trans_b ? memory::dims{1, ldb} : memory::dims{ldb, 1});
+    try {
+        const auto packed = constant_b.get<memory>({b, trans_b, n, k, ldb}, [&]() -> std::shared_ptr<const memory> {
+            const memory::desc any({k, n}, f32, memory::format_tag::any);
+            const auto description = describe(m, n, k, lda, any, beta, ldc);
+            if (!std::string_view(description.impl_info_str()).starts_with("brg")) return nullptr;
+            auto made = std::make_shared<memory>(description.weights_desc(), engine());
+            memory from(plain, engine(), const_cast<float*>(b));
+            dnnl::reorder(from, *made).execute(stream(), from, *made);
+            stream().wait();
+            release_mapped_pages(b, bytes_of(trans_b, n, k, ldb));
+            return made;
+        });
+        if (!packed) return false;
+        const auto description = describe(m, n, k, lda, packed->get_desc(), beta, ldc);
+        if (!std::string_view(description.impl_info_str()).starts_with("brg")) return false;
+        execute(description, dnnl::matmul(description), a, packed->get_data_handle(), c);
+        return true;
+    } catch (const dnnl::error& error) {
+        throw Error("oneDNN refused a matrix product: " + std::string(error.what()));
+    }
+}
+
+#endif
 
 }  // namespace
 
@@ -98,10 +164,13 @@ std::string gemm_name() {
 }
 
 void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
-          const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
+          const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc, PackCache* constant_b) {
     if (m == 0 || n == 0) return;
     if (k == 0) return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     const bool large = m * n * k >= large_product && m >= 16 && !omp_in_parallel();
+    if (large && !trans_a && constant_b && !deterministic &&
+        multiply_packed_once(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b))
+        return;
     if (large && !trans_a && loop_is_faster(trans_b, m, ldb))
         return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     if (deterministic && !omp_in_parallel()) {

@@ -145,10 +145,11 @@ Tensor convolve_other(const Tensor& input, const Tensor& weight, const Tensor& b
     const Tensor x = to_channels_last(input.to(dtype_of<C>()));
     const Tensor w = weight.to(dtype_of<C>()).contiguous();
     Tensor y = empty_channels_last(g.batch, g.out_channels, g.output, dtype_of<C>());
-    backend::conv_loop(
-        g, x.data<C>(), w.data<C>(), y.data<C>(),
-        [](std::int64_t m, std::int64_t n, std::int64_t k, const C* a, std::int64_t lda, const C* b, std::int64_t ldb,
-           C* c, std::int64_t ldc) { backend::gemm_loop(false, false, m, n, k, a, lda, b, ldb, C(0), c, ldc); });
+    if (g.is_depthwise())
+        backend::depthwise_loop(g, x.data<C>(), w.data<C>(), y.data<C>());
+    else
+        backend::conv_loop<C>(g, x.data<C>(), backend::pack_conv_weights<C>(g, w.data<C>(), nullptr)->data(), false,
+                              nullptr, y.data<C>());
     if (bias.defined()) {
         Ints shape(static_cast<std::size_t>(y.dim()), 1);
         shape[1] = g.out_channels;

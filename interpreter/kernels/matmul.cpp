@@ -37,8 +37,11 @@ MatrixLayout layout_of(const Tensor& t) {
 
 template <class C>
 void multiply(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const C* a, std::int64_t lda,
-              const C* b, std::int64_t ldb, C beta, C* c, std::int64_t ldc) {
-    if constexpr (std::is_same_v<C, float> || std::is_same_v<C, double>)
+              const C* b, std::int64_t ldb, C beta, C* c, std::int64_t ldc,
+              [[maybe_unused]] backend::PackCache* constant_b) {
+    if constexpr (std::is_same_v<C, float>)
+        backend::gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, constant_b);
+    else if constexpr (std::is_same_v<C, double>)
         backend::gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     else
         backend::gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
@@ -73,7 +76,8 @@ void multiply_batches(const Tensor& a_in, const Tensor& b_in, C beta, const Tens
     const auto run = [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i)
             multiply<C>(layout_a.trans, layout_b.trans, m, n, k, a.data<C>() + batch_offset(a, i), layout_a.ld,
-                        b.data<C>() + batch_offset(b, i), layout_b.ld, beta, c.data<C>() + batch_offset(c, i), ldc);
+                        b.data<C>() + batch_offset(b, i), layout_b.ld, beta, c.data<C>() + batch_offset(c, i), ldc,
+                        b.storage()->packed());
     };
     if (batches == 1)
         run(0, 1);

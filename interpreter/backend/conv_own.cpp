@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: MIT
 #include "backend/conv_loop.hpp"
-#include "backend/gemm.hpp"
 
 namespace torch_ir::backend {
 
-std::string conv_name() { return "patches and " + gemm_name(); }
+std::string conv_name() { return "own loops"; }
 
 void conv(const ConvGeometry& g, const float* src, const float* weight, const ConvEpilogue& epilogue, float* dst,
-          ConvCache* /*cache*/) {
-    const detail::Window window(g);
+          ConvCache* cache) {
+    if (!g.is_depthwise()) {
+        struct Kept {
+            std::shared_ptr<const Scratch<float>> weights;
+        };
+        auto kept = cache && cache->keep_weights ? std::static_pointer_cast<Kept>(cache->value) : nullptr;
+        conv_by_loop(g, src, weight, epilogue, dst, kept ? &kept->weights : nullptr);
+        if (cache && !cache->value) cache->value = std::make_shared<Kept>();  // from the second call on
+        return;
+    }
     const std::int64_t channels = g.out_channels;
-    const std::int64_t rows = g.batch * window.pixels();
+    const std::int64_t rows = g.batch * detail::Window(g).pixels();
     std::vector<float> held;
     float* sums = dst;
     if (epilogue.add_to_output) {
         held.resize(static_cast<std::size_t>(rows * channels));
         sums = held.data();
     }
-    conv_loop(g, src, weight, sums,
-              [](std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b,
-                 std::int64_t ldb, float* c,
-                 std::int64_t ldc) { gemm(false, false, m, n, k, a, lda, b, ldb, 0.0F, c, ldc); });
+    depthwise_loop(g, src, weight, sums);
     if (!epilogue.scale && !epilogue.bias && !epilogue.add_to_output && !epilogue.clamps()) return;
     parallel_for(rows, std::max<std::int64_t>(1, parallel_grain / channels), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i)

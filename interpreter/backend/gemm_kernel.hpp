@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+// What matrix products and convolutions of our own are made of: columns of B packed into the cache, and a register
+// block of rows and columns. Rows of A are read where they lie.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
+#include "vmath.hpp"
+
+namespace torch_ir::backend::detail {
+
+#ifdef __AVX512F__
+inline constexpr std::size_t vector_bytes = 64;
+#else
+inline constexpr std::size_t vector_bytes = 32;
+#endif
+
+/// Two vectors of columns wide; with the rows, twelve sums stay in registers.
+inline constexpr std::int64_t block_rows = 6;
+inline constexpr std::int64_t few_rows = 5;
+template <class T>
+inline constexpr std::int64_t block_columns = std::is_floating_point_v<T> ? 2 * vector_bytes / sizeof(T) : 8;
+
+/// Blocks of columns that are packed together, so that a row of B is read by more than a cache line at a time.
+inline constexpr std::int64_t group_blocks = 4;
+
+/// Packed columns of one block stay in the first-level cache, the rows of A that meet a group in the second.
+template <class T>
+inline constexpr std::int64_t panel_depth = 20480 / (block_columns<T> * static_cast<std::int64_t>(sizeof(T)));
+inline constexpr std::int64_t most_rows = 42 * block_rows;
+
+/// Rows of a panel when `rows` are cut into as few equal ones as most_rows allows.
+inline std::int64_t panel_rows(std::int64_t rows) {
+    const std::int64_t panels = (rows + most_rows - 1) / most_rows;
+    return ((rows + panels - 1) / std::max<std::int64_t>(panels, 1) + block_rows - 1) / block_rows * block_rows;
+}
+
+/// The transpose of a square of one vector's lanes: to[p * to_line + i] = x[i * line + p]. Halves, quarters, … off the
+/// diagonal change places.
+template <class T>
+void transpose_square(T* to, std::int64_t to_line, const T* x, std::int64_t line) {
+    constexpr std::int64_t lanes = 32 / sizeof(T);
+    using Vector = vmath::Vector<T, lanes>;
+    using Index = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+    using Mask = vmath::Vector<Index, lanes>;
+    Vector row[lanes];
+#pragma GCC unroll 8
+    for (std::int64_t i = 0; i < lanes; ++i) row[i] = *reinterpret_cast<const Vector*>(x + i * line);
+#pragma GCC unroll 3
+    for (std::int64_t half = lanes / 2; half > 0; half /= 2) {
+        Mask low{}, high{};
+#pragma GCC unroll 8
+        for (std::int64_t c = 0; c < lanes; ++c) {
+            low[c] = static_cast<Index>(c & half ? lanes + c - half : c);
+            high[c] = static_cast<Index>(c & half ? lanes + c : c + half);
+        }
+#pragma GCC unroll 8
+        for (std::int64_t i = 0; i < lanes; ++i)
+            if ((i & half) == 0) {
+                const Vector upper = row[i];
+                row[i] = __builtin_shuffle(upper, row[i + half], low);
+                row[i + half] = __builtin_shuffle(upper, row[i + half], high);
+            }
+    }
+#pragma GCC unroll 8
+    for (std::int64_t p = 0; p < lanes; ++p) *reinterpret_cast<Vector*>(to + p * to_line) = row[p];
+}
+
+/// packed[j / block][p][j % block] = op(B)(p, j) for p < depth and j < n, zero beyond the edge.
+template <class T>
+void pack_columns(T* packed, bool trans_b, const T* b, std::int64_t ldb, std::int64_t n, std::int64_t depth) {
+    constexpr std::int64_t block = block_columns<T>;
+    const std::int64_t whole = n / block * block;
+    const auto place = [&](std::int64_t p, std::int64_t j) -> T& {
+        return packed[j / block * block * depth + p * block + j % block];
+    };
+    if (!trans_b) {
+        for (std::int64_t p = 0; p < depth; ++p) {
+            const T* row = b + p * ldb;
+            for (std::int64_t line = 0; line < n * static_cast<std::int64_t>(sizeof(T)); line += 64)
+                __builtin_prefetch(reinterpret_cast<const char*>(row + 4 * ldb) + line);
+            for (std::int64_t j = 0; j < whole; j += block) std::copy_n(row + j, block, &place(p, j));
+        }
+    } else {
+        std::int64_t squares = 0;
+        if constexpr (std::is_floating_point_v<T>) {
+            constexpr std::int64_t lanes = 32 / sizeof(T);
+            squares = depth / lanes * lanes;
+            for (std::int64_t j = 0; j < whole; j += lanes)
+                for (std::int64_t p = 0; p < squares; p += lanes)
+                    transpose_square(&place(p, j), block, b + j * ldb + p, ldb);
+        }
+        for (std::int64_t j = 0; j < whole; ++j)
+            for (std::int64_t p = squares; p < depth; ++p) place(p, j) = b[j * ldb + p];
+    }
+    if (whole == n) return;
+    std::fill_n(&place(0, whole), block * depth, T(0));
+    for (std::int64_t j = whole; j < n; ++j)
+        for (std::int64_t p = 0; p < depth; ++p) place(p, j) = trans_b ? b[j * ldb + p] : b[p * ldb + j];
+}
+
+/// Where a row of A has its numbers: `segments` runs of `run` numbers, that many numbers behind its first as `offsets`
+/// say.
+struct RowParts {
+    const std::int64_t* offsets;
+    std::int64_t segments;
+    std::int64_t run;
+
+    std::int64_t depth() const { return segments * run; }
+};
+
+/// What becomes of a finished sum: min(max(sum + bias[column], low), high).
+template <class T>
+struct Finish {
+    const T* bias;  // nullptr: none
+    T low;
+    T high;
+};
+
+/// sum = min(max(sum + bias, low), high) for numbers or vectors of them; NaN stays.
+template <class X, class T>
+void finish_sum(X& sum, const X& bias, const Finish<T>& finish) {
+    sum += bias;
+    const X low = X{} + finish.low, high = X{} + finish.high;
+    sum = sum < low ? low : sum;
+    sum = sum > high ? high : sum;
+}
+
+/// C = the products of `rows` rows at `lines` (of Rows at most) and packed columns, of which there are `columns`, +
+/// beta * C, finished if `finish` is given.
+template <std::size_t Rows, class T>
+void multiply_rows(const T* const* lines, std::int64_t rows, const RowParts& parts, const T* b, std::int64_t columns,
+                   T beta, T* c, std::int64_t ldc, const Finish<T>* finish) {
+    constexpr std::int64_t whole = block_columns<T>;
+    T sum[Rows][whole];
+    if constexpr (std::is_floating_point_v<T>) {
+        constexpr std::int64_t lanes = vector_bytes / sizeof(T);
+        using Vector = vmath::Vector<T, lanes>;
+        Vector acc[Rows][2] = {};
+        for (std::int64_t s = 0; s < parts.segments; ++s) {
+            const T* a[Rows];  // beyond the edge the last row once more
+#pragma GCC unroll 6
+            for (std::size_t i = 0; i < Rows; ++i) a[i] = lines[std::min<std::int64_t>(i, rows - 1)] + parts.offsets[s];
+            const std::int64_t run = parts.run;
+#pragma GCC unroll 4
+            for (std::int64_t p = 0; p < run; ++p, b += whole) {
+                const Vector left = *reinterpret_cast<const Vector*>(b);
+                const Vector right = *reinterpret_cast<const Vector*>(b + lanes);
+#pragma GCC unroll 6
+                for (std::size_t i = 0; i < Rows; ++i) {
+                    acc[i][0] += a[i][p] * left;
+                    acc[i][1] += a[i][p] * right;
+                }
+            }
+        }
+        if (rows >= static_cast<std::int64_t>(Rows) && columns >= whole && (beta == T(0) || beta == T(1))) {
+            Vector bias[2] = {};
+            if (finish && finish->bias)
+                for (std::int64_t half = 0; half < 2; ++half)
+                    bias[half] = *reinterpret_cast<const Vector*>(finish->bias + half * lanes);
+#pragma GCC unroll 6
+            for (std::size_t i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+                for (std::int64_t half = 0; half < 2; ++half) {
+                    auto& to = *reinterpret_cast<Vector*>(c + static_cast<std::int64_t>(i) * ldc + half * lanes);
+                    Vector result = acc[i][half];
+                    if (beta == T(1)) result += to;
+                    if (finish) finish_sum(result, bias[half], *finish);
+                    to = result;
+                }
+            return;
+        }
+#pragma GCC unroll 6
+        for (std::size_t i = 0; i < Rows; ++i) {
+            *reinterpret_cast<Vector*>(&sum[i][0]) = acc[i][0];
+            *reinterpret_cast<Vector*>(&sum[i][lanes]) = acc[i][1];
+        }
+    } else {
+        for (auto& row : sum) std::fill(std::begin(row), std::end(row), T(0));
+        for (std::int64_t s = 0; s < parts.segments; ++s)
+            for (std::int64_t p = 0; p < parts.run; ++p, b += whole)
+                for (std::size_t i = 0; i < Rows; ++i) {
+                    const T x = lines[std::min<std::int64_t>(i, rows - 1)][parts.offsets[s] + p];
+                    for (std::int64_t j = 0; j < whole; ++j) sum[i][j] += x * b[j];
+                }
+    }
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(Rows, rows); ++i)
+        for (std::int64_t j = 0; j < std::min(columns, whole); ++j) {
+            T& to = c[i * ldc + j];
+            to = beta == T(0) ? sum[i][j] : (beta == T(1) ? to : beta * to) + sum[i][j];
+            if constexpr (std::is_floating_point_v<T>)
+                if (finish) finish_sum(to, finish->bias ? finish->bias[j] : T(0), *finish);
+        }
+}
+
+/// multiply_rows for any number of rows.
+template <class T>
+void multiply_panel(const T* const* lines, std::int64_t rows, const RowParts& parts, const T* b, std::int64_t columns,
+                    T beta, T* c, std::int64_t ldc, const Finish<T>* finish) {
+    for (std::int64_t i = 0; i < rows;) {
+        const bool few = (rows - i) % block_rows != 0 && rows - i >= few_rows;  // where sixes do not come out
+        const auto multiply = few ? multiply_rows<few_rows, T> : multiply_rows<block_rows, T>;
+        multiply(lines + i, rows - i, parts, b, columns, beta, c + i * ldc, ldc, finish);
+        i += few ? few_rows : block_rows;
+    }
+}
+
+}  // namespace torch_ir::backend::detail
