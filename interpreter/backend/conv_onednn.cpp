@@ -104,12 +104,8 @@ std::shared_ptr<Prepared> prepare(const Key& key, const float* scale) {
 
 /// Without AVX-512, our own loop is faster for windows of more than a pixel and a few channels, once the weights are
 /// packed.
-bool loop_is_faster([[maybe_unused]] const ConvGeometry& g) {
-#if defined(__AVX2__) && !defined(__AVX512F__)
-    return g.groups == 1 && g.in_channels >= 16 && detail::Window(g).taps() > 1;
-#else
-    return false;
-#endif
+bool loop_is_faster(const ConvGeometry& g) {
+    return without_avx512 && g.groups == 1 && g.in_channels >= 16 && detail::Window(g).taps() > 1;
 }
 
 /// Only the direct kernels add up in an order that the number of threads has no part in. Those by matrix products

@@ -7,6 +7,8 @@
 #include <memory>
 
 #include "backend/gemm_kernel.hpp"
+#include "backend/pack_cache.hpp"
+#include "memory.hpp"
 #include "parallel.hpp"
 #include "scratch.hpp"
 
@@ -79,17 +81,24 @@ void gemm_loop(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::
                  });
 }
 
-/// All columns of B packed for multiply_packed.
+/// All columns of B packed for multiply_packed. Pages of a file that B was read from are given back.
 template <class T>
 std::shared_ptr<const Scratch<T>> pack_matrix(bool trans_b, std::int64_t n, std::int64_t k, const T* b,
                                               std::int64_t ldb) {
     constexpr std::int64_t width = detail::block_columns<T>;
     constexpr std::int64_t group = detail::group_blocks * width;
+    constexpr std::int64_t strip = 64 * group;  // of which both forms are in memory at a time, where B is transposed
     auto packed = std::make_shared<Scratch<T>>((n + width - 1) / width * width * k);
-    parallel_for(n, group, [&](std::int64_t begin, std::int64_t end) {
-        detail::pack_columns(packed->data() + begin * k, trans_b, b + (trans_b ? begin * ldb : begin), ldb, end - begin,
-                             k);
-    });
+    for (std::int64_t first = 0; first < n; first += strip) {
+        const std::int64_t columns = std::min(strip, n - first);
+        parallel_for(columns, group, [&](std::int64_t begin, std::int64_t end) {
+            const std::int64_t j = first + begin;
+            detail::pack_columns(packed->data() + j * k, trans_b, b + (trans_b ? j * ldb : j), ldb, end - begin, k);
+        });
+        if (trans_b)
+            release_mapped_pages(b + first * ldb, static_cast<std::size_t>((columns - 1) * ldb + k) * sizeof(T));
+    }
+    if (!trans_b) release_mapped_pages(b, static_cast<std::size_t>((k - 1) * ldb + n) * sizeof(T));
     return packed;
 }
 
@@ -138,6 +147,19 @@ void multiply_packed(std::int64_t m, std::int64_t n, const detail::RowParts& par
                              }
                      }
                  });
+}
+
+/// C = A · op(B) + beta · C with B packed, which `constant_b` keeps; false at the first product with B.
+inline bool gemm_loop_packed(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
+                             std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc,
+                             PackCache& constant_b) {
+    const auto packed =
+        constant_b.get<Scratch<float>>({b, trans_b, n, k, ldb}, [&] { return pack_matrix(trans_b, n, k, b, ldb); });
+    if (!packed) return false;
+    constexpr std::int64_t start = 0;
+    multiply_packed<float>(
+        m, n, {&start, 1, k}, [&](std::int64_t i) { return a + i * lda; }, packed->data(), beta, c, ldc);
+    return true;
 }
 
 }  // namespace torch_ir::backend

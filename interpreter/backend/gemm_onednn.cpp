@@ -44,12 +44,8 @@ void sgemm_in_strips(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n,
 /// Without AVX-512, oneDNN packs B for each product, which few rows of A do not make up for: our own loop, which packs
 /// a few columns at a time, is faster where B is transposed, and twice as fast where the rows of B are a multiple of 4
 /// KiB apart, so that its columns fall into the same cache sets.
-bool loop_is_faster([[maybe_unused]] bool trans_b, [[maybe_unused]] std::int64_t m, [[maybe_unused]] std::int64_t ldb) {
-#if defined(__AVX2__) && !defined(__AVX512F__)
-    return m <= 256 && (trans_b || ldb % 1024 == 0);
-#else
-    return false;
-#endif
+bool loop_is_faster(bool trans_b, std::int64_t m, std::int64_t ldb) {
+    return without_avx512 && m <= 256 && (trans_b || ldb % 1024 == 0);
 }
 
 /// C = A · B + beta · C as a matmul primitive, for B [k, n] of any layout.
@@ -99,40 +95,18 @@ void multiply_transposed(std::int64_t m, std::int64_t n, std::int64_t k, const f
     }
 }
 
-/// How far B reaches in memory.
-std::size_t bytes_of(bool trans_b, std::int64_t n, std::int64_t k, std::int64_t ldb) {
-    return static_cast<std::size_t>(((trans_b ? n : k) - 1) * ldb + (trans_b ? k : n)) * sizeof(float);
-}
-
-#if defined(__AVX2__) && !defined(__AVX512F__)
-
-/// A · B with B packed for our own loop, which is faster than oneDNN then; false at the first product with B.
-bool multiply_packed_once(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
-                          std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc,
-                          PackCache& constant_b) {
-    const auto packed = constant_b.get<Scratch<float>>({b, trans_b, n, k, ldb}, [&] {
-        auto made = pack_matrix(trans_b, n, k, b, ldb);
-        release_mapped_pages(b, bytes_of(trans_b, n, k, ldb));
-        return made;
-    });
-    if (!packed) return false;
-    constexpr std::int64_t start = 0;
-    multiply_packed<float>(
-        m, n, {&start, 1, k}, [&](std::int64_t i) { return a + i * lda; }, packed->data(), beta, c, ldc);
-    return true;
-}
-
-#else
-
-/// A · B with B in the layout that the matmul primitive asks for; false at the first product with B, and where that
-/// layout is no other than B's.
-bool multiply_packed_once(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
-                          std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc,
-                          PackCache& constant_b) {
+/// A · B with B in the layout that the matmul primitive asks for; false at the first product with B, where that layout
+/// is no other than B's, and for large B: while it is packed, both forms are in memory.
+bool multiply_in_its_layout(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
+                            std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc,
+                            PackCache& constant_b) {
     constexpr auto f32 = memory::data_type::f32;
     const memory::desc plain({k, n}, f32, trans_b ? memory::dims{1, ldb} : memory::dims{ldb, 1});
     try {
         const auto packed = constant_b.get<memory>({b, trans_b, n, k, ldb}, [&]() -> std::shared_ptr<const memory> {
+            const std::size_t bytes =
+                static_cast<std::size_t>(((trans_b ? n : k) - 1) * ldb + (trans_b ? k : n)) * sizeof(float);
+            if (bytes > std::size_t{32} << 20) return nullptr;
             const memory::desc any({k, n}, f32, memory::format_tag::any);
             const auto description = describe(m, n, k, lda, any, beta, ldc);
             if (!std::string_view(description.impl_info_str()).starts_with("brg")) return nullptr;
@@ -140,7 +114,7 @@ bool multiply_packed_once(bool trans_b, std::int64_t m, std::int64_t n, std::int
             memory from(plain, engine(), const_cast<float*>(b));
             dnnl::reorder(from, *made).execute(stream(), from, *made);
             stream().wait();
-            release_mapped_pages(b, bytes_of(trans_b, n, k, ldb));
+            release_mapped_pages(b, bytes);
             return made;
         });
         if (!packed) return false;
@@ -152,8 +126,6 @@ bool multiply_packed_once(bool trans_b, std::int64_t m, std::int64_t n, std::int
         throw Error("oneDNN refused a matrix product: " + std::string(error.what()));
     }
 }
-
-#endif
 
 }  // namespace
 
@@ -168,9 +140,10 @@ void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64
     if (m == 0 || n == 0) return;
     if (k == 0) return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     const bool large = m * n * k >= large_product && m >= 16 && !omp_in_parallel();
-    if (large && !trans_a && constant_b && !deterministic &&
-        multiply_packed_once(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b))
-        return;
+    if (large && !trans_a && constant_b && !deterministic) {
+        const auto multiply = without_avx512 ? gemm_loop_packed : multiply_in_its_layout;
+        if (multiply(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b)) return;
+    }
     if (large && !trans_a && loop_is_faster(trans_b, m, ldb))
         return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     if (deterministic && !omp_in_parallel()) {

@@ -6,6 +6,13 @@
 
 namespace torch_ir::backend {
 
+/// AVX2 is the widest that this build has: with packed matrices, our own loops are faster than oneDNN's then.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+inline constexpr bool without_avx512 = true;
+#else
+inline constexpr bool without_avx512 = false;
+#endif
+
 inline const dnnl::engine& engine() {
     static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);
     return instance;
