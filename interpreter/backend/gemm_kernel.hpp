@@ -200,9 +200,12 @@ template <class T>
 void multiply_panel(const T* const* lines, std::int64_t rows, const RowParts& parts, const T* b, std::int64_t columns,
                     T beta, T* c, std::int64_t ldc, const Finish<T>* finish) {
     for (std::int64_t i = 0; i < rows;) {
-        const bool few = (rows - i) % block_rows != 0 && rows - i >= few_rows;  // where sixes do not come out
-        const auto multiply = few ? multiply_rows<few_rows, T> : multiply_rows<block_rows, T>;
-        multiply(lines + i, rows - i, parts, b, columns, beta, c + i * ldc, ldc, finish);
+        const std::int64_t left = rows - i;
+        const bool few = left % block_rows != 0 && left >= few_rows;  // where sixes do not come out
+        const auto multiply = few         ? multiply_rows<few_rows, T>
+                              : left <= 2 ? multiply_rows<2, T>
+                                          : multiply_rows<block_rows, T>;
+        multiply(lines + i, left, parts, b, columns, beta, c + i * ldc, ldc, finish);
         i += few ? few_rows : block_rows;
     }
 }
