@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "support/graphs.hpp"
@@ -175,8 +176,109 @@ TEST_CASE("permuted, padded and renamed tensors are recognised") {
 
     CHECK_THROWS_WITH_AS(locate_in(b, tensors, {{"conv", conv}}),
                          "none of the candidate's tensors has the name of a value of the graph (the first is 'conv'; "
-                         "the graph begins with 'conv2d')",
+                         "the graph begins with 'conv2d'); a map for --map of the names that the numbers tell: "
+                         "{\"conv\":\"conv2d\"}",
                          ArgumentError);
+}
+
+TEST_CASE("names that the graph does not have are found by the numbers, and names that are mixed up") {
+    NamedTensors candidate = dump(network(), inputs());
+    for (const auto& [from, to] : {std::pair{"gelu", "Act_3"}, {"softmax", "Prob"}}) {
+        auto entry = candidate.extract(from);
+        entry.key() = to;
+        candidate.insert(std::move(entry));
+    }
+    candidate.emplace("other", noise({16, 48}, 9));
+    LocateResult result = locate_in(network(), inputs(), candidate);
+    CHECK(result.verdict() == Verdict::Explained);
+    CHECK(result.unknown == std::vector<std::string>{"Act_3", "Prob", "other"});
+    CHECK(result.names == std::map<std::string, std::string>{{"Act_3", "gelu"}, {"Prob", "softmax"}});
+
+    candidate = dump(network(), inputs());
+    std::swap(candidate.at("linear"), candidate.at("layer_norm"));
+    result = locate_in(network(), inputs(), candidate);
+    REQUIRE(!result.origins().empty());
+    CHECK(result.origins()[0]->value == "linear");
+    CHECK(result.origins()[0]->other_name == "layer_norm");
+}
+
+TEST_CASE("a dump whose numbers are all of fewer digits is judged as rounded") {
+    for (const DType dtype : {DType::Float16, DType::BFloat16})
+        for (const bool as_float32 : {false, true}) {
+            const auto rounded = [&](NamedTensors tensors) {
+                for (auto& [name, tensor] : tensors) {
+                    tensor = tensor.to(dtype);
+                    if (as_float32) tensor = tensor.to(DType::Float32);
+                }
+                return tensors;
+            };
+            LocateResult result = locate_in(network(), inputs(), rounded(dump(network(), inputs())));
+            CHECK(result.verdict() == Verdict::Explained);
+            CHECK(result.stored == name(dtype));
+            CHECK(result.written_only);
+            result = locate_in(network(), inputs(), rounded(dump(network({.bias = false}), inputs())));
+            CHECK(only_origin(result).node->name == "linear_1");
+        }
+    // Full precision is no such dump, whatever is wrong with it.
+    CHECK(locate_in(network(), inputs(), dump(network({.bias = false}), inputs())).stored.empty());
+    // Nor is one of another graph's dtype: the first value computed from the rounded inputs, and rounded itself.
+    NamedTensors candidate;
+    for (const auto& [name, tensor] : inputs()) candidate.emplace(name, tensor.to(DType::BFloat16));
+    Inputs from;
+    for (const auto& [name, tensor] : candidate) from.emplace(name, tensor.to(DType::Float32));
+    candidate.emplace("linear", dump(network(), from).at("linear").to(DType::BFloat16));
+    const LocateResult result = locate_in(network(), inputs(), candidate);
+    CHECK(result.verdict() == Verdict::Explained);
+    CHECK(result.stored == "bfloat16");
+    CHECK(!result.written_only);
+}
+
+TEST_CASE("the sums of convolutions are the op's own, however they are taken") {
+    struct Convolution {
+        Ints x, w;
+        ArgumentList stride, padding, dilation;
+        std::int64_t groups;
+    };
+    const Convolution convolutions[] = {
+        {{2, 6, 9, 11}, {6, 1, 3, 3}, {1, 1}, {1, 1}, {1, 1}, 6},   // depthwise, and the product by product ones
+        {{2, 6, 9, 11}, {12, 1, 3, 3}, {2, 2}, {1, 1}, {1, 1}, 6},  // two of each channel
+        {{1, 4, 12, 10}, {4, 1, 5, 3}, {3, 2}, {2, 0}, {1, 2}, 4},  // strides that leave a rest, dilation
+        {{1, 4, 8, 8}, {2, 2, 2, 2}, {2, 2}, {0, 0}, {3, 1}, 2},    // two channels of a group
+        {{2, 3, 40}, {3, 1, 7}, {2}, {5}, {1}, 3},                  // padding wider than half the kernel
+        {{1, 2, 5, 6, 7}, {2, 1, 2, 3, 3}, {1, 2, 2}, {1, 1, 0}, {1, 1, 2}, 2},
+        {{2, 8, 9, 11}, {12, 8, 3, 3}, {2, 1}, {1, 1}, {1, 1}, 1},  // by products of matrices
+        {{2, 8, 9, 11}, {12, 4, 1, 1}, {1, 1}, {0, 0}, {1, 1}, 2},
+    };
+    for (const Convolution& c : convolutions) {
+        GraphBuilder b("Conv");
+        const auto x = b.input("x", {Shape(c.x.begin(), c.x.end())});
+        const auto w = b.input("w", {Shape(c.w.begin(), c.w.end())});
+        const ArgumentList no_output_padding(c.stride.size(), Argument(std::int64_t{0}));
+        const std::vector<Argument> args{x,       w, None{}, c.stride, c.padding, c.dilation, false, no_output_padding,
+                                         c.groups};
+        b.output(b.call("aten.convolution.default", args, {{1}}));
+        const auto model = test::model_of(b);
+        const Interpreter interpreter(model);
+        const auto ints = [](const ArgumentList& list) {
+            Ints values;
+            for (const Argument& value : list) values.push_back(*value.get_if<std::int64_t>());
+            return values;
+        };
+        const OpCall call(interpreter.unfused_plan().steps()[0],
+                          {noise(c.x, 1), noise(c.w, 2), None{}, ints(c.stride), ints(c.padding), ints(c.dilation),
+                           false, Ints(c.stride.size()), c.groups});
+        const DType dtypes[] = {DType::Float32};
+        Reference result = reference(call, dtypes, {})[0];
+        result.compute();
+        const Tensor sums = std::get<Tensor>(result.value).contiguous();
+        const Tensor expected = std::get<Tensor>(call.in_double().run()[0]).contiguous();
+        REQUIRE(sums.shape() == expected.shape());
+        double largest = 0;
+        for (std::int64_t i = 0; i < sums.numel(); ++i)
+            largest = std::max(largest, std::fabs(sums.data<double>()[i] - expected.data<double>()[i]));
+        CAPTURE(to_string(c.w));
+        CHECK(largest < 1e-12);
+    }
 }
 
 TEST_CASE("a sum of products may lose what its second moments say") {
@@ -190,7 +292,8 @@ TEST_CASE("a sum of products may lose what its second moments say") {
     const Step& step = interpreter.unfused_plan().steps()[0];
     const OpCall call(step, {floats({1, 2}, {3, 4}), floats({1, 2}, {1, 1}), None{}});
     const DType dtypes[] = {DType::Float32};
-    const Reference result = reference(call, dtypes, {})[0];
+    Reference result = reference(call, dtypes, {})[0];
+    result.compute();
     const double u = std::ldexp(1.0, -24);
     const double variance = u * u / 3 * (2 * 49.0 / 3 + 2 * (25 - 49.0 / 2) / 6 + 25 + 2 * 49) + u * u / 3 * 49;
     CHECK(test::values(std::get<Tensor>(result.value))[0] == 7);

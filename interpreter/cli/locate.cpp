@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "verification/locate.hpp"
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,8 @@
 #include "cli/output.hpp"
 #include "plugin.hpp"
 #include "torch_ir/file.hpp"
+#include "torch_ir/text.hpp"
+#include "verification/dump.hpp"
 #include "verification/profile.hpp"
 #include "verification/report.hpp"
 
@@ -28,9 +31,38 @@ struct LocateFlags {
     bool json = false;
 };
 
+/// Remarks for people, on stderr.
+class Remarks {
+  public:
+    explicit Remarks(const Globals& globals) : quiet_(globals.quiet) {}
+    void add(const std::string& text) const {
+        if (!quiet_) std::cerr << "torch-ir: " << text << '\n';
+    }
+
+  private:
+    bool quiet_;
+};
+
+/// `'a', 'b' and 7 more`; what `describe` says of a name follows it.
+template <class Describe>
+std::string listed(const std::vector<std::string>& names, Describe describe) {
+    constexpr std::size_t most = 5;
+    std::string text;
+    for (std::size_t i = 0; i < std::min(names.size(), most); ++i)
+        text += (i ? ", '" : "'") + names[i] + "'" + describe(names[i]);
+    if (names.size() > most) text += " and " + std::to_string(names.size() - most) + " more";
+    return text;
+}
+
+template <class Names>
+std::string nearest(const std::string& name, const Names& names) {
+    const std::string similar = closest(name, names);
+    return similar.empty() ? "" : " (the closest name is '" + similar + "')";
+}
+
 /// The candidate's tensors under the names of the graph. The file is one JSON object: names in the dump to names in
 /// the graph.
-NamedTensors renamed(NamedTensors tensors, const std::string& file) {
+NamedTensors renamed(NamedTensors tensors, const std::string& file, const Remarks& remarks) {
     if (file.empty()) return tensors;
     const auto mapped = map_file(file);
     const auto map = with_context(file, [&] {
@@ -41,17 +73,58 @@ NamedTensors renamed(NamedTensors tensors, const std::string& file) {
             if (!to.is_string()) throw ParseError("'" + from + "': expected a string, the name in the graph");
         return json;
     });
+    std::vector<std::string> names;  // of the dump
+    for (const auto& [name, tensor] : tensors) names.push_back(name);
     NamedTensors result;
-    for (const auto& [from, to] : map.items())
-        if (auto entry = tensors.extract(from)) {
-            entry.key() = to.get<std::string>();
-            result.insert(std::move(entry));
+    std::vector<std::string> absent;
+    std::vector<std::string> twice;
+    for (const auto& [from, to] : map.items()) {
+        auto entry = tensors.extract(from);
+        if (!entry) {
+            absent.push_back(from);
+            continue;
         }
+        entry.key() = to.get<std::string>();
+        if (result.contains(entry.key()))
+            twice.push_back(entry.key());
+        else
+            result.insert(std::move(entry));
+    }
     if (result.empty() && !map.empty())
         throw ArgumentError(file + ": expected names in the dump to names in the graph, but the dump has no '" +
-                            map.begin().key() + "' nor any other of its names");
+                            absent.front() + "'" + nearest(absent.front(), names) + " nor any other of its names");
+    for (const auto& [name, tensor] : tensors)
+        if (result.contains(name)) twice.push_back(name);
+    if (!absent.empty())
+        remarks.add(file + ": " + std::to_string(absent.size()) + " of " + std::to_string(map.size()) +
+                    " names are not in the dump: " +
+                    listed(absent, [&](const std::string& name) { return nearest(name, names); }));
+    if (!twice.empty())
+        remarks.add(file + ": two tensors are given the name " + listed(twice, [](const auto&) { return ""; }) +
+                    "; the first in the map is used");
     result.merge(std::move(tensors));
     return result;
+}
+
+/// Names of the candidate that the graph does not have, and what they may be.
+void remark_unknown(const LocateResult& result, const Graph& graph, std::size_t given, const Remarks& remarks) {
+    if (result.unknown.empty()) return;
+    std::vector<std::string> names;
+    for (const Value& value : graph.values) names.push_back(value.name);
+    remarks.add(std::to_string(result.unknown.size()) + " of the candidate's " + std::to_string(given) +
+                " tensors are no values of the graph and are not judged: " +
+                listed(result.unknown, [&](const std::string& name) {
+                    const auto found = result.names.find(name);
+                    return found == result.names.end() ? nearest(name, names)
+                                                       : " (by its numbers '" + found->second + "')";
+                }));
+    if (!result.names.empty()) remarks.add(map_text(result.names));
+}
+
+std::string storage_text(const LocateResult& result) {
+    return "all of the candidate's floats are " + result.stored + " numbers: they are judged " +
+           (result.written_only ? "as rounded when they were written, computed from unrounded ones"
+                                : "as rounded, and computed from rounded ones");
 }
 
 ordered_json to_json(const Finding& finding) {
@@ -68,6 +141,7 @@ ordered_json to_json(const Finding& finding) {
                       {"max_abs", finding.rounding.max_abs},
                       {"worst_index", finding.rounding.worst_index},
                       {"layout", finding.layout},
+                      {"other_name", finding.other_name},
                       {"absent", ordered_json::array()},
                       {"hypotheses", ordered_json::array()}};
     for (const Node* node : finding.absent) json["absent"].push_back(node->name);
@@ -91,6 +165,9 @@ void print(const Finding& finding, const Globals& globals) {
                   << " nodes before it that the candidate does not show, from " << finding.absent.front()->name
                   << " on\n";
     if (!finding.layout.empty()) std::cout << "      the candidate stores it " << finding.layout << '\n';
+    if (!finding.other_name.empty())
+        std::cout << "      the candidate's '" << finding.other_name
+                  << "' holds the numbers expected here: are names mixed up?\n";
     for (const Hypothesis& hypothesis : finding.hypotheses)
         std::cout << "      " << (hypothesis.verdict == Verdict::Explained ? "explained by: " : "nearer with: ")
                   << hypothesis.name << '\n';
@@ -111,27 +188,31 @@ int run(const LocateFlags& options, const Globals& globals) {
     const auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
     LocateOptions locate_options;
     locate_options.profile = load_profile(options.profile);
-    const LocateResult result =
-        locate(interpreter, inputs, renamed(load_tensors(options.candidate), options.map), locate_options);
+    const Remarks remarks(globals);
+    const NamedTensors candidate = renamed(load_tensors(options.candidate), options.map, remarks);
+    const LocateResult result = locate(interpreter, inputs, candidate, locate_options);
     const std::vector<const Finding*> origins = origin_nodes(result);
     const Verdict verdict = result.verdict();
-    if (!globals.quiet && !result.unknown.empty())
-        std::cerr << "torch-ir: " << result.unknown.size() << " of the candidate's tensors are no values of the graph, "
-                  << "the first is '" << result.unknown.front() << "' (--map gives other names)\n";
+    remark_unknown(result, loaded.model->graph, candidate.size(), remarks);
+    if (!result.stored.empty()) remarks.add(storage_text(result));
     if (options.json) {
         ordered_json json{{"verdict", name(verdict)}, {"origins", ordered_json::array()}};
         for (const Finding* origin : origins) json["origins"].push_back(to_json(*origin));
         json["compared"] = result.findings.size();
         json["absent"] = result.absent;
         json["unknown"] = result.unknown;
+        json["names"] = result.names;
+        json["stored"] = result.stored;
+        json["written_only"] = result.written_only;
         json["profile"] = locate_options.profile.name;
         std::cout << dump(json) << '\n';
         return verdict == Verdict::Explained ? ok : check_failed;
     }
     for (const Finding* origin : origins) print(*origin, globals);
     std::cout << colored(std::string(name(verdict)), verdict == Verdict::Explained, globals) << ": "
-              << result.findings.size() << " values compared, " << result.absent << " not shown, " << origins.size()
-              << (origins.size() == 1 ? " node introduces error\n" : " nodes introduce error\n");
+              << result.findings.size() << " values compared, " << result.absent << " not shown, "
+              << (result.unknown.empty() ? "" : std::to_string(result.unknown.size()) + " of unknown name, ")
+              << origins.size() << (origins.size() == 1 ? " node introduces error\n" : " nodes introduce error\n");
     return verdict == Verdict::Explained ? ok : check_failed;
 }
 

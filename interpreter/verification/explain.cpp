@@ -61,7 +61,9 @@ class Catalogue {
     /// coarse enough.
     void keep(const std::string& name, const Reference& reference, const RoundingProfile& profile, bool fits = false) {
         const auto* value = std::get_if<Tensor>(&reference.value);
-        if (!value || value->shape() != candidate_.shape()) return;
+        const bool fitting =
+            reference.blocks ? reference.shape == candidate_.shape() : value && value->shape() == candidate_.shape();
+        if (!fitting) return;
         const RoundingVerdict verdict = judge_rounding(candidate_, reference, false, profile);
         const bool nearer = verdict.rms_q * 50 < verdict_.rms_q;
         if (is_coarse(profile) && !fits && verdict.rms_q < 0.05) return;  // so coarse that it would explain anything
@@ -164,8 +166,8 @@ class Catalogue {
         for (const IValue& arg : call_.args())
             if (const auto* tensor = std::get_if<Tensor>(&arg);
                 tensor && tensor->defined() && tensor->shape() == y->shape() && is_floating_point(tensor->dtype()))
-                keep("not applied: equals its input", {tensor->to(wide), {}, {}}, {});
-        keep("zeros", {Tensor::zeros(y->shape(), wide), {}, {}}, {});
+                keep("not applied: equals its input", {tensor->to(wide)}, {});
+        keep("zeros", {Tensor::zeros(y->shape(), wide)}, {});
         if (reference_.is_exact()) return;
         const Tensor c = candidate_.to(wide).contiguous();
         const Tensor dense = y->contiguous();

@@ -2,9 +2,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
+#include <mutex>
+#include <utility>
+#include <vector>
 
-#include "parallel.hpp"
 #include "promote.hpp"
 #include "verification/compare.hpp"
 #include "verification/locate.hpp"
@@ -47,12 +48,10 @@ struct Statistics {
     double signed_sum = 0;
     double max_q = 0;
     double max_abs = 0;
-    std::int64_t worst = 0;  // -1: not looked for
+    std::int64_t worst = 0;  // its position in the result
 
-    /// True when the worst element of the two is the other's.
-    bool add(const Statistics& other) {
-        const bool worse = other_pattern == 0 && (other.other_pattern > 0 || other.max_q > max_q);
-        if (worse) worst = other.worst;
+    void add(const Statistics& other) {
+        if (other_pattern == 0 && (other.other_pattern > 0 || other.max_q > max_q)) worst = other.worst;
         count += other.count;
         beyond_bound += other.beyond_bound;
         other_pattern += other.other_pattern;
@@ -60,52 +59,37 @@ struct Statistics {
         signed_sum += other.signed_sum;
         max_q = std::max(max_q, other.max_q);
         max_abs = std::max(max_abs, other.max_abs);
-        return worse;
     }
 };
 
-/// Some elements in the order in which they lie in memory: what was found, the value, its sigma and its bound.
-template <class Found, class Spread>
-struct Block {
-    std::int64_t n;
-    const Found* found;
-    const double* value;
-    const Spread* sigma;
-    const Spread* bound;  // infinite where there is none
-};
-
-/// All are finite and stored as precisely as they are computed.
-template <class Found, class Spread>
-Statistics judge_plain(const Block<Found, Spread>& block) {
+/// All are finite, or `squares` is not, and stored as precisely as they are computed. Differences beyond `most` times
+/// the bound are counted. The worst is looked for where it is as bad as `least_worst`.
+template <class Found>
+Statistics judge_plain(const RoundedBlock& block, const Found* found, double most, double least_worst) {
     double squares = 0;
     double signed_sum = 0;
     double max_q = 0;
     double max_abs = 0;
     std::int64_t beyond = 0;
-    const auto [n, found, value, sigma, bound] = block;
+    const auto [at, n, value, sigma, bound] = block;
 #pragma omp simd reduction(+ : squares, signed_sum, beyond) reduction(max : max_q, max_abs)
     for (std::int64_t i = 0; i < n; ++i) {
         const double difference = static_cast<double>(found[i]) - value[i];
-        const double q = difference / (static_cast<double>(sigma[i]) + floor_value);
+        const double q = difference / (sigma[i] + floor_value);
         const double size = std::fabs(difference);
         const double q_size = std::fabs(q);
         squares += q * q;
         signed_sum += value[i] < 0 ? -q : q;
-        beyond += size > 1.05 * (bound[i] + floor_value) ? 1 : 0;
+        beyond += size > most * (bound[i] + floor_value) ? 1 : 0;
         max_q = q_size > max_q ? q_size : max_q;
         max_abs = size > max_abs ? size : max_abs;
     }
-    return {n, beyond, 0, squares, signed_sum, max_q, max_abs, -1};
-}
-
-/// The position of a q of that size, which judge_plain found.
-template <class Found, class Spread>
-std::int64_t find_q(const Block<Found, Spread>& block, double size) {
-    for (std::int64_t i = 0; i < block.n; ++i)
-        if (std::fabs((static_cast<double>(block.found[i]) - block.value[i]) /
-                      (static_cast<double>(block.sigma[i]) + floor_value)) == size)
-            return i;
-    return 0;
+    std::int64_t worst = 0;
+    if (max_q >= least_worst)
+        while (worst + 1 < n &&
+               std::fabs((static_cast<double>(found[worst]) - value[worst]) / (sigma[worst] + floor_value)) != max_q)
+            ++worst;
+    return {n, beyond, 0, squares, signed_sum, max_q, max_abs, at + worst};
 }
 
 /// How candidates are stored.
@@ -123,16 +107,17 @@ Format format_of(DType dtype, double stored) {
 
 /// Results that are stored coarser than they are computed are compared with the interval that rounds to them, and their
 /// sigma is without that rounding; `least` of its square stays in any case.
-template <class Found, class Spread>
-Statistics judge_block(const Block<Found, Spread>& block, const Format& format, double accumulator, double least) {
+template <class Found>
+Statistics judge_block(const RoundedBlock& block, const Found* candidate, double most, const Format& format,
+                       double accumulator, double least) {
     Statistics all;
     for (std::int64_t i = 0; i < block.n; ++i) {
         const double value = block.value[i];
-        const double found = block.found[i];
+        const double found = candidate[i];
         if (!std::isfinite(value) || !std::isfinite(found)) {
             const bool overflow = std::isinf(found) && std::fabs(value) > format.largest && (value < 0) == (found < 0);
             const bool same = value == found || (std::isnan(value) && std::isnan(found)) || overflow;
-            if (!same && all.other_pattern++ == 0) all.worst = i;
+            if (!same && all.other_pattern++ == 0) all.worst = block.at + i;
             continue;
         }
         double sigma = block.sigma[i];
@@ -148,88 +133,49 @@ Statistics judge_block(const Block<Found, Spread>& block, const Format& format, 
         const double q = difference / (sigma + floor_value);
         all.squares += q * q;
         all.signed_sum += value < 0 ? -q : q;
-        if (std::fabs(difference) > 1.05 * (block.bound[i] + floor_value)) ++all.beyond_bound;
+        if (std::fabs(difference) > most * (block.bound[i] + floor_value)) ++all.beyond_bound;
         if (std::fabs(q) > all.max_q) {
             all.max_q = std::fabs(q);
-            if (all.other_pattern == 0) all.worst = i;
+            if (all.other_pattern == 0) all.worst = block.at + i;
         }
         ++all.count;
     }
     return all;
 }
 
-template <class Found>
-bool all_finite(const Found* x, const double* y, std::int64_t n) {
-    double sum = 0;  // of zeros, or NaN
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(x[i] - x[i]) + (y[i] - y[i]);
-    return sum == 0;
-}
-
-/// The dimensions from the outermost in memory to the innermost.
-std::vector<std::int64_t> order_in_memory(const Tensor& tensor) {
-    std::vector<std::int64_t> order(static_cast<std::size_t>(tensor.dim()));
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::int64_t a, std::int64_t b) { return tensor.stride(a) > tensor.stride(b); });
-    return order;
-}
-
-/// The row-major position in a tensor of `shape` of position `flat` in the tensor permuted to `order`.
-std::int64_t row_major(std::int64_t flat, const Ints& shape, const std::vector<std::int64_t>& order) {
-    const Ints strides = contiguous_strides(shape);
-    std::int64_t position = 0;
-    for (std::size_t d = order.size(); d-- > 0;) {
-        const auto dim = static_cast<std::size_t>(order[d]);
-        position += flat % shape[dim] * strides[dim];
-        flat /= shape[dim];
-    }
-    return position;
-}
-
 Statistics judge_elements(const Tensor& candidate, const Reference& reference, bool region, double stored,
                           double accumulator) {
-    constexpr std::int64_t block_size = 8192;
     const Format format = format_of(candidate.dtype(), stored);
     const double least = region ? 0.25 : 0;  // a sigma from few probes is itself uncertain
-    const Tensor value = real_view(std::get<Tensor>(reference.value));
-    const std::vector<std::int64_t> order = order_in_memory(value);
-    const auto in_order = [&](const Tensor& tensor) { return tensor.permute(order).contiguous(); };
-    const Tensor y = in_order(value);
-    const Tensor c = in_order(real_view(candidate));
-    const Tensor s = in_order(reference.sigma);
-    const Tensor b = region ? Tensor{} : in_order(reference.bound);
-    const std::int64_t n = y.numel();
-    if (n == 0) return {};
-    Statistics all;
-    const auto judge_all = [&]<class Found, class Spread>(const Found* found, const Spread* sigma,
-                                                          const Spread* bound) {
-        const std::vector<Spread> unbounded(bound ? 0 : block_size, std::numeric_limits<Spread>::infinity());
-        const auto block_at = [&](std::int64_t begin) {
-            return Block<Found, Spread>{std::min(block_size, n - begin), found + begin, y.data<double>() + begin,
-                                        sigma + begin, bound ? bound + begin : unbounded.data()};
-        };
-        std::vector<Statistics> blocks(static_cast<std::size_t>((n + block_size - 1) / block_size));
-        parallel_for(n, block_size, [&](std::int64_t begin, std::int64_t) {
-            const auto block = block_at(begin);
-            blocks[static_cast<std::size_t>(begin / block_size)] =
-                stored == 0 && all_finite(block.found, block.value, block.n)
-                    ? judge_plain(block)
-                    : judge_block(block, format, accumulator, least);
+    const double most = region ? infinity : 1.05;
+    const Tensor dense = real_view(candidate).contiguous();
+    std::mutex mutex;
+    std::vector<std::pair<std::int64_t, Statistics>> blocks;
+    double max_q = 0;  // of all so far
+    const auto judge_all = [&]<class Found>(const Found* found) {
+        reference.for_each_block([&](const RoundedBlock& block) {
+            const double least_worst = [&] {
+                const std::scoped_lock lock(mutex);
+                return max_q;
+            }();
+            const Found* of_block = found + block.at;
+            Statistics one;
+            if (stored == 0) one = judge_plain(block, of_block, most, least_worst);
+            if (stored > 0 || !std::isfinite(one.squares))
+                one = judge_block(block, of_block, most, format, accumulator, least);
+            const std::scoped_lock lock(mutex);
+            max_q = std::max(max_q, one.max_q);
+            blocks.emplace_back(block.at, one);
         });
-        std::int64_t worst = 0;
-        for (std::int64_t begin = 0; begin < n; begin += block_size)
-            if (all.add(blocks[static_cast<std::size_t>(begin / block_size)])) worst = begin;
-        all.worst = worst + (all.worst < 0 ? find_q(block_at(worst), all.max_q) : all.worst);
     };
-    visit_float(s.dtype(), "judge_rounding", [&]<class Spread>(Spread) {
-        const Spread* bound = region ? nullptr : b.data<Spread>();
-        if (c.dtype() == DType::Float32)
-            judge_all(c.data<float>(), s.data<Spread>(), bound);
-        else
-            judge_all(c.to(DType::Float64).data<double>(), s.data<Spread>(), bound);
-    });
-    all.worst = row_major(all.worst, value.shape(), order);
+    if (dense.dtype() == DType::Float32)
+        judge_all(dense.data<float>());
+    else
+        judge_all(dense.to(DType::Float64).data<double>());
+    // Sums do not depend on the order in which threads come along.
+    std::sort(blocks.begin(), blocks.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    Statistics all;
+    for (const auto& [at, one] : blocks) all.add(one);
     return all;
 }
 

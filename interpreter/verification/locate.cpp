@@ -4,36 +4,18 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
+#include <optional>
 #include <set>
 
 #include "elementwise.hpp"
 #include "parallel.hpp"
 #include "verification/compare.hpp"
+#include "verification/dump.hpp"
+#include "verification/noise.hpp"
 #include "verification/shared_memory.hpp"
 
 namespace torch_ir {
 namespace {
-
-/// Random number `i` of a stream, of mean 0 and variance 1; it depends on nothing else, so that verdicts repeat.
-inline double noise(std::uint64_t stream, std::uint64_t i) {
-    std::uint64_t z = (stream + i) * 0x9E3779B97F4A7C15ULL;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    z ^= z >> 31;
-    const auto sum = static_cast<std::int64_t>((z & 0xFFFF) + (z >> 16 & 0xFFFF) + (z >> 32 & 0xFFFF) + (z >> 48));
-    return (static_cast<double>(sum) - 131070) * (1.7320508075688772 / 65536);  // four uniforms
-}
-
-/// to[i] = value[i] + sigma[i] * noise; what is not finite stays as it is.
-template <class To, class From, class Sigma>
-void shake(To* to, const From* value, const Sigma* sigma, std::uint64_t stream, std::int64_t n) {
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < n; ++i) {
-        const double shaken = value[i] + static_cast<double>(sigma[i]) * noise(stream, static_cast<std::uint64_t>(i));
-        to[i] = static_cast<To>(shaken - shaken == 0 ? shaken : static_cast<double>(value[i]));
-    }
-}
 
 /// A value of the graph: what the candidate has, or, where the candidate does not show it, the float64 result with
 /// some results of random rounding behind it.
@@ -47,60 +29,45 @@ struct Known {
     const IValue& variant(std::size_t i) const { return values[std::min(i, values.size() - 1)]; }
 };
 
-/// The candidate's tensor in the shape of the graph, and what had to be done; undefined when it has another size.
-std::pair<Tensor, std::string> match_layout(const Tensor& candidate, const Tensor& expected) {
-    const Ints& shape = expected.shape();
-    if (candidate.shape() == shape) return {candidate, ""};
-    if (candidate.dim() == expected.dim() && candidate.dim() <= 6) {
-        std::vector<std::int64_t> order(shape.size());
-        std::iota(order.begin(), order.end(), 0);
-        std::pair<Tensor, std::string> best;
-        double least = 0;
-        do {
-            bool fits = true;
-            for (std::size_t d = 0; d < order.size(); ++d)
-                fits = fits && candidate.shape()[static_cast<std::size_t>(order[d])] == shape[d];
-            if (!fits) continue;
-            const Tensor permuted = candidate.permute(order);
-            const Comparison found = compare(permuted.to(wide), expected.to(wide), {0, 0});
-            if (best.first.defined() && found.mean_abs >= least) continue;
-            least = found.mean_abs;
-            best = {permuted, "permuted " + to_string(order)};
-        } while (std::next_permutation(order.begin(), order.end()));
-        if (best.first.defined()) return best;
-        // Padded to a larger size at the end.
-        if (std::equal(shape.begin(), shape.end(), candidate.shape().begin(),
-                       [](std::int64_t a, std::int64_t b) { return a <= b; })) {
-            Tensor cut = candidate;
-            for (std::size_t d = 0; d < shape.size(); ++d) cut = cut.narrow(static_cast<std::int64_t>(d), 0, shape[d]);
-            return {cut, "padded to " + to_string(candidate.shape())};
-        }
-    }
-    if (candidate.numel() == expected.numel())
-        return {candidate.reshape(std::span<const std::int64_t>(shape)), "of shape " + to_string(candidate.shape())};
-    return {};
-}
+/// How a dump is rounded whose numbers are all of a coarser dtype than the graph's.
+struct Storage {
+    std::optional<DType> dtype;
+    bool written_only = false;  // what was computed went on unrounded
+};
 
 class Locator {
   public:
-    Locator(const Interpreter& model, const NamedTensors& candidate, const LocateOptions& options)
+    Locator(const Interpreter& model, const NamedTensors& candidate, const LocateOptions& options,
+            const Storage& storage = {})
         : model_(model),
           plan_(model.unfused_plan()),
           graph_(plan_.graph()),
           options_(options),
+          storage_(storage),
           memory_(plan_),
           known_(graph_.values.size()) {
         name_candidates(candidate);
+        names_.emplace(candidate, result_.unknown);
+        if (!storage.dtype) return;
+        options_.profile.storage = std::max(options_.profile.storage, unit_roundoff(*storage.dtype));
+        for (auto& [slot, tensor] : candidates_)
+            if (is_rounded(slot, tensor)) tensor = tensor.to(*storage.dtype);
+    }
+
+    /// The dtype that all of the candidate's floats are rounded to, where that is more than the graph or the profile
+    /// says.
+    std::optional<DType> rounded_dtype() const {
+        std::vector<Tensor> floats;
+        for (const auto& [slot, tensor] : candidates_)
+            if (is_rounded(slot, tensor)) floats.push_back(tensor);
+        const std::optional<DType> dtype = narrow_dtype(floats);
+        return dtype && unit_roundoff(*dtype) > options_.profile.storage ? dtype : std::nullopt;
     }
 
     LocateResult run(std::vector<IValue> user_inputs) {
         walk(std::move(user_inputs));
-        if (result_.findings.empty())
-            throw ArgumentError("none of the candidate's tensors has the name of a value of the graph" +
-                                (result_.unknown.empty() || graph_.nodes.empty()
-                                     ? std::string()
-                                     : " (the first is '" + result_.unknown.front() + "'; the graph begins with '" +
-                                           graph_.value(graph_.nodes[0].output_values().at(0)).name + "')"));
+        result_.names = names_->found();
+        if (result_.findings.empty()) throw ArgumentError(nothing_compared());
         return std::move(result_);
     }
 
@@ -126,6 +93,21 @@ class Locator {
     }
 
   private:
+    std::string nothing_compared() const {
+        const std::string text = "none of the candidate's tensors has the name of a value of the graph";
+        if (result_.unknown.empty() || graph_.nodes.empty()) return text;
+        const std::string& first = result_.unknown.front();
+        return text + " (the first is '" + first + "'; the graph begins with '" +
+               graph_.value(graph_.nodes[0].output_values().at(0)).name + "')" +
+               (result_.names.empty() ? "" : "; " + map_text(result_.names));
+    }
+
+    /// What the candidate has of a value may be rounded to fewer digits than the graph gives it.
+    bool is_rounded(std::uint32_t slot, const Tensor& tensor) const {
+        const DType dtype = graph_.values[slot].meta.dtype;
+        return (dtype == DType::Float32 || dtype == wide) && is_floating_point(tensor.dtype());
+    }
+
     void walk(std::vector<IValue> user_inputs) {
         take_inputs(model_.graph_inputs(std::move(user_inputs)));
         const std::vector<Step>& steps = plan_.steps();
@@ -166,8 +148,13 @@ class Locator {
             if (value.kind != ValueKind::Tensor)
                 if (const auto* tensor = std::get_if<Tensor>(&inputs[i])) inputs[i] = to_ivalue(tensor->item());
             known_[ref->id].values = {std::move(inputs[i])};
-            if (candidates_.contains(ref->id))
-                settle(ref->id, nullptr, nullptr, 0, {known_[ref->id].values[0], {}, {}});
+            if (candidates_.contains(ref->id)) {
+                Reference given{known_[ref->id].values[0]};
+                if (auto* tensor = std::get_if<Tensor>(&given.value);
+                    tensor && storage_.dtype && is_rounded(ref->id, *tensor))
+                    *tensor = tensor->to(*storage_.dtype);
+                settle(ref->id, nullptr, nullptr, 0, given);
+            }
             if (const auto* tensor = std::get_if<Tensor>(&known_[ref->id].values[0]))
                 memory_.add_input(ref->id, tensor->shape());
         }
@@ -217,16 +204,24 @@ class Locator {
         const bool exact = is_exact(call, dtypes);
         std::vector<Reference> references =
             exact && region ? exact_results(call) : reference(call, dtypes, options_.profile);
-        std::vector<std::vector<IValue>> probes;  // [probe][return]
-        if (region || !exact) probes = probe(step, index, region, references, dtypes);
-        if (region && has_result(step, true))
-            for (std::size_t i = 0; i < references.size(); ++i) {
-                std::vector<IValue> results;
-                for (const auto& values : probes)
-                    if (i < values.size()) results.push_back(values[i]);
-                widen(references[i], results);
-            }
-        store(step, call, references, probes, region, absent);
+        absent.push_back(step.node);
+        const bool probing = region || (!exact && has_result(step, false));
+        std::vector<std::vector<IValue>> probes(references.size());  // [return][probe]
+        if (region) run_probes(step, probes);
+        for (std::size_t i = 0; i < step.outputs.size(); ++i) {
+            const std::vector<std::uint32_t>& slots = step.outputs[i];
+            Reference& reference = references[i];
+            const auto any_of = [&](const auto& set) {
+                return std::any_of(slots.begin(), slots.end(), [&](std::uint32_t slot) { return set.contains(slot); });
+            };
+            const bool shown = any_of(candidates_);
+            if (probing && (shown || any_of(outputs_))) reference.compute();
+            if (region || !reference.is_exact())
+                for (const std::uint32_t slot : slots) known_[slot].absent = absent;
+            if (probing) shake_probes(reference, probes[i], region, index * 8 + i, dtypes[i]);
+            if (region && shown) widen(reference, probes[i]);
+            for (std::size_t k = 0; k < slots.size(); ++k) store(step, call, i, k, reference, probes[i], region);
+        }
         if (body_writes(step)) take_writes(step, call);
         if (!memory_.active()) return;
         memory_.add_results(step, call,
@@ -286,58 +281,60 @@ class Locator {
         });
         const bool as_it_is = shows_bits(call.step()) || dtypes.size() <= 1;
         std::vector<Reference> references;
-        for (IValue& value : (as_it_is ? call : call.in_double()).run())
-            references.push_back({std::move(value), {}, {}});
+        for (IValue& value : (as_it_is ? call : call.in_double()).run()) references.push_back({std::move(value)});
         return references;
     }
 
-    /// Results with random rounding, in the precision of the model: of the operands' variants, where they have some,
-    /// else of the reference.
-    std::vector<std::vector<IValue>> probe(const Step& step, std::size_t index, bool region,
-                                           const std::vector<Reference>& references,
-                                           const std::vector<DType>& dtypes) const {
-        if (!region && !has_result(step, false)) return {};
-        std::vector<std::vector<IValue>> probes;
+    /// The results for the variants of the operands, in the precision of the model.
+    void run_probes(const Step& step, std::vector<std::vector<IValue>>& probes) const {
         for (int p = 0; p < options_.probes; ++p) {
-            std::vector<IValue> values;
-            if (region)
-                values = call_of(step, static_cast<std::size_t>(p) + 1).run();
-            else
-                for (const Reference& r : references) values.push_back(r.value);
-            for (std::size_t i = 0; i < std::min(values.size(), references.size()); ++i) {
-                auto* tensor = std::get_if<Tensor>(&values[i]);
-                const Tensor& sigma = references[i].sigma;
-                if (!tensor || !sigma.defined() || real_view(*tensor).shape() != sigma.shape()) continue;
-                *tensor = shaken(*tensor, sigma, (index * 64 + static_cast<std::size_t>(p)) * 8 + i + 1, dtypes[i]);
-            }
-            probes.push_back(std::move(values));
+            std::vector<IValue> values = call_of(step, static_cast<std::size_t>(p) + 1).run();
+            for (std::size_t i = 0; i < std::min(values.size(), probes.size()); ++i)
+                probes[i].push_back(std::move(values[i]));
         }
-        return probes;
     }
 
-    /// As a tensor of `dtype`.
-    static Tensor shaken(const Tensor& tensor, const Tensor& sigma, std::uint64_t stream, DType dtype) {
-        if (is_complex(tensor.dtype())) {
-            const Tensor copy = tensor.to(DType::Complex128).clone();
-            const Tensor noisy = shaken(real_view(copy), sigma, stream, wide);
-            real_view(copy).copy_from(noisy);
-            return copy.to(dtype);
+    /// Adds random rounding to the probes of a result: to those of a region, else to as many copies of the result. A
+    /// result that is only there in blocks is kept on the way, without its sigma.
+    void shake_probes(Reference& reference, std::vector<IValue>& probes, bool region, std::uint64_t stream,
+                      DType dtype) const {
+        if (!region) probes.assign(static_cast<std::size_t>(options_.probes), reference.value);
+        if (reference.is_exact()) return;
+        const auto* value = std::get_if<Tensor>(&reference.value);
+        const Ints shape = reference.blocks ? reference.shape : value->shape();
+        const DType computed = value && is_complex(value->dtype()) ? DType::Complex128
+                               : dtype == wide                     ? wide
+                                                                   : DType::Float32;
+        const bool fits = std::all_of(probes.begin(), probes.end(), [&](const IValue& probe) {
+            const auto* tensor = std::get_if<Tensor>(&probe);
+            return !region || (tensor && tensor->shape() == shape);
+        });
+        if (!fits) return reference.compute();
+        std::vector<Tensor> noisy;
+        for (IValue& probe : probes) {
+            const auto* start = region ? std::get_if<Tensor>(&probe) : nullptr;
+            const bool is_own = start && start->dtype() == computed && start->is_contiguous() &&
+                                start->storage().use_count() == 1 && !start->storage()->is_borrowed();
+            noisy.push_back(is_own ? *start : Tensor::empty(shape, computed));
+            if (start && !is_own) noisy.back().copy_from(*start);
+            probe = None{};
         }
-        const DType computed = tensor.dtype() == wide ? wide : DType::Float32;
-        const Tensor value = tensor.to(computed).contiguous();
-        const Tensor spread = sigma.contiguous();
-        Tensor noisy = Tensor::empty(tensor.shape(), dtype == DType::Float32 ? dtype : wide);
-        visit_float(noisy.dtype(), "shaken", [&]<class To>(To) {
-            visit_float(computed, "shaken", [&]<class From>(From) {
-                visit_float(spread.dtype(), "shaken", [&]<class Sigma>(Sigma) {
-                    parallel_for(noisy.numel(), parallel_grain, [&](std::int64_t begin, std::int64_t end) {
-                        shake(noisy.data<To>() + begin, value.data<From>() + begin, spread.data<Sigma>() + begin,
-                              stream + (static_cast<std::uint64_t>(begin) << 32), end - begin);
-                    });
-                });
+        const Tensor kept = reference.blocks ? Tensor::empty(shape, computed) : Tensor{};
+        visit_float(computed == DType::Float32 ? computed : wide, "shake_probes", [&]<class X>(X) {
+            reference.for_each_block([&](const RoundedBlock& block) {
+                if (kept.defined()) std::copy_n(block.value, block.n, kept.data<X>() + block.at);
+                for (std::size_t p = 0; p < noisy.size(); ++p) {
+                    X* to = real_view(noisy[p]).template data<X>() + block.at;
+                    const Noise noise(stream * 64 + p);
+                    if (region)
+                        shake(to, to, block, noise);
+                    else
+                        shake(to, block.value, block, noise);
+                }
             });
         });
-        return noisy.to(dtype);
+        for (std::size_t p = 0; p < noisy.size(); ++p) probes[p] = noisy[p].to(dtype);
+        if (kept.defined()) reference = {kept};
     }
 
     /// Some result of the step is one that the candidate shows, or one that it does not show.
@@ -360,32 +357,29 @@ class Locator {
         reference.sigma = reference.bound = scatter.sigma(probes.size());
     }
 
-    void store(const Step& step, const OpCall& call, std::vector<Reference>& references,
-               std::vector<std::vector<IValue>>& probes, bool region, std::vector<const Node*> absent) {
-        absent.push_back(step.node);
-        for (std::size_t i = 0; i < step.outputs.size(); ++i) {
-            const auto& slots = step.outputs[i];
-            for (std::size_t k = 0; k < slots.size(); ++k) {
-                const auto element = [&](const IValue& value) -> IValue {
-                    const auto* list = std::get_if<TensorList>(&value);
-                    return step.output_is_list[i] && list ? IValue((*list)[k]) : value;
-                };
-                Known& known = known_[slots[k]];
-                const IValue value = element(references[i].value);
-                known.values = {outputs_.contains(slots[k]) ? value : kept(value, graph_.values[slots[k]].meta.dtype)};
-                for (const auto& values : probes) known.values.push_back(element(values[i]));
-                if (region || !references[i].is_exact()) known.absent = absent;
-                if (outputs_.contains(slots[k]) && !region) {
-                    known.sigma = references[i].sigma;
-                    known.bound = references[i].bound;
-                }
-                if (candidates_.contains(slots[k])) {
-                    Reference one{value, references[i].sigma, references[i].bound, references[i].independent};
-                    settle(slots[k], &step, region ? nullptr : &call, i, one);
-                } else if (std::holds_alternative<Tensor>(value)) {
-                    ++result_.absent;
-                }
-            }
+    /// Takes return `i` of a step, of a list its element `k`.
+    void store(const Step& step, const OpCall& call, std::size_t i, std::size_t k, const Reference& reference,
+               const std::vector<IValue>& probes, bool region) {
+        const auto element = [&](const IValue& value) -> IValue {
+            const auto* list = std::get_if<TensorList>(&value);
+            return step.output_is_list[i] && list ? IValue((*list)[k]) : value;
+        };
+        const std::uint32_t slot = step.outputs[i][k];
+        Known& known = known_[slot];
+        const bool is_output = outputs_.contains(slot);
+        Reference one = reference;
+        one.value = element(reference.value);
+        known.values = {is_output ? one.value : kept(one.value, graph_.values[slot].meta.dtype)};
+        for (const IValue& value : probes) known.values.push_back(element(value));
+        if (is_output && !region) {
+            known.sigma = reference.sigma;
+            known.bound = reference.bound;
+        }
+        if (candidates_.contains(slot)) {
+            settle(slot, &step, region ? nullptr : &call, i, one);
+        } else if (const auto* tensor = std::get_if<Tensor>(&one.value)) {
+            ++result_.absent;
+            names_->look_for(graph_.values[slot].name, *tensor);
         }
     }
 
@@ -397,10 +391,11 @@ class Locator {
     }
 
     /// Judges the candidate's tensor and goes on with it.
-    void settle(std::uint32_t slot, const Step* step, const OpCall* call, std::size_t index,
-                const Reference& reference) {
-        const Tensor expected = value_tensor(reference.value);
-        if (!expected.defined()) return;
+    void settle(std::uint32_t slot, const Step* step, const OpCall* call, std::size_t index, Reference& reference) {
+        const Tensor& found = candidates_.at(slot);
+        if (reference.blocks && reference.shape != found.shape()) reference.compute();
+        Tensor expected = value_tensor(reference.value);
+        if (!reference.blocks && !expected.defined()) return;
         const bool region = step && !call;
         Finding finding;
         finding.value = graph_.values[slot].name;
@@ -409,27 +404,50 @@ class Locator {
             finding.absent = known_[slot].absent;
             if (!finding.absent.empty()) finding.absent.pop_back();  // the node itself
         }
-        auto [tensor, layout] = match_layout(candidates_.at(slot), expected);
+        auto [tensor, layout] = reference.blocks ? std::pair{found, std::string()} : match_layout(found, expected);
         if (!tensor.defined()) {
             finding.rounding.verdict = Verdict::Wrong;
             finding.rounding.reason =
-                "expected shape " + to_string(expected.shape()) + ", found " + to_string(candidates_.at(slot).shape());
+                "expected shape " + to_string(expected.shape()) + ", found " + to_string(found.shape());
+            finding.other_name = names_->other_name(finding.value, expected);
             result_.findings.push_back(std::move(finding));
+            known_[slot].values[0] = kept(reference.value, graph_.values[slot].meta.dtype);
             return;
         }
         finding.layout = layout;
         if (!call || !leaves_values_undefined(call->step().node->op_type))
             finding.rounding = judge_rounding(tensor, reference, region, options_.profile);
-        if (finding.rounding.verdict != Verdict::Explained && step && is_tie(*step, slot, tensor, expected))
-            finding.rounding = {};
-        if (finding.rounding.verdict != Verdict::Explained && call && options_.hypotheses)
-            finding.hypotheses = explain(*call, output_dtypes(*step), index, tensor, finding.rounding, reference);
+        if (finding.rounding.verdict != Verdict::Explained) {
+            reference.compute();
+            expected = value_tensor(reference.value);
+            if (step && is_tie(*step, slot, tensor, expected))
+                finding.rounding = {};
+            else if (call && options_.hypotheses)
+                finding.hypotheses = explain(*call, output_dtypes(*step), index, tensor, finding.rounding, reference);
+            if (finding.rounding.verdict != Verdict::Explained)
+                finding.other_name = names_->other_name(finding.value, expected);
+        }
         result_.findings.push_back(std::move(finding));
         const TensorMeta& meta = graph_.values[slot].meta;
         known_[slot].values = {graph_.values[slot].kind == ValueKind::Tensor
                                    ? IValue(tensor.to(meta.dtype).contiguous())
                                    : to_ivalue(tensor.item())};
         known_[slot].absent.clear();
+        if (storage_.written_only && is_rounded(slot, tensor)) loosen(slot);
+    }
+
+    /// Makes of a value that was rounded when it was written one of several that it may have been before.
+    void loosen(std::uint32_t slot) {
+        std::vector<IValue>& values = known_[slot].values;
+        const double u = unit_roundoff(*storage_.dtype);
+        const double least = *storage_.dtype == DType::Float16 ? 0x1p-25 : 0;  // half the distance of numbers near 0
+        Reference around = detail::spread_around(std::get<Tensor>(values[0]).to(wide), [=](double x) {
+            const double sigma = std::max(u * std::fabs(x), least) / std::sqrt(3.0);
+            return detail::Rounded{x, sigma, sigma};
+        });
+        std::vector<IValue> probes;
+        shake_probes(around, probes, false, (std::uint64_t{1} << 40) + slot, graph_.values[slot].meta.dtype);
+        values.insert(values.end(), probes.begin(), probes.end());
     }
 
     /// Indices of extremes: any position of the same value will do.
@@ -474,11 +492,13 @@ class Locator {
     const Interpreter& model_;
     const Plan& plan_;
     const Graph& graph_;
-    const LocateOptions& options_;
+    LocateOptions options_;
+    Storage storage_;
     SharedMemory memory_;
     std::vector<Known> known_;
     std::map<std::uint32_t, Tensor> candidates_;
     std::set<std::uint32_t> outputs_;
+    std::optional<NameFinder> names_;
     LocateResult result_;
 };
 
@@ -518,7 +538,7 @@ RoundingVerdict judge_output(const Tensor& candidate, const OutputReference& out
     // What does not round, an index for example, may still follow from values that do: any probe's will do.
     if (output.reference.is_exact() && verdict.verdict != Verdict::Explained)
         for (const IValue& probe : output.probes) {
-            const RoundingVerdict other = judge_rounding(candidate, {probe, {}, {}}, true, profile);
+            const RoundingVerdict other = judge_rounding(candidate, {probe}, true, profile);
             if (other.verdict == Verdict::Explained) return other;
             verdict.verdict = Verdict::Suspicious;
         }
@@ -527,7 +547,19 @@ RoundingVerdict judge_output(const Tensor& candidate, const OutputReference& out
 
 LocateResult locate(const Interpreter& model, std::vector<IValue> user_inputs, const NamedTensors& candidate,
                     const LocateOptions& options) {
-    return Locator(model, candidate, options).run(std::move(user_inputs));
+    Locator plain(model, candidate, options);
+    LocateResult best = plain.run(user_inputs);
+    if (best.verdict() == Verdict::Explained) return best;
+    const std::optional<DType> dtype = plain.rounded_dtype();
+    for (const bool written_only : {false, true}) {
+        if (!dtype || best.verdict() == Verdict::Explained) break;
+        LocateResult result = Locator(model, candidate, options, {dtype, written_only}).run(user_inputs);
+        if (result.origins().size() >= best.origins().size()) continue;
+        best = std::move(result);
+        best.stored = name(*dtype);
+        best.written_only = written_only;
+    }
+    return best;
 }
 
 }  // namespace torch_ir

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,7 @@ struct Finding {
     const Node* node = nullptr;       // that makes it; nullptr: an input of the graph
     std::vector<const Node*> absent;  // nodes before it whose results the candidate does not show
     std::string layout;               // how the candidate stores it, when not as the graph says
+    std::string other_name;           // of a tensor of the candidate that holds the numbers expected here
     RoundingVerdict rounding;
     std::vector<Hypothesis> hypotheses;  // best first; for nodes that are not explained
 };
@@ -57,9 +59,12 @@ struct LocateOptions {
 };
 
 struct LocateResult {
-    std::vector<Finding> findings;     // one per value compared, in the order of the graph
-    std::size_t absent = 0;            // values of the graph that the candidate does not show
-    std::vector<std::string> unknown;  // names of the candidate that are no values of the graph
+    std::vector<Finding> findings;             // one per value compared, in the order of the graph
+    std::size_t absent = 0;                    // values of the graph that the candidate does not show
+    std::vector<std::string> unknown;          // names of the candidate that are no values of the graph
+    std::map<std::string, std::string> names;  // what some of them are in the graph, by their numbers
+    std::string stored;         // `float16`: all of the candidate's floats are such numbers, and judged as such
+    bool written_only = false;  // as rounded when they were written: what was computed went on unrounded
 
     /// The worst verdict.
     Verdict verdict() const;
@@ -72,7 +77,8 @@ struct LocateResult {
 bool leaves_values_undefined(std::string_view op_type);
 
 /// Compares a candidate's values, by their names in the graph (outputs also as `output_N`), with `model` run on
-/// `user_inputs` (see Interpreter::bind_inputs). Throws ArgumentError when nothing can be compared.
+/// `user_inputs` (see Interpreter::bind_inputs). Where not all is explained and all of the candidate's floats are
+/// 16-bit numbers, they are judged as such, if that explains more. Throws ArgumentError when nothing can be compared.
 LocateResult locate(const Interpreter& model, std::vector<IValue> user_inputs, const NamedTensors& candidate,
                     const LocateOptions& options = {});
 

@@ -9,6 +9,8 @@
 #include "alias.hpp"
 #include "elementwise.hpp"
 #include "generator.hpp"
+#include "parallel.hpp"
+#include "scratch.hpp"
 
 namespace torch_ir {
 namespace {
@@ -150,21 +152,21 @@ bool is_written(const SchemaParameter& parameter) {
 
 /// A deviation of `sigma(x, y)` and a bound of `bound(x, y)` for a pointwise op of one operand `x`.
 template <class A, class B>
-detail::Spread pointwise(const OpCall& call, const Tensor& y, const detail::Precision& p, A sigma, B bound) {
+Reference pointwise(const OpCall& call, const Tensor& y, const detail::Precision& p, A sigma, B bound) {
     Tensor x = call.tensor("self");
     if (!x.defined()) x = call.tensor("input");
     return detail::spread_around(
-        p, y,
+        y,
         [=](double v, double w) {
             const double s = sigma(v, w);
             return p.rounded(w, s * s, bound(v, w));
         },
-        x.expand(y.shape()));
+        x);
 }
 
 /// A relative error of at most `k` roundings, one of them of a normal size.
-detail::Spread relative(const Tensor& y, const detail::Precision& p, double k) {
-    return detail::spread_around(p, y, [=](double v) {
+Reference relative(const Tensor& y, const detail::Precision& p, double k) {
+    return detail::spread_around(y, [=](double v) {
         const double bound = p.u * k * std::fabs(v);
         return p.rounded(v, bound * bound / 4, bound);
     });
@@ -192,7 +194,7 @@ double own_error(const OpCall& call, std::size_t index, const Tensor& y, const T
 }
 
 /// For ops without a model of their own: what relative errors of one rounding in the operands do to the result.
-detail::Spread perturbed(const OpCall& call, std::size_t index, const Tensor& y, const detail::Precision& p) {
+Reference perturbed(const OpCall& call, std::size_t index, const Tensor& y, const detail::Precision& p) {
     constexpr std::size_t probes = 4;
     const double u = p.u;
     Generator generator(index + 1);
@@ -215,7 +217,7 @@ detail::Spread perturbed(const OpCall& call, std::size_t index, const Tensor& y,
     const double factor =
         p.result == unit_roundoff(DType::Float32) && call.step().op ? own_error(call, index, y, sigma) : 1;
     return detail::spread_around(
-        p, y, [=](double s, double v) { return p.rounded(v, factor * factor * s * s, 100 * factor * s); }, sigma);
+        y, [=](double s, double v) { return p.rounded(v, factor * factor * s * s, 100 * factor * s); }, sigma);
 }
 
 /// An operand that is a number which float32 does not hold exactly, else 0.
@@ -233,7 +235,7 @@ double inexact_number(const OpCall& call) {
 }
 
 /// The classes whose error is a formula of operand and result.
-bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision& p, detail::Spread& spread) {
+bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision& p, Reference& spread) {
     const std::string op = call.base_name();
     static const Names rounded{"add", "sub", "rsub", "mul", "square"};
     static const Names quotients{"div", "sqrt", "rsqrt", "reciprocal", "true_divide", "divide"};
@@ -250,12 +252,12 @@ bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision
         const Tensor other = alpha != 1 ? call.tensor("other") : Tensor{};
         const double of_other = other.defined() ? u * std::fabs(alpha) : 0;
         spread = detail::spread_around(
-            p, y,
+            y,
             [=](double o, double v) {
                 const double more = constant + of_other * std::fabs(o) + of_result * std::fabs(v);
                 return p.rounded(v, more * more, more);
             },
-            other.defined() ? other.expand(y.shape()) : Tensor::zeros({}, wide));
+            other.defined() ? other : Tensor::zeros({}, wide));
         if (number != 0) spread.independent = 1;  // its rounding moves all elements alike
     } else if (quotients.contains(op)) {
         spread = relative(y, p, 2);
@@ -275,14 +277,13 @@ bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision
         const Tensor exponent = call.tensor("exponent");
         const double number = exponent.defined() ? 0 : call.number("exponent", 1);
         spread = detail::spread_around(
-            p, y,
+            y,
             [=](double x, double e, double v) {
                 const double size = std::fabs(v);
                 const double logs = x == 0 ? 0 : std::fabs((e + number) * std::log(std::fabs(x)));
                 return p.rounded(v, u * u * size * size * (2 + logs) * (2 + logs), u * size * (4 + logs));
             },
-            call.tensor("self").expand(y.shape()),
-            exponent.defined() ? exponent.expand(y.shape()) : Tensor::zeros({}, wide));
+            call.tensor("self"), exponent.defined() ? exponent : Tensor::zeros({}, wide));
     } else if (op == "gelu") {
         spread = pointwise(
             call, y, p, [=](double x, double v) { return u * std::sqrt(4 * v * v + 4 * x * x); },
@@ -309,7 +310,6 @@ detail::Precision precision_of(DType dtype, const RoundingProfile& profile) {
     // Attention and biases of 16-bit tensors see what was stored in between.
     p.stored = unit_roundoff(dtype) > p.u ? std::max(profile.storage, unit_roundoff(dtype)) : profile.storage;
     p.convolution = profile.convolution;
-    p.dtype = in_double ? wide : DType::Float32;
     return p;
 }
 
@@ -409,7 +409,56 @@ Tensor to_double(const Tensor& tensor) {
     return is_complex(tensor.dtype()) ? tensor.to(DType::Complex128) : tensor;
 }
 
+void Reference::for_each_block(const BlockSink& sink) const {
+    if (blocks) return blocks(sink);
+    const Tensor operands[] = {real_view(std::get<Tensor>(value)), sigma, bound};
+    detail::for_each_operand_block(operands, sigma.numel(),
+                                   [&](std::int64_t at, std::int64_t n, const double* const* in) {
+                                       sink({at, n, in[0], in[1], in[2]});
+                                   });
+}
+
+void Reference::compute() {
+    if (!blocks) return;
+    const Tensor all[] = {Tensor::empty(shape, wide), Tensor::empty(shape, wide), Tensor::empty(shape, wide)};
+    blocks([&](const RoundedBlock& block) {
+        const double* const from[] = {block.value, block.sigma, block.bound};
+        for (std::size_t i = 0; i < 3; ++i) std::copy_n(from[i], block.n, all[i].data<double>() + block.at);
+    });
+    value = all[0];
+    sigma = all[1];
+    bound = all[2];
+    blocks = nullptr;
+}
+
 namespace detail {
+
+void for_each_operand_block(std::span<const Tensor> operands, std::int64_t count,
+                            const std::function<void(std::int64_t, std::int64_t, const double* const*)>& f) {
+    std::vector<Tensor> dense;
+    for (const Tensor& operand : operands) dense.push_back(operand.contiguous());
+    parallel_for(
+        (count + block_size - 1) / block_size, parallel_grain / block_size, [&](std::int64_t begin, std::int64_t end) {
+            const Scratch<double> converted(block_size * static_cast<std::int64_t>(dense.size()));
+            std::vector<const double*> in(dense.size());
+            for (std::int64_t at = begin * block_size; at < std::min(count, end * block_size); at += block_size) {
+                const std::int64_t n = std::min(block_size, count - at);
+                for (std::size_t k = 0; k < dense.size(); ++k) {
+                    const Tensor& x = dense[k];
+                    const std::int64_t step = x.numel() == 1 ? 0 : 1;
+                    if (x.dtype() == wide && step == 1) {
+                        in[k] = x.data<double>() + at;
+                        continue;
+                    }
+                    double* to = converted.data() + static_cast<std::int64_t>(k) * block_size;
+                    load(Compute::Double, to, x.dtype(),
+                         x.raw() + at * step * static_cast<std::int64_t>(item_size(x.dtype())), step, n);
+                    in[k] = to;
+                }
+                f(at, n, in.data());
+            }
+        });
+}
 
 Scatter::Scatter(Tensor reference)
     : reference_(std::move(reference)), squares_(Tensor::zeros(reference_.shape(), wide)) {}
@@ -480,26 +529,25 @@ std::vector<Reference> reference(const OpCall& original, std::span<const DType> 
                                  const RoundingProfile& profile) {
     std::vector<Reference> references;
     if (is_exact(original, output_dtypes)) {
-        for (IValue& value : original.run()) references.push_back({std::move(value), {}, {}});
+        for (IValue& value : original.run()) references.push_back({std::move(value)});
         return references;
     }
     const DType dtype = output_dtypes.empty() ? DType::Float32 : output_dtypes[0];
     const detail::Precision p = precision_of(dtype, profile);
-    detail::Spread spread;
+    Reference spread;
     bool modelled = detail::dot_spread(original, p, spread) || detail::softmax_spread(original, p, spread) ||
                     detail::norm_spread(original, p, spread) || detail::attention_spread(original, p, spread);
-    if (modelled && original.step().outputs.size() == 1)
-        return {{std::move(spread.value), std::move(spread.sigma), std::move(spread.bound), spread.independent}};
+    if (modelled && original.step().outputs.size() == 1) return {std::move(spread)};
     const OpCall call = original.step().op ? original.in_double() : original;
     modelled = modelled || detail::sum_spread(call, p, spread);
     std::vector<IValue> values;
     if (!modelled || original.step().outputs.size() > 1) values = call.run();
-    if (modelled && values.empty()) values.emplace_back(spread.value);
+    if (modelled && values.empty()) return {std::move(spread)};
     for (std::size_t i = 0; i < values.size(); ++i) {
         const auto* tensor = std::get_if<Tensor>(&values[i]);
         const DType own_dtype = i < output_dtypes.size() ? output_dtypes[i] : DType::Float32;
         if (!tensor || !is_float_tensor(values[i]) || !(is_floating_point(own_dtype) || is_complex(own_dtype))) {
-            references.push_back({values[i], {}, {}});
+            references.push_back({values[i]});
             continue;
         }
         if (i > 0 || !modelled) {
@@ -509,8 +557,11 @@ std::vector<Reference> reference(const OpCall& original, std::span<const DType> 
             if (i > 0 || is_complex(tensor->dtype()) || !formula_spread(original, y, own, spread))
                 spread = perturbed(call, i, y, own);
         }
-        references.push_back({is_complex(tensor->dtype()) ? values[i] : IValue(spread.value), spread.sigma,
-                              spread.bound, spread.independent});
+        if (is_complex(tensor->dtype())) {
+            spread.compute();
+            spread.value = values[i];
+        }
+        references.push_back(spread);
     }
     return references;
 }

@@ -67,15 +67,31 @@ class OpCall {
     std::vector<IValue> args_;
 };
 
-/// One result of a call. `sigma` and `bound` have the shape of real_view of the result, undefined where the op is
-/// exact: there the bits must agree. They are float32 tensors, float64 for a result of float64.
+/// Some elements of a result that rounds, in row-major order from element `at` on.
+struct RoundedBlock {
+    std::int64_t at;
+    std::int64_t n;
+    const double* value;
+    const double* sigma;
+    const double* bound;  // nullptr: there is none
+};
+using BlockSink = std::function<void(const RoundedBlock&)>;
+
+/// One result of a call. Where the op rounds, its value, sigma and bound are computed block by block when they are
+/// asked for: most are judged on the spot, and kept nowhere. All but a complex value are float64 then.
 struct Reference {
-    IValue value;  // float64 where the op rounds; as returned where it is exact
-    Tensor sigma;
-    Tensor bound;
+    IValue value;    // as returned where the op is exact; None as long as only `blocks` is there
+    Tensor sigma{};  // of the shape of real_view of the value; undefined where the op is exact: the bits must agree
+    Tensor bound{};
+    Ints shape{};                                                         // of what `blocks` gives
+    std::function<void(const BlockSink&)> blocks{};                       // side by side on several threads
     std::int64_t independent = std::numeric_limits<std::int64_t>::max();  // errors, when fewer than elements
 
-    bool is_exact() const { return !sigma.defined(); }
+    bool is_exact() const { return !blocks && !sigma.defined(); }
+    /// Gives a result that rounds to `sink`, block by block.
+    void for_each_block(const BlockSink& sink) const;
+    /// Puts the blocks into `value`, `sigma` and `bound`, if that has not been done.
+    void compute();
 };
 
 /// The step is a higher-order op whose body writes to an argument.
@@ -108,65 +124,55 @@ struct Rounded {
 
 /// The unit roundoffs of one call.
 struct Precision {
-    double u = 0x1p-24;            // of sums and functions
-    double result = 0x1p-24;       // of what is stored in the end
-    double operand = 0;            // of the operands of products
-    double stored = 0;             // of what is stored in between
-    double convolution = 1;        // factor on what a convolution may lose
-    DType dtype = DType::Float32;  // in which sigma and bound are kept
+    double u = 0x1p-24;       // of sums and functions
+    double result = 0x1p-24;  // of what is stored in the end
+    double operand = 0;       // of the operands of products
+    double stored = 0;        // of what is stored in between
+    double convolution = 1;   // factor on what a convolution may lose
 
     /// With the rounding of the result itself on top of the variance and the bound of what went before.
     Rounded rounded(double value, double variance, double bound) const {
-        return {value, std::sqrt(variance + result * result / 3 * value * value), bound + result * std::fabs(value)};
+        return {value, std::sqrt(variance + result * result * (1.0 / 3) * value * value),
+                bound + result * std::fabs(value)};
     }
 };
 
-/// The members of Reference, before they are one.
-struct Spread {
-    Tensor value;
-    Tensor sigma;
-    Tensor bound;
-    std::int64_t independent = std::numeric_limits<std::int64_t>::max();
+/// Elements that are computed at once: what belongs to them stays in the cache.
+inline constexpr std::int64_t block_size = 1024;
 
-    /// Uninitialised and row-major.
-    static Spread room(const Ints& shape, const Precision& p) {
-        return {Tensor::empty(shape, DType::Float64), Tensor::empty(shape, p.dtype), Tensor::empty(shape, p.dtype)};
-    }
-};
+/// Calls `f(at, n, in)` for blocks of a row-major result of `count` elements, side by side; in[k] are the elements of
+/// operand k, which has as many or is one number, as float64.
+void for_each_operand_block(std::span<const Tensor> operands, std::int64_t count,
+                            const std::function<void(std::int64_t, std::int64_t, const double* const*)>& f);
 
-/// Stores numbers from element `at` of a row-major tensor on.
-inline void store_at(const Tensor& tensor, std::int64_t at, const double* values, std::int64_t n) {
-    store(tensor.dtype(), tensor.raw() + at * static_cast<std::int64_t>(item_size(tensor.dtype())), 1, Compute::Double,
-          values, n);
-}
-
-/// `f(inputs…, y)`, as float64, for every element of a result `y` that is known.
+/// `f(inputs…, y)`, as float64, for every element of a result `y` that is known; inputs broadcast to it.
 template <class F, class... In>
-Spread spread_around(const Precision& p, const Tensor& y, const F& f, const In&... inputs) {
-    const Spread spread{y, Tensor::empty_like(y, p.dtype), Tensor::empty_like(y, p.dtype)};
-    const Operand outs[] = {{&spread.sigma, Compute::Double}, {&spread.bound, Compute::Double}};
-    const Operand ins[] = {Operand{&inputs, Compute::Double}..., {&y, Compute::Double}};
-    walk(
-        outs, ins,
-        [](const void* function, std::byte* const* o, const std::byte* const* in, std::int64_t n) {
-            const F g = *static_cast<const F*>(function);
-            auto* sigma = reinterpret_cast<double*>(o[0]);
-            auto* bound = reinterpret_cast<double*>(o[1]);
+Reference spread_around(const Tensor& y, const F& f, const In&... inputs) {
+    Reference result;
+    result.shape = y.shape();
+    [[maybe_unused]] const auto operand = [&](const Tensor& t) { return t.numel() == 1 ? t : t.expand(y.shape()); };
+    result.blocks = [f, count = y.numel(),
+                     operands = std::vector<Tensor>{operand(inputs)..., y}](const BlockSink& sink) {
+        for_each_operand_block(operands, count, [&](std::int64_t at, std::int64_t n, const double* const* in) {
+            double value[block_size];
+            double sigma[block_size];
+            double bound[block_size];
+            const F g = f;
             const auto loop = [&](const auto*... x) {
 #pragma GCC ivdep
                 for (std::int64_t i = 0; i < n; ++i) {
                     const Rounded r = g(x[i]...);
+                    value[i] = r.value;
                     sigma[i] = r.sigma;
                     bound[i] = r.bound;
                 }
             };
-            const auto call = [&]<std::size_t... I>(std::index_sequence<I...>) {
-                loop(reinterpret_cast<const double*>(in[I])...);
-            };
+            const auto call = [&]<std::size_t... I>(std::index_sequence<I...>) { loop(in[I]...); };
             call(std::make_index_sequence<sizeof...(In) + 1>{});
-        },
-        &f);
-    return spread;
+            sink({at, n, value, sigma, bound});
+        });
+    };
+    return result;
 }
 
 /// The spread of repeated runs around a float64 result.
@@ -188,17 +194,18 @@ class Scatter {
 /// random order of the terms, plus `order`, the sum of the squares of the partial sums in the natural order. Terms that
 /// are all alike are rounded alike, so that their errors add up instead of averaging out.
 inline double sum_variance(double n, double sum, double squares, double result, double order = 0) {
-    const double centred = std::max(0.0, squares - sum * sum / n);
-    const double alike = std::fabs(squares - sum * sum / n) < 1e-5 * squares ? n * n * sum * sum / 6 : 0;
-    return (n * sum * sum / 3 + n * centred / 6 + order + squares + 2 * result * result + alike) / 3;
+    const double apart = squares - sum * sum / n;
+    const double alike = std::fabs(apart) < 1e-5 * squares ? n * n * sum * sum : 0;
+    return (n * sum * sum * 2 + n * std::max(0.0, apart) + alike) * (1.0 / 18) +
+           (order + squares + 2 * result * result) * (1.0 / 3);
 }
 
 // The classes of ops whose error is more than a formula of input and output; each returns false for other ops.
-bool dot_spread(const OpCall& call, const Precision& p, Spread& result);
-bool sum_spread(const OpCall& call, const Precision& p, Spread& result);  // of a call in float64
-bool softmax_spread(const OpCall& call, const Precision& p, Spread& result);
-bool norm_spread(const OpCall& call, const Precision& p, Spread& result);
-bool attention_spread(const OpCall& call, const Precision& p, Spread& result);
+bool dot_spread(const OpCall& call, const Precision& p, Reference& result);
+bool sum_spread(const OpCall& call, const Precision& p, Reference& result);  // of a call in float64
+bool softmax_spread(const OpCall& call, const Precision& p, Reference& result);
+bool norm_spread(const OpCall& call, const Precision& p, Reference& result);
+bool attention_spread(const OpCall& call, const Precision& p, Reference& result);
 
 }  // namespace detail
 

@@ -41,8 +41,12 @@ class Attention {
         for (auto* list : {&of_products_, &of_weights_}) list->resize(static_cast<std::size_t>(results));
         order_.assign(static_cast<std::size_t>(results), 0);
         const bool ordered = h.depth >= fewest_terms;
-        add_products(true, h.rows, h.keys, h.depth, h.query, h.depth, h.key, h.depth, score_.data(),
-                     ordered ? partial_.data() : nullptr, h.keys);
+        for_each_tile(h.rows, h.keys, h.depth,
+                      [&](std::int64_t i, std::int64_t rows, std::int64_t j, std::int64_t keys) {
+                          const std::int64_t at = i * h.keys + j;
+                          add_products(true, rows, keys, h.depth, h.query + i * h.depth, h.depth, h.key + j * h.depth,
+                                       h.depth, score_.data() + at, ordered ? partial_.data() + at : nullptr, h.keys);
+                      });
         const std::int64_t of_depth = group_count(h.depth);
         backend::gemm(false, true, h.rows, h.keys, of_depth, h.query_squares, of_depth, h.key_squares, of_depth, 0,
                       squared_.data(), h.keys);
@@ -173,7 +177,7 @@ class Attention {
         return wide_.data();
     }
 
-    const Precision& p_;
+    const Precision p_;
     double scale_;
     std::vector<double> score_, partial_, weight_, order_, spread_, limit_, wide_;
     std::vector<float> squared_, squares_, moved_, of_products_, of_weights_;
@@ -182,7 +186,7 @@ class Attention {
 
 }  // namespace
 
-bool attention_spread(const OpCall& call, const Precision& p, Spread& result) {
+bool attention_spread(const OpCall& call, const Precision& p, Reference& result) {
     const std::string name = call.base_name();
     if (name != "scaled_dot_product_attention" && name != "_scaled_dot_product_flash_attention_for_cpu") return false;
     Tensor q = call.tensor("query");
@@ -214,75 +218,77 @@ bool attention_spread(const OpCall& call, const Precision& p, Spread& result) {
     const double scale_q = scale_of(q);
     const double scale_k = scale_of(k);
     const double scale_v = scale_of(v);
-    result = Spread::room(shape, p);
-    constexpr std::int64_t most_rows = 128;
-    const std::int64_t blocks = (rows + most_rows - 1) / most_rows;
-    visit_float(q.dtype(), "attention_spread", [&]<class X>(X) {
-        const std::int64_t of_depth = group_count(depth);
-        const std::int64_t of_keys = group_count(keys);
-        const std::int64_t all_keys = numel_of(batch) * kv_heads * keys;
-        const Scratch<float> q_squares(numel_of(batch) * heads * rows * of_depth);
-        const Scratch<float> k_squares(all_keys * of_depth);
-        const Scratch<float> v_squares(numel_of(batch) * kv_heads * of_keys * width);
-        std::vector<double> v_sizes(static_cast<std::size_t>(numel_of(batch) * kv_heads * width));
-        square_rows(q_squares.data(), q.data<X>(), numel_of(batch) * heads * rows, depth, scale_q, Grouped::Sum);
-        square_rows(k_squares.data(), k.data<X>(), all_keys, depth, scale_k, Grouped::Mean);
-        for (std::int64_t group = 0; group < numel_of(batch) * kv_heads; ++group) {
-            const X* values = v.data<X>() + group * keys * width;
-            square_lines(v_squares.data() + group * of_keys * width, values, width, keys, width, scale_v,
-                         Grouped::Mean);
-            double* sizes = v_sizes.data() + group * width;
-            for (std::int64_t j = 0; j < keys; ++j)
-                for (std::int64_t d = 0; d < width; ++d) {
-                    const double size = std::fabs(values[j * width + d]);
-                    sizes[d] = size > sizes[d] ? size : sizes[d];
-                }
-        }
-        parallel_for(numel_of(batch) * heads * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
-            Attention attention(p, scale);
-            std::vector<double> sigma(static_cast<std::size_t>(most_rows * width));
-            std::vector<double> bound(sigma.size());
-            for (std::int64_t piece = begin; piece < end; ++piece) {
-                const std::int64_t image = piece / blocks;  // batch and head
-                const std::int64_t group = image / heads * kv_heads + image % heads / (heads / kv_heads);
-                const std::int64_t first = piece % blocks * most_rows;
-                const std::int64_t count = std::min(most_rows, rows - first);
-                const std::int64_t row = image * rows + first;
-                const Head<X> head{count,
-                                   keys,
-                                   depth,
-                                   width,
-                                   q.data<X>() + row * depth,
-                                   k.data<X>() + group * keys * depth,
-                                   v.data<X>() + group * keys * width,
-                                   q_squares.data() + row * of_depth,
-                                   k_squares.data() + group * keys * of_depth,
-                                   v_squares.data() + group * of_keys * width,
-                                   v_sizes.data() + group * width,
-                                   1 / (scale_q * scale_q * scale_k * scale_k),
-                                   1 / (scale_v * scale_v)};
-                const double* extra = mask.defined() ? mask.data<double>() : nullptr;
-                std::int64_t step = 0;
-                std::int64_t row_step = 0;
-                if (mask.defined()) {
-                    std::int64_t rest = image;
-                    for (std::int64_t d = mask.dim() - 3; d >= 0; rest /= mask.size(d--))
-                        extra += rest % mask.size(d) * mask.stride(d);
-                    step = mask.stride(-1);
-                    row_step = mask.stride(-2);
-                }
-                attention.run(
-                    head,
-                    [=](std::int64_t i, std::int64_t j) {
-                        if (causal && j > first + i) return -infinity;
-                        return extra ? extra[(first + i) * row_step + j * step] : 0.0;
-                    },
-                    result.value.data<double>() + row * width, sigma.data(), bound.data());
-                store_at(result.sigma, row * width, sigma.data(), count * width);
-                store_at(result.bound, row * width, bound.data(), count * width);
+    result.shape = shape;
+    result.blocks = [=](const BlockSink& sink) {
+        constexpr std::int64_t most_rows = 128;
+        const std::int64_t blocks = (rows + most_rows - 1) / most_rows;
+        visit_float(q.dtype(), "attention_spread", [&]<class X>(X) {
+            const std::int64_t of_depth = group_count(depth);
+            const std::int64_t of_keys = group_count(keys);
+            const std::int64_t all_keys = numel_of(batch) * kv_heads * keys;
+            const Scratch<float> q_squares(numel_of(batch) * heads * rows * of_depth);
+            const Scratch<float> k_squares(all_keys * of_depth);
+            const Scratch<float> v_squares(numel_of(batch) * kv_heads * of_keys * width);
+            std::vector<double> v_sizes(static_cast<std::size_t>(numel_of(batch) * kv_heads * width));
+            square_rows(q_squares.data(), q.data<X>(), numel_of(batch) * heads * rows, depth, scale_q, Grouped::Sum);
+            square_rows(k_squares.data(), k.data<X>(), all_keys, depth, scale_k, Grouped::Mean);
+            for (std::int64_t group = 0; group < numel_of(batch) * kv_heads; ++group) {
+                const X* values = v.data<X>() + group * keys * width;
+                square_lines(v_squares.data() + group * of_keys * width, values, width, keys, width, scale_v,
+                             Grouped::Mean);
+                double* sizes = v_sizes.data() + group * width;
+                for (std::int64_t j = 0; j < keys; ++j)
+                    for (std::int64_t d = 0; d < width; ++d) {
+                        const double size = std::fabs(values[j * width + d]);
+                        sizes[d] = size > sizes[d] ? size : sizes[d];
+                    }
             }
+            parallel_for(numel_of(batch) * heads * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+                Attention attention(p, scale);
+                std::vector<double> y(static_cast<std::size_t>(most_rows * width));
+                std::vector<double> sigma(y.size());
+                std::vector<double> bound(y.size());
+                for (std::int64_t piece = begin; piece < end; ++piece) {
+                    const std::int64_t image = piece / blocks;  // batch and head
+                    const std::int64_t group = image / heads * kv_heads + image % heads / (heads / kv_heads);
+                    const std::int64_t first = piece % blocks * most_rows;
+                    const std::int64_t count = std::min(most_rows, rows - first);
+                    const std::int64_t row = image * rows + first;
+                    const Head<X> head{count,
+                                       keys,
+                                       depth,
+                                       width,
+                                       q.data<X>() + row * depth,
+                                       k.data<X>() + group * keys * depth,
+                                       v.data<X>() + group * keys * width,
+                                       q_squares.data() + row * of_depth,
+                                       k_squares.data() + group * keys * of_depth,
+                                       v_squares.data() + group * of_keys * width,
+                                       v_sizes.data() + group * width,
+                                       1 / (scale_q * scale_q * scale_k * scale_k),
+                                       1 / (scale_v * scale_v)};
+                    const double* extra = mask.defined() ? mask.data<double>() : nullptr;
+                    std::int64_t step = 0;
+                    std::int64_t row_step = 0;
+                    if (mask.defined()) {
+                        std::int64_t rest = image;
+                        for (std::int64_t d = mask.dim() - 3; d >= 0; rest /= mask.size(d--))
+                            extra += rest % mask.size(d) * mask.stride(d);
+                        step = mask.stride(-1);
+                        row_step = mask.stride(-2);
+                    }
+                    attention.run(
+                        head,
+                        [=](std::int64_t i, std::int64_t j) {
+                            if (causal && j > first + i) return -infinity;
+                            return extra ? extra[(first + i) * row_step + j * step] : 0.0;
+                        },
+                        y.data(), sigma.data(), bound.data());
+                    sink({row * width, count * width, y.data(), sigma.data(), bound.data()});
+                }
+            });
         });
-    });
+    };
     return true;
 }
 

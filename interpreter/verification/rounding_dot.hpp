@@ -4,27 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
+#include "backend/conv.hpp"
 #include "backend/gemm.hpp"
 #include "parallel.hpp"
 #include "scratch.hpp"
 #include "verification/rounding.hpp"
 
 namespace torch_ir::detail {
-
-/// The sums of products of a call and what their rounding depends on.
-struct Sums {
-    Tensor sum;       // float64
-    Tensor squares;   // of the products, in float32, where a few digits will do: times `unit`
-    double unit = 1;  // a power of two
-    Tensor partial;   // the sums of the squares of the partial sums; undefined: not known
-
-    /// Room for results of a shape.
-    Sums(const Ints& shape, bool has_partial)
-        : sum(Tensor::empty(shape, DType::Float64)), squares(Tensor::empty(shape, DType::Float32)) {
-        if (has_partial) partial = Tensor::empty(shape, DType::Float64);
-    }
-};
 
 /// Partial sums are looked at from time to time, at least four times, and not for so few terms that the order makes no
 /// difference.
@@ -34,69 +22,70 @@ inline constexpr std::int64_t fewest_terms = 32;
 /// the variance is a tenth or less of what is judged.
 inline constexpr std::int64_t narrow_from = 256;
 
-/// Sums of A[m, k] · B[k, n] and of the squares of their partial sums (unless nullptr), of products made in P, `depth`
-/// at a time.
-template <class P, class X>
-void add_pieces(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t depth, const X* a,
-                std::int64_t lda, const X* b, std::int64_t ldb, double* sum, double* partial, std::int64_t ldc) {
-    if constexpr (std::is_same_v<P, X> && std::is_same_v<P, double>)
-        if (!partial && depth >= k) return backend::gemm(false, trans_b, m, n, k, a, lda, b, ldb, 0, sum, ldc);
-    constexpr std::int64_t most_rows = 192;  // what a piece sums up stays in the cache
+/// Calls `f(i0, rows, j0, columns)` for the tiles of a matrix of m × n sums of k products, side by side unless that is
+/// little work. What belongs to a tile stays in the cache.
+template <class F>
+void for_each_tile(std::int64_t m, std::int64_t n, std::int64_t k, F f) {
+    constexpr std::int64_t most_rows = 192;
     const std::int64_t most_columns = std::clamp<std::int64_t>(65536 / m, 256, 2048);
     const std::int64_t row_tiles = (m + most_rows - 1) / most_rows;
     const std::int64_t tiles = row_tiles * ((n + most_columns - 1) / most_columns);
     parallel_for(tiles, m * n * k < 65536 ? tiles : 1, [&](std::int64_t begin, std::int64_t end) {
-        constexpr bool as_it_lies = std::is_same_v<P, X>;
-        const std::int64_t height = std::min(most_rows, m);
-        const std::int64_t width = std::min(most_columns, n);
-        const Scratch<P> piece(height * width);
-        const Scratch<P> left(as_it_lies ? 0 : height * depth);
-        const Scratch<P> right(as_it_lies ? 0 : width * depth);
         for (std::int64_t tile = begin; tile < end; ++tile) {
-            const std::int64_t i0 = tile % row_tiles * most_rows;
-            const std::int64_t j0 = tile / row_tiles * most_columns;
-            const std::int64_t rows = std::min(height, m - i0);
-            const std::int64_t columns = std::min(width, n - j0);
-            for (std::int64_t before = 0; before < k; before += depth) {
-                const std::int64_t terms = std::min(depth, k - before);
-                const X* left_x = a + i0 * lda + before;
-                const X* right_x = trans_b ? b + j0 * ldb + before : b + before * ldb + j0;
-                if constexpr (as_it_lies) {
-                    backend::gemm(false, trans_b, rows, columns, terms, left_x, lda, right_x, ldb, 0, piece.data(),
-                                  columns);
-                } else {
-                    const auto convert = [](P* to, const X* x, std::int64_t step, std::int64_t lines,
-                                            std::int64_t length) {
-                        for (std::int64_t i = 0; i < lines; ++i) std::copy_n(x + i * step, length, to + i * length);
-                    };
-                    convert(left.data(), left_x, lda, rows, terms);
-                    convert(right.data(), right_x, ldb, trans_b ? columns : terms, trans_b ? terms : columns);
-                    backend::gemm(false, trans_b, rows, columns, terms, left.data(), terms, right.data(),
-                                  trans_b ? terms : columns, 0, piece.data(), columns);
-                }
-                const double half = static_cast<double>(terms) / 2;
-                for (std::int64_t i = 0; i < rows; ++i) {
-                    const P* more = piece.data() + i * columns;
-                    double* s = sum + (i0 + i) * ldc + j0;
-                    double* squares = partial ? partial + (i0 + i) * ldc + j0 : nullptr;
-                    if (before == 0) {
-                        std::copy_n(more, columns, s);
-                        for (std::int64_t j = 0; j < columns && squares; ++j) squares[j] = half * s[j] * s[j];
-                    } else if (squares) {
-#pragma GCC ivdep
-                        for (std::int64_t j = 0; j < columns; ++j) {
-                            const double sum_before = s[j];
-                            const double sum_after = sum_before + more[j];
-                            s[j] = sum_after;
-                            squares[j] += half * (sum_before * sum_before + sum_after * sum_after);
-                        }
-                    } else {
-                        for (std::int64_t j = 0; j < columns; ++j) s[j] += more[j];
-                    }
-                }
-            }
+            const std::int64_t i = tile % row_tiles * most_rows;
+            const std::int64_t j = tile / row_tiles * most_columns;
+            f(i, std::min(most_rows, m - i), j, std::min(most_columns, n - j));
         }
     });
+}
+
+/// A tile of sums of A[m, k] · B[k, n] and of the squares of their partial sums (unless nullptr), of products made in
+/// P, `depth` at a time.
+template <class P, class X>
+void add_pieces(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t depth, const X* a,
+                std::int64_t lda, const X* b, std::int64_t ldb, double* sum, double* partial, std::int64_t ldc) {
+    constexpr bool as_it_lies = std::is_same_v<P, X>;
+    if constexpr (as_it_lies && std::is_same_v<P, double>)
+        if (!partial && depth >= k) return backend::gemm(false, trans_b, m, n, k, a, lda, b, ldb, 0, sum, ldc);
+    const Scratch<P> piece(m * n);
+    const Scratch<P> left(as_it_lies ? 0 : m * depth);
+    const Scratch<P> right(as_it_lies ? 0 : n * depth);
+    for (std::int64_t before = 0; before < k; before += depth) {
+        const std::int64_t terms = std::min(depth, k - before);
+        const X* left_x = a + before;
+        const X* right_x = trans_b ? b + before : b + before * ldb;
+        if constexpr (as_it_lies) {
+            backend::gemm(false, trans_b, m, n, terms, left_x, lda, right_x, ldb, 0, piece.data(), n);
+        } else {
+            const auto convert = [](P* to, const X* x, std::int64_t step, std::int64_t lines, std::int64_t length) {
+                for (std::int64_t i = 0; i < lines; ++i) std::copy_n(x + i * step, length, to + i * length);
+            };
+            convert(left.data(), left_x, lda, m, terms);
+            convert(right.data(), right_x, ldb, trans_b ? n : terms, trans_b ? terms : n);
+            backend::gemm(false, trans_b, m, n, terms, left.data(), terms, right.data(), trans_b ? terms : n, 0,
+                          piece.data(), n);
+        }
+        const double half = static_cast<double>(terms) / 2;
+        for (std::int64_t i = 0; i < m; ++i) {
+            const P* more = piece.data() + i * n;
+            double* s = sum + i * ldc;
+            double* squares = partial ? partial + i * ldc : nullptr;
+            if (before == 0) {
+                std::copy_n(more, n, s);
+                for (std::int64_t j = 0; j < n && squares; ++j) squares[j] = half * s[j] * s[j];
+            } else if (squares) {
+#pragma GCC ivdep
+                for (std::int64_t j = 0; j < n; ++j) {
+                    const double sum_before = s[j];
+                    const double sum_after = sum_before + more[j];
+                    s[j] = sum_after;
+                    squares[j] += half * (sum_before * sum_before + sum_after * sum_after);
+                }
+            } else {
+                for (std::int64_t j = 0; j < n; ++j) s[j] += more[j];
+            }
+        }
+    }
 }
 
 /// The same, in the precision that it takes.
@@ -186,5 +175,48 @@ void square_rows(float* to, const X* x, std::int64_t n, std::int64_t terms, doub
 inline Tensor computable(const Tensor& tensor, bool in_double) {
     return tensor.to(in_double ? DType::Float64 : DType::Float32);
 }
+
+/// Some neighbours in a result of sums of products.
+struct SumRow {
+    std::int64_t at;  // of the first in the row-major result
+    std::int64_t n;
+    double* sum;
+    const float* squares;   // of the products, where a few digits will do: times `unit`
+    double unit;            // a power of two
+    const double* partial;  // the sums of the squares of the partial sums; nullptr: not known
+};
+using SumSink = std::function<void(const SumRow&)>;
+
+/// Gives `sink` the rows of A[m, k] · B[k, n], a tile at a time; row i of the result begins at `at` + i * ld. The
+/// squares are those of square_rows and square_lines.
+template <class X>
+void multiply_tiles(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const X* a, const X* b,
+                    std::int64_t ldb, const float* a_squares, const float* b_squares, double unit, std::int64_t at,
+                    std::int64_t ld, const SumSink& sink) {
+    const std::int64_t groups = group_count(k);
+    const bool ordered = k >= fewest_terms;
+    for_each_tile(m, n, k, [&](std::int64_t i0, std::int64_t rows, std::int64_t j0, std::int64_t columns) {
+        const Scratch<double> sum(rows * columns);
+        const Scratch<double> partial(ordered ? rows * columns : 0);
+        const Scratch<float> squares(rows * columns);
+        add_products(trans_b, rows, columns, k, a + i0 * k, k, trans_b ? b + j0 * ldb : b + j0, ldb, sum.data(),
+                     ordered ? partial.data() : nullptr, columns);
+        backend::gemm(false, trans_b, rows, columns, groups, a_squares + i0 * groups, groups,
+                      trans_b ? b_squares + j0 * groups : b_squares + j0, trans_b ? groups : n, 0, squares.data(),
+                      columns);
+        for (std::int64_t i = 0; i < rows; ++i)
+            sink({at + (i0 + i) * ld + j0, columns, sum.data() + i * columns, squares.data() + i * columns, unit,
+                  ordered ? partial.data() + i * columns : nullptr});
+    });
+}
+
+/// Sums of products that are computed when they are asked for.
+struct Sums {
+    Ints shape;
+    std::function<void(const SumSink&)> rows;
+};
+
+/// Of a convolution with operands of one dtype, float32 or float64.
+Sums convolve(const Tensor& input, const Tensor& filter, const backend::ConvGeometry& g);
 
 }  // namespace torch_ir::detail

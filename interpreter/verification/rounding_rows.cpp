@@ -8,6 +8,7 @@
 
 #include "parallel.hpp"
 #include "promote.hpp"
+#include "scratch.hpp"
 #include "verification/rounding.hpp"
 
 namespace torch_ir::detail {
@@ -15,29 +16,35 @@ namespace {
 
 double square(double x) { return x * x; }
 
-/// One row as float64, in and out.
+/// One row, or a piece of one, as float64, in and out.
 struct Row {
-    std::vector<double> x;
-    std::vector<double> sigma;
-    std::vector<double> bound;
-    double* y = nullptr;  // in the result itself
+    std::int64_t n;
+    double* x;
+    double* y;
+    double* sigma;
+    double* bound;
 };
 
-/// Calls `f(row, number)` for all rows of `n` elements of a row-major tensor, side by side, and keeps what it writes.
+/// Calls `f(row, number)` for all rows of `n` elements of a row-major tensor, side by side, and gives `sink` what it
+/// writes. Rows longer than `most` come in pieces.
 template <class F>
-void for_each_row(const Tensor& x, std::int64_t n, const Spread& to, F f) {
-    const auto size = static_cast<std::size_t>(n);
-    parallel_for(x.numel() / n, std::max<std::int64_t>(1, 8192 / n), [&](std::int64_t begin, std::int64_t end) {
-        Row row{std::vector<double>(size), std::vector<double>(size), std::vector<double>(size)};
-        for (std::int64_t i = begin; i < end; ++i) {
-            load(Compute::Double, row.x.data(), x.dtype(),
-                 x.raw() + i * n * static_cast<std::int64_t>(item_size(x.dtype())), 1, n);
-            row.y = to.value.data<double>() + i * n;
-            f(row, i);
-            store_at(to.sigma, i * n, row.sigma.data(), n);
-            store_at(to.bound, i * n, row.bound.data(), n);
-        }
-    });
+void for_each_row(const Tensor& x, std::int64_t n, std::int64_t most, const BlockSink& sink, F f) {
+    const std::int64_t pieces = (n + most - 1) / most;
+    const std::int64_t size = std::min(n, most);
+    parallel_for(x.numel() / n * pieces, std::max<std::int64_t>(1, 8192 / size),
+                 [&](std::int64_t begin, std::int64_t end) {
+                     const Scratch<double> room(4 * size);
+                     double* data = room.data();
+                     for (std::int64_t i = begin; i < end; ++i) {
+                         const std::int64_t first = i % pieces * most;
+                         const Row row{std::min(most, n - first), data, data + size, data + 2 * size, data + 3 * size};
+                         const std::int64_t at = i / pieces * n + first;
+                         load(Compute::Double, row.x, x.dtype(),
+                              x.raw() + at * static_cast<std::int64_t>(item_size(x.dtype())), 1, row.n);
+                         f(row, i / pieces);
+                         sink({at, row.n, row.y, row.sigma, row.bound});
+                     }
+                 });
 }
 
 /// A sum whose terms go to eight lanes, so that it vectorises.
@@ -53,9 +60,9 @@ double sum_of(std::int64_t n, F term) {
 
 /// The normalised row whose element `i` has the weight w[i] and bias b[i]. `centred`: a layer norm; else a root mean
 /// square norm.
-void normalise(Row& row, double eps, bool centred, const Precision& p, const double* w, const double* b) {
-    const auto n = static_cast<std::int64_t>(row.x.size());
-    const double* x = row.x.data();
+void normalise(const Row& row, double eps, bool centred, const Precision& p, const double* w, const double* b) {
+    const std::int64_t n = row.n;
+    const double* x = row.x;
     const auto count = static_cast<double>(n);
     const double sum = sum_of(n, [=](std::int64_t i) { return x[i]; });
     const double squares = sum_of(n, [=](std::int64_t i) { return x[i] * x[i]; });
@@ -70,20 +77,21 @@ void normalise(Row& row, double eps, bool centred, const Precision& p, const dou
     const double most_of_mean = centred ? r * u * total : 0;
     const double most_of_scale = u * (count * (variance + mean * mean) / (variance + eps) + 3);
     double* y = row.y;
-    double* sigma = row.sigma.data();
-    double* bound = row.bound.data();
+    double* sigma = row.sigma;
+    double* bound = row.bound;
     const Precision precision = p;
 #pragma GCC ivdep
     for (std::int64_t i = 0; i < n; ++i) {
         const double scale = r * w[i];
         const double scaled = (x[i] - mean) * scale;
-        const Rounded rounded = precision.rounded(
-            scaled + b[i],
-            square(w[i] * of_mean) + u * u / 3 * (square(x[i] * scale) + 2 * square(mean * scale) + b[i] * b[i]) +
-                scaled * scaled * of_scale,
-            std::fabs(w[i]) * most_of_mean +
-                u * (std::fabs(x[i] * scale) + 2 * std::fabs(mean * scale) + std::fabs(b[i])) +
-                std::fabs(scaled) * most_of_scale);
+        const Rounded rounded =
+            precision.rounded(scaled + b[i],
+                              square(w[i] * of_mean) +
+                                  u * u * (1.0 / 3) * (square(x[i] * scale) + 2 * square(mean * scale) + b[i] * b[i]) +
+                                  scaled * scaled * of_scale,
+                              std::fabs(w[i]) * most_of_mean +
+                                  u * (std::fabs(x[i] * scale) + 2 * std::fabs(mean * scale) + std::fabs(b[i])) +
+                                  std::fabs(scaled) * most_of_scale);
         y[i] = rounded.value;
         sigma[i] = rounded.sigma;
         bound[i] = rounded.bound;
@@ -99,23 +107,25 @@ std::vector<double> parameter(const Tensor& tensor, std::int64_t count, double o
     return values;
 }
 
-bool layer_norm_spread(const OpCall& call, std::int64_t n, bool centred, const Precision& p, Spread& result) {
+bool layer_norm_spread(const OpCall& call, std::int64_t n, bool centred, const Precision& p, Reference& result) {
     const Tensor x = call.tensor("input").contiguous();
     if (n == 0) return false;
-    const auto weight = parameter(call.tensor("weight"), n, 1);
-    const auto bias = parameter(call.tensor("bias"), n, 0);
     const double eps = call.number("eps", centred ? 1e-5 : std::numeric_limits<float>::epsilon());
-    result = Spread::room(x.shape(), p);
-    for_each_row(x, n, result,
-                 [&](Row& row, std::int64_t) { normalise(row, eps, centred, p, weight.data(), bias.data()); });
+    result.shape = x.shape();
+    result.blocks = [=, weight = parameter(call.tensor("weight"), n, 1),
+                     bias = parameter(call.tensor("bias"), n, 0)](const BlockSink& sink) {
+        for_each_row(x, n, n, sink, [&](const Row& row, std::int64_t) {
+            normalise(row, eps, centred, p, weight.data(), bias.data());
+        });
+    };
     return true;
 }
 
-bool group_norm_spread(const OpCall& call, std::int64_t groups, const Precision& p, Spread& result) {
+bool group_norm_spread(const OpCall& call, std::int64_t groups, const Precision& p, Reference& result) {
     const Tensor x = call.tensor("input").contiguous();
     if (x.dim() < 2 || groups == 0 || x.size(1) % groups != 0 || x.numel() == 0) return false;
     const std::int64_t pixels = x.numel() / (x.size(0) * x.size(1));
-    const std::int64_t channels = x.size(1) / groups;
+    const std::int64_t n = x.size(1) / groups * pixels;
     const double eps = call.number("eps", 1e-5);
     const auto per_pixel = [&](const char* name, double otherwise) {
         const auto values = parameter(call.tensor(name), x.size(1), otherwise);
@@ -123,13 +133,13 @@ bool group_norm_spread(const OpCall& call, std::int64_t groups, const Precision&
         for (const double value : values) repeated.insert(repeated.end(), static_cast<std::size_t>(pixels), value);
         return repeated;
     };
-    const auto weight = per_pixel("weight", 1);
-    const auto bias = per_pixel("bias", 0);
-    result = Spread::room(x.shape(), p);
-    for_each_row(x, channels * pixels, result, [&](Row& row, std::int64_t i) {
-        const std::int64_t first = i % groups * channels * pixels;
-        normalise(row, eps, true, p, weight.data() + first, bias.data() + first);
-    });
+    result.shape = x.shape();
+    result.blocks = [=, weight = per_pixel("weight", 1), bias = per_pixel("bias", 0)](const BlockSink& sink) {
+        for_each_row(x, n, n, sink, [&](const Row& row, std::int64_t i) {
+            const std::int64_t first = i % groups * n;
+            normalise(row, eps, true, p, weight.data() + first, bias.data() + first);
+        });
+    };
     return true;
 }
 
@@ -160,7 +170,7 @@ BatchMoments batch_moments(const Tensor& x) {
 
 /// With given statistics; and with the batch's own, where these are kept in half precision: its rounding is then all
 /// that counts. PyTorch rounds the mean, 1 / sqrt(variance) and, in bfloat16, the sum of squares and the variance.
-bool batch_norm_spread(const OpCall& call, const Precision& p, Spread& result) {
+bool batch_norm_spread(const OpCall& call, const Precision& p, Reference& result) {
     const Tensor x = call.tensor("input").contiguous();
     const Tensor mean = call.tensor("running_mean");
     const Tensor variance = call.tensor("running_var");
@@ -178,44 +188,40 @@ bool batch_norm_spread(const OpCall& call, const Precision& p, Spread& result) {
     const std::int64_t channels = x.size(1);
     const BatchMoments moments =
         training ? batch_moments(x) : BatchMoments{parameter(mean, channels, 0), parameter(variance, channels, 1)};
-    const std::vector<double>& m = moments.mean;
-    const std::vector<double>& v = moments.variance;
-    const auto w = parameter(call.tensor("weight"), channels, 1);
-    const auto b = parameter(call.tensor("bias"), channels, 0);
-    result = Spread::room(x.shape(), p);
+    result.shape = x.shape();
     result.independent = channels;  // scale and shift of a channel are rounded once
-    for_each_row(x, x.numel() / (x.size(0) * channels), result, [&](Row& row, std::int64_t number) {
-        const auto c = static_cast<std::size_t>(number % channels);
-        const double alpha = w[c] / std::sqrt(v[c] + eps);
-        const double centre = m[c];
-        const double bias = b[c];
-        const double u = p.u;
-        const Precision precision = p;
-        const double* in = row.x.data();
-        double* sigma = row.sigma.data();
-        double* bound = row.bound.data();
-        double* y = row.y;
-        const auto n = static_cast<std::int64_t>(row.x.size());
+    result.blocks = [=, w = parameter(call.tensor("weight"), channels, 1),
+                     b = parameter(call.tensor("bias"), channels, 0)](const BlockSink& sink) {
+        const auto normalise_row = [&](const Row& row, std::int64_t number) {
+            const auto c = static_cast<std::size_t>(number % channels);
+            const double alpha = w[c] / std::sqrt(moments.variance[c] + eps);
+            const double centre = moments.mean[c];
+            const double bias = b[c];
+            const double u = p.u;
+            const Precision precision = p;
+            const auto [n, in, y, sigma, bound] = row;
 #pragma GCC ivdep
-        for (std::int64_t i = 0; i < n; ++i) {
-            const double centred = (in[i] - centre) * alpha;
-            const Rounded rounded =
-                precision.rounded(centred + bias,
-                                  u * u / 3 * (3 * square(in[i] * alpha) + 3 * square(centre * alpha) + bias * bias) +
-                                      kept * kept / 3 * (square(centre * alpha) + 1.5 * square(centred)),
-                                  u * (3 * std::fabs(in[i] * alpha) + 3 * std::fabs(centre * alpha) + std::fabs(bias)) +
-                                      kept * (std::fabs(centre * alpha) + 2 * std::fabs(centred)));
-            y[i] = rounded.value;
-            sigma[i] = rounded.sigma;
-            bound[i] = rounded.bound;
-        }
-    });
+            for (std::int64_t i = 0; i < n; ++i) {
+                const double centred = (in[i] - centre) * alpha;
+                const Rounded rounded = precision.rounded(
+                    centred + bias,
+                    u * u / 3 * (3 * square(in[i] * alpha) + 3 * square(centre * alpha) + bias * bias) +
+                        kept * kept / 3 * (square(centre * alpha) + 1.5 * square(centred)),
+                    u * (3 * std::fabs(in[i] * alpha) + 3 * std::fabs(centre * alpha) + std::fabs(bias)) +
+                        kept * (std::fabs(centre * alpha) + 2 * std::fabs(centred)));
+                y[i] = rounded.value;
+                sigma[i] = rounded.sigma;
+                bound[i] = rounded.bound;
+            }
+        };
+        for_each_row(x, x.numel() / (x.size(0) * channels), block_size, sink, normalise_row);
+    };
     return true;
 }
 
 }  // namespace
 
-bool softmax_spread(const OpCall& call, const Precision& p, Spread& result) {
+bool softmax_spread(const OpCall& call, const Precision& p, Reference& result) {
     const std::string name = call.base_name();
     const bool logarithm = name == "log_softmax" || name == "_log_softmax";
     if (!logarithm && name != "softmax" && name != "_softmax" && name != "_safe_softmax") return false;
@@ -227,43 +233,47 @@ bool softmax_spread(const OpCall& call, const Precision& p, Spread& result) {
     const double count = static_cast<double>(n);
     const double u = p.u;
     const bool safe = name == "_safe_softmax";
-    const Spread spread = Spread::room(rows.shape(), p);
-    for_each_row(rows, n, spread, [&](Row& row, std::int64_t) {
-        const double* in = row.x.data();
-        double* y = row.y;
-        const double top = *std::max_element(in, in + n);
-        const bool empty = top == -infinity;
-        double sum = 0;
-        for (std::int64_t i = 0; i < n; ++i) sum += y[i] = empty ? 0 : std::exp(in[i] - top);
-        const double log_sum = std::log(sum);
-        for (std::int64_t i = 0; i < n; ++i) {
-            const auto at = static_cast<std::size_t>(i);
-            const double below = in[i] == -infinity ? 0 : top - in[i];
-            double value = 0;
-            double error = 0;  // its variance and bound
-            double most = 0;
-            if (logarithm) {
-                value = in[i] - top - log_sum;
-                const double size = std::isfinite(value) ? std::fabs(value) : 0;
-                error = u * u * (4 + below * below + size * size + count / 9);
-                most = u * (4 + 2 * below + 2 * size + count);
-            } else {
-                value = empty ? (safe ? 0 : std::numeric_limits<double>::quiet_NaN()) : y[i] / sum;
-                error = square(value * u) * (4 + below * below + count / 9);
-                most = value * u * (4 + 2 * below + count);
+    result.shape = rows.shape();
+    result.blocks = [=](const BlockSink& sink) {
+        for_each_row(rows, n, n, sink, [&](const Row& row, std::int64_t) {
+            const double* in = row.x;
+            double* y = row.y;
+            const double top = *std::max_element(in, in + n);
+            const bool empty = top == -infinity;
+            double sum = 0;
+            for (std::int64_t i = 0; i < n; ++i) sum += y[i] = empty ? 0 : std::exp(in[i] - top);
+            const double log_sum = std::log(sum);
+            for (std::int64_t i = 0; i < n; ++i) {
+                const double below = in[i] == -infinity ? 0 : top - in[i];
+                double value = 0;
+                double error = 0;  // its variance and bound
+                double most = 0;
+                if (logarithm) {
+                    value = in[i] - top - log_sum;
+                    const double size = std::isfinite(value) ? std::fabs(value) : 0;
+                    error = u * u * (4 + below * below + size * size + count / 9);
+                    most = u * (4 + 2 * below + 2 * size + count);
+                } else {
+                    value = empty ? (safe ? 0 : std::numeric_limits<double>::quiet_NaN()) : y[i] / sum;
+                    error = square(value * u) * (4 + below * below + count / 9);
+                    most = value * u * (4 + 2 * below + count);
+                }
+                const Rounded rounded = p.rounded(value, error, most);
+                y[i] = rounded.value;
+                row.sigma[i] = rounded.sigma;
+                row.bound[i] = rounded.bound;
             }
-            const Rounded rounded = p.rounded(value, error, most);
-            y[i] = rounded.value;
-            row.sigma[at] = rounded.sigma;
-            row.bound[at] = rounded.bound;
-        }
-    });
-    const auto back = [&](const Tensor& tensor) { return tensor.transpose(dim, -1); };
-    result = {back(spread.value), back(spread.sigma), back(spread.bound)};
+        });
+    };
+    if (dim != x.dim() - 1) {
+        result.compute();
+        result.value = std::get<Tensor>(result.value).transpose(dim, -1);
+        for (Tensor* tensor : {&result.sigma, &result.bound}) *tensor = tensor->transpose(dim, -1);
+    }
     return true;
 }
 
-bool norm_spread(const OpCall& call, const Precision& p, Spread& result) {
+bool norm_spread(const OpCall& call, const Precision& p, Reference& result) {
     const std::string name = call.base_name();
     const Tensor x = call.tensor("input");
     if (!x.defined() || !is_floating_point(x.dtype()) || x.numel() == 0) return false;

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+// The sums of products of a convolution.
+#include <algorithm>
+#include <span>
+#include <vector>
+
+#include "backend/conv_loop.hpp"
+#include "verification/rounding_dot.hpp"
+#include "vmath.hpp"
+
+namespace torch_ir::detail {
+namespace {
+
+/// The patches of an image, some lines (of the last dimension) of the output at a time.
+class Patches {
+  public:
+    explicit Patches(const backend::ConvGeometry& g) : window_(g) {}
+
+    std::int64_t lines() const { return window_.output[0] * window_.output[1]; }
+    std::int64_t width() const { return window_.output[2]; }
+    /// About a thousand pixels at once.
+    std::int64_t lines_at_once() const { return std::max<std::int64_t>(1, 1024 / std::max<std::int64_t>(1, width())); }
+    const backend::detail::Window& window() const { return window_; }
+
+    /// Copies what the kernel sees of x[channels, pixels…] from `count` output lines on, as to[channels * taps,
+    /// pixels].
+    template <class X>
+    void gather(std::int64_t begin, std::int64_t count, std::int64_t channels, const X* x, X* to) const {
+        for (std::int64_t line = begin; line < begin + count; ++line)
+            for_each_tap(line, [&](std::int64_t tap, std::int64_t from, std::int64_t i0, std::int64_t i1) {
+                for (std::int64_t c = 0; c < channels; ++c) {
+                    const X* row = x + c * window_.input_pixels() + from;
+                    X* out = to + (c * window_.taps() + tap) * count * width() + (line - begin) * width();
+                    const std::int64_t stride = window_.stride[2];
+                    std::fill_n(out, i0, X(0));
+                    if (stride == 1)
+                        std::copy(row + i0, row + i1, out + i0);
+                    else
+                        for (std::int64_t i = i0; i < i1; ++i) out[i] = row[i * stride];
+                    std::fill_n(out + i1, width() - i1, X(0));
+                }
+            });
+    }
+
+  private:
+    /// Calls `f(tap, source, begin, end)` for an output line and every tap of the kernel: the pixels begin to end of
+    /// the line see x[source + pixel * stride]; the others see padding.
+    template <class F>
+    void for_each_tap(std::int64_t line, F f) const {
+        const backend::detail::Window& w = window_;
+        const std::int64_t at[2] = {line / w.output[1], line % w.output[1]};
+        std::int64_t tap = 0;
+        for (std::int64_t a = 0; a < w.kernel[0]; ++a)
+            for (std::int64_t b = 0; b < w.kernel[1]; ++b) {
+                const std::int64_t x = at[0] * w.stride[0] - w.padding[0] + a * w.dilation[0];
+                const std::int64_t y = at[1] * w.stride[1] - w.padding[1] + b * w.dilation[1];
+                const bool inside = x >= 0 && x < w.input[0] && y >= 0 && y < w.input[1];
+                for (std::int64_t c = 0; c < w.kernel[2]; ++c, ++tap) {
+                    const std::int64_t shift = c * w.dilation[2] - w.padding[2];
+                    const std::int64_t begin = shift >= 0 ? 0 : (-shift + w.stride[2] - 1) / w.stride[2];
+                    const std::int64_t last = w.input[2] - 1 - shift;  // of the input, seen from pixel 0
+                    const std::int64_t end = inside && last >= 0 ? std::min(width(), last / w.stride[2] + 1) : 0;
+                    f(tap, (x * w.input[1] + y) * w.input[2] + shift, std::min(begin, end), end);
+                }
+            }
+    }
+
+    backend::detail::Window window_;
+};
+
+/// An image with its padding, cut into one image for each residue of the positions by the strides: what one tap of the
+/// kernel sees are then neighbours, and one long loop goes over all lines (and over a few numbers between them).
+class Phases {
+  public:
+    explicit Phases(const backend::detail::Window& window) : window_(window) {
+        for (int d = 0; d < 3; ++d) {
+            const std::int64_t seen = (w().output[d] - 1) * w().stride[d] + (w().kernel[d] - 1) * w().dilation[d] + 1;
+            size_[d] = (seen + w().stride[d] - 1) / w().stride[d];
+        }
+    }
+
+    /// Of an image.
+    std::int64_t count() const { return w().stride[0] * w().stride[1] * w().stride[2] * phase(); }
+    /// From the first sum of an image to the last.
+    std::int64_t length() const { return index(w().output[0] - 1, w().output[1] - 1, w().output[2]); }
+
+    /// Fills `to`, which is zero but for what an image before has left.
+    template <class X>
+    void fill(const X* x, double* to) const {
+        for (std::int64_t a = 0; a < w().input[0]; ++a)
+            for (std::int64_t b = 0; b < w().input[1]; ++b, x += w().input[2]) {
+                const std::int64_t p = a + w().padding[0];
+                const std::int64_t q = b + w().padding[1];
+                if (p / w().stride[0] >= size_[0] || q / w().stride[1] >= size_[1]) continue;
+                for (std::int64_t residue = 0; residue < w().stride[2]; ++residue) {
+                    const std::int64_t first = (residue - w().padding[2]) % w().stride[2];
+                    const std::int64_t begin = first < 0 ? first + w().stride[2] : first;
+                    double* line = to + place(p, q, begin + w().padding[2]);
+                    const std::int64_t room = size_[2] - (begin + w().padding[2]) / w().stride[2];
+                    const std::int64_t there = (w().input[2] - begin + w().stride[2] - 1) / w().stride[2];
+                    const std::int64_t n = std::min(room, there);
+                    for (std::int64_t i = 0; i < n; ++i) line[i] = static_cast<double>(x[begin + i * w().stride[2]]);
+                }
+            }
+    }
+
+    /// Where the taps of the kernel see the first pixel.
+    std::vector<std::int64_t> taps() const {
+        std::vector<std::int64_t> places;
+        for (std::int64_t a = 0; a < w().kernel[0]; ++a)
+            for (std::int64_t b = 0; b < w().kernel[1]; ++b)
+                for (std::int64_t c = 0; c < w().kernel[2]; ++c)
+                    places.push_back(place(a * w().dilation[0], b * w().dilation[1], c * w().dilation[2]));
+        return places;
+    }
+
+    /// Brings what lies line by line together.
+    template <class T>
+    void pack(T* values) const {
+        T* to = values;
+        for (std::int64_t a = 0; a < w().output[0]; ++a)
+            for (std::int64_t b = 0; b < w().output[1]; ++b, to += w().output[2])
+                std::copy_n(values + index(a, b, 0), w().output[2], to);
+    }
+
+  private:
+    const backend::detail::Window& w() const { return window_; }
+    std::int64_t phase() const { return size_[0] * size_[1] * size_[2]; }
+    std::int64_t index(std::int64_t a, std::int64_t b, std::int64_t c) const {
+        return (a * size_[1] + b) * size_[2] + c;
+    }
+    /// Of a position with padding.
+    std::int64_t place(std::int64_t a, std::int64_t b, std::int64_t c) const {
+        const std::int64_t* s = w().stride;
+        const std::int64_t residue = (a % s[0] * s[1] + b % s[1]) * s[2] + c % s[2];
+        return residue * phase() + index(a / s[0], b / s[1], c / s[2]);
+    }
+
+    backend::detail::Window window_;
+    std::int64_t size_[3];
+};
+
+/// Sums, and the sums of the squares times `unit`, of few products each: weight[t] * x[taps[t] + i].
+void add_taps(std::span<const std::int64_t> taps, const double* weight, const double* x, double unit, std::int64_t n,
+              double* sum, float* squares) {
+    constexpr std::int64_t lanes = 4;
+    using Wide = vmath::Vector<double, lanes>;
+    const auto read = [](const double* from) { return *reinterpret_cast<const Wide*>(from); };
+    const auto keep = [&](std::int64_t at, const Wide& s, const Wide& q) {
+        *reinterpret_cast<Wide*>(sum + at) = s;
+        for (std::int64_t lane = 0; lane < lanes; ++lane) squares[at + lane] = static_cast<float>(q[lane] * unit);
+    };
+    std::int64_t i = 0;
+    for (; i + 3 * lanes <= n; i += 3 * lanes) {
+        Wide s0{}, s1{}, s2{}, q0{}, q1{}, q2{};  // in registers, as no array would be
+        for (std::size_t t = 0; t < taps.size(); ++t) {
+            const double* from = x + taps[t] + i;
+            const Wide p0 = weight[t] * read(from);
+            const Wide p1 = weight[t] * read(from + lanes);
+            const Wide p2 = weight[t] * read(from + 2 * lanes);
+            s0 += p0;
+            s1 += p1;
+            s2 += p2;
+            q0 += p0 * p0;
+            q1 += p1 * p1;
+            q2 += p2 * p2;
+        }
+        keep(i, s0, q0);
+        keep(i + lanes, s1, q1);
+        keep(i + 2 * lanes, s2, q2);
+    }
+    for (; i < n; ++i) {
+        double s = 0;
+        double q = 0;
+        for (std::size_t t = 0; t < taps.size(); ++t) {
+            const double product = weight[t] * x[taps[t] + i];
+            s += product;
+            q += product * product;
+        }
+        sum[i] = s;
+        squares[i] = static_cast<float>(q * unit);
+    }
+}
+
+/// Convolution with so few terms per element that products are added one by one: x[N, C, pixels…].
+template <class X>
+void convolve_directly(const backend::ConvGeometry& g, const X* x, const X* weight, double unit, const SumSink& sink) {
+    const backend::detail::Window window(g);
+    const Phases phases(window);
+    const std::int64_t in = g.in_channels / g.groups;
+    const std::int64_t out = g.out_channels / g.groups;
+    std::vector<std::int64_t> taps;
+    for (std::int64_t c = 0; c < in; ++c)
+        for (const std::int64_t place : phases.taps()) taps.push_back(c * phases.count() + place);
+    const auto terms = static_cast<std::int64_t>(taps.size());
+    const std::int64_t grain = std::max<std::int64_t>(1, 8192 / std::max<std::int64_t>(1, window.pixels() * out));
+    parallel_for(g.batch * g.groups, grain, [&](std::int64_t first, std::int64_t last) {
+        const Scratch<double> padded(in * phases.count());
+        std::fill_n(padded.data(), in * phases.count(), 0.0);
+        const Scratch<double> sum(phases.length());
+        const Scratch<float> squares(phases.length());
+        std::vector<double> w(taps.size());
+        for (std::int64_t piece = first; piece < last; ++piece) {  // of all groups of all images
+            for (std::int64_t c = 0; c < in; ++c)
+                phases.fill(x + (piece * in + c) * window.input_pixels(), padded.data() + c * phases.count());
+            for (std::int64_t o = 0; o < out; ++o) {
+                std::copy_n(weight + (piece % g.groups * out + o) * terms, terms, w.begin());
+                add_taps(taps, w.data(), padded.data(), 1 / unit, phases.length(), sum.data(), squares.data());
+                phases.pack(sum.data());
+                phases.pack(squares.data());
+                sink({(piece * out + o) * window.pixels(), window.pixels(), sum.data(), squares.data(), unit, nullptr});
+            }
+        }
+    });
+}
+
+/// As products of the filter and the patches, some lines at a time.
+template <class X>
+void convolve_patches(const backend::ConvGeometry& g, const X* x, const X* weight, double scale_x, double scale_w,
+                      double unit, const SumSink& sink) {
+    const Patches patches(g);
+    const backend::detail::Window& window = patches.window();
+    const std::int64_t in = g.in_channels / g.groups;
+    const std::int64_t out = g.out_channels / g.groups;
+    const std::int64_t terms = in * window.taps();
+    const std::int64_t groups = group_count(terms);
+    const std::int64_t lines = patches.lines_at_once();
+    const std::int64_t blocks = (patches.lines() + lines - 1) / lines;
+    // A 1 x 1 kernel multiplies the image as it lies.
+    const bool as_it_lies = window.taps() == 1 && window.input_pixels() == window.pixels();
+    const Scratch<float> weight_squares(g.out_channels * groups);
+    square_rows(weight_squares.data(), weight, g.out_channels, terms, scale_w, Grouped::Mean);
+    parallel_for(g.batch * g.groups * blocks, 1, [&](std::int64_t first, std::int64_t last) {
+        const Scratch<X> columns(as_it_lies ? 0 : terms * lines * patches.width());
+        const Scratch<float> column_squares(groups * lines * patches.width());
+        for (std::int64_t piece = first; piece < last; ++piece) {
+            const std::int64_t begin = piece % blocks * lines;
+            const std::int64_t of_group = piece / blocks;  // of all groups of all images
+            const std::int64_t group = of_group % g.groups;
+            const std::int64_t count = std::min(lines, patches.lines() - begin);
+            const std::int64_t n = count * patches.width();
+            const X* source = x + of_group * in * window.input_pixels();
+            if (!as_it_lies) patches.gather(begin, count, in, source, columns.data());
+            const X* b = as_it_lies ? source + begin * patches.width() : columns.data();
+            const std::int64_t ldb = as_it_lies ? window.pixels() : n;
+            square_lines(column_squares.data(), b, ldb, terms, n, scale_x, Grouped::Sum);
+            multiply_tiles(false, out, n, terms, weight + group * out * terms, b, ldb,
+                           weight_squares.data() + group * out * groups, column_squares.data(), unit,
+                           of_group * out * window.pixels() + begin * patches.width(), window.pixels(), sink);
+        }
+    });
+}
+
+}  // namespace
+
+Sums convolve(const Tensor& input, const Tensor& filter, const backend::ConvGeometry& g) {
+    Ints shape{g.batch, g.out_channels};
+    shape.insert(shape.end(), g.output.begin(), g.output.end());
+    const auto rows = [g, x = input.contiguous(), weight = filter.contiguous()](const SumSink& sink) {
+        const double scale_x = scale_of(x);
+        const double scale_w = scale_of(weight);
+        const double unit = 1 / (scale_x * scale_x * scale_w * scale_w);
+        const bool directly = weight.numel() / g.out_channels < fewest_terms && g.out_channels / g.groups < 4;
+        visit_float(x.dtype(), "convolve", [&]<class X>(X) {
+            if (directly)
+                convolve_directly(g, x.data<X>(), weight.data<X>(), unit, sink);
+            else
+                convolve_patches(g, x.data<X>(), weight.data<X>(), scale_x, scale_w, unit, sink);
+        });
+    };
+    return {shape, rows};
+}
+
+}  // namespace torch_ir::detail
