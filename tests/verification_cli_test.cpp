@@ -93,7 +93,7 @@ TEST_CASE("a backend is judged like the interpreter") {
     const std::string tool = std::getenv("TORCH_IR_TOOL");
     CHECK(suite(tool + " run {case} --quiet -o {out}")["status"] == "passed");
     CHECK(suite("cp {case}/inputs.safetensors {out}")["message"] ==
-          "no output: output_0: the backend wrote no tensor of this name");
+          "no output: the backend wrote no 'output_0' (it wrote 'x')");
     CHECK(suite("echo too bad >&2; exit 3 # {case} {out}")["message"] == "crash: exit status 3: too bad");
     CHECK(suite("kill -SEGV $$ # {case} {out}")["message"] == "crash: killed by signal 11 (Segmentation fault)");
     CHECK(suite("exit 77 # {case} {out}")["status"] == "unsupported");
@@ -250,6 +250,33 @@ TEST_CASE("reduce finds the node, its smallest shape and plain values") {
         (folder / "smallest/reduce.jsonl") + ": belongs to the reduction of another model or with another command");
 }
 
+TEST_CASE("reduce does not shrink what the backend cannot run at all") {
+    const TemporaryDirectory folder;
+    const std::string model = "reduce tests/data/zoo/pytorch_ir/SelfAttention -o " + (folder / "smallest");
+    const Outcome unsupported = run(model + " --backend 'echo no GPU; exit 77 # {case} {out}'");
+    CHECK(unsupported.status == 1);
+    CHECK(unsupported.out ==
+          "the backend does not run tests/data/zoo/pytorch_ir/SelfAttention (unsupported: exit status 77: no GPU): "
+          "nothing to reduce\n");
+    const Outcome missing = run(model + "2 --backend 'no_such_command_here {case} {out}'");
+    CHECK(missing.status == 3);
+    CHECK(missing.err.find("--backend: there is no such command: exit status 127: ") != std::string::npos);
+}
+
+TEST_CASE("verify refuses options that would say nothing where they stand") {
+    const auto refused = [](const std::string& arguments, const std::string& message) {
+        const Outcome outcome = run("verify " + arguments);
+        CHECK(outcome.status == 2);
+        CHECK(outcome.err == "torch-ir: " + message + "\n");
+    };
+    refused(cnn + " --filter x", "--filter needs --suite DIR");
+    refused(cnn + " --category x", "--category needs --suite DIR");
+    refused(cnn + " -j 2", "--jobs needs --suite DIR");
+    refused("--suite tests/data/zoo --expected x", "--expected goes with MODEL, not with --suite");
+    refused("--suite tests/data/zoo --tolerance derived", "--tolerance goes with MODEL, not with --suite");
+    refused(cnn + " --profile bf16", "--profile goes with --tolerance derived");
+}
+
 TEST_CASE("reduce keeps the kind of failure") {
     const TemporaryDirectory folder;
     const std::string tool = std::getenv("TORCH_IR_TOOL");
@@ -395,5 +422,27 @@ TEST_CASE("locate and derived tolerances from outside") {
     CHECK(run("locate " + model + " --map " + (folder / "map.json") + " --candidate " + (folder / "mine.safetensors"))
               .status == 1);
     CHECK(run("verify " + model + " --tolerance tight").status == 2);
+
+    // A map that is partly wrong says so, and what was meant.
+    write_text(folder / "partly.json", "{\"log_softmaxx\": \"a\", \"log_softmax\": \"logs\", \"linear\": \"linear\"}");
+    outcome = run("locate " + model + " --candidate " + dump + " --map " + (folder / "partly.json"));
+    CHECK(outcome.status == 0);
+    CHECK(outcome.err.find("partly.json: 1 of 3 names are not in the dump: 'log_softmaxx' (the closest name is "
+                           "'log_softmax')") != std::string::npos);
+    CHECK(outcome.err.find(
+              "1 of the candidate's " +
+              std::to_string(
+                  json::parse(run("locate " + model + " --candidate " + dump + " --json").out)["compared"].get<int>()) +
+              " tensors are no values of the graph and are not judged: 'logs' (by its numbers "
+              "'log_softmax')") != std::string::npos);
+    CHECK(outcome.err.find("{\"logs\":\"log_softmax\"}") != std::string::npos);
+    CHECK(outcome.out.find(", 1 of unknown name, ") != std::string::npos);
+
+    // Values of nodes are no outputs.
+    outcome = run("verify " + model + " --expected " + dump);
+    CHECK(outcome.status == 1);
+    CHECK(
+        outcome.out.find("expected, but the model has no such output; --intermediates FILE compares values of nodes") !=
+        std::string::npos);
     CHECK(run("locate " + model + " --candidate " + dump + " --profile f31").status == 3);
 }

@@ -97,6 +97,8 @@ int reduce_model(const ReduceFlags& options, const Globals& globals) {
                       << (node.provenance.module_path.empty() ? "" : "  in " + node.provenance.module_path) << '\n';
         std::cout << options.output << ": " << name(result.kind) << " with " << nodes << " of "
                   << loaded.model->graph.nodes.size() << " nodes: " << result.message << '\n';
+    } else if (!result.message.empty()) {
+        std::cout << "the backend does not run " << options.model << " (" << result.message << "): nothing to reduce\n";
     } else {
         std::cout << "the backend agrees on " << options.model << ": nothing to reduce\n";
     }

@@ -35,7 +35,7 @@ struct VerifyFlags {
     double rtol = -1;
     double atol = -1;
     std::string tolerance;
-    std::string profile = "f32";
+    std::string profile;
     bool json = false;
     std::string report;
     std::string junit;
@@ -123,7 +123,7 @@ std::vector<DerivedVerdict> derive(const VerifyFlags& options, const Interpreter
                                    const NamedTensors& expected, std::vector<OutputVerdict>& verdicts) {
     if (options.tolerance != "derived") return {};
     LocateOptions locate_options;
-    locate_options.profile = load_profile(options.profile);
+    if (!options.profile.empty()) locate_options.profile = load_profile(options.profile);
     std::vector<DerivedVerdict> derived = judge_derived(interpreter, inputs, run, expected, locate_options);
     for (OutputVerdict& verdict : verdicts)
         for (const DerivedVerdict& d : derived)
@@ -152,6 +152,9 @@ int verify_model(const VerifyFlags& options, const Globals& globals) {
     }
     const RunResult run = interpreter.run(inputs, run_options);
     std::vector<OutputVerdict> verdicts = judge(run, expected, given(options.rtol), given(options.atol));
+    for (OutputVerdict& verdict : verdicts)
+        if (verdict.dtype.empty() && loaded.model->graph.find_value(verdict.name))
+            verdict.comparison.message += "; --intermediates FILE compares values of nodes";
     const std::vector<DerivedVerdict> derived = derive(options, interpreter, inputs, run, expected, verdicts);
     if (judge_values) values = judge_values->verdicts();
     const auto agrees = [](const OutputVerdict& v) { return v.comparison.passed; };
@@ -265,6 +268,31 @@ int verify_suite(const VerifyFlags& options, const Globals& globals) {
     return passed ? ok : check_failed;
 }
 
+/// Why an option says nothing where it stands; empty when all is well.
+std::string misplaced(const VerifyFlags& o) {
+    struct Flag {
+        bool given;
+        const char* name;
+    };
+    const Flag of_suites[] = {{!o.only_model.empty(), "--model"},       {o.list_models, "--list-models"},
+                              {o.list_categories, "--list-categories"}, {!o.filter.empty(), "--filter"},
+                              {!o.category.empty(), "--category"},      {o.jobs > 0, "--jobs"}};
+    const Flag of_models[] = {{!o.weights.empty(), "--weights"},
+                              {!o.inputs.empty(), "--inputs"},
+                              {!o.expected.empty(), "--expected"},
+                              {!o.intermediates.empty(), "--intermediates"},
+                              {!o.tolerance.empty(), "--tolerance"}};
+    if (o.suite.empty()) {
+        for (const Flag& flag : of_suites)
+            if (flag.given) return std::string(flag.name) + " needs --suite DIR";
+    } else {
+        for (const Flag& flag : of_models)
+            if (flag.given) return std::string(flag.name) + " goes with MODEL, not with --suite";
+    }
+    if (!o.profile.empty() && o.tolerance.empty()) return "--profile goes with --tolerance derived";
+    return {};
+}
+
 }  // namespace
 
 Command make_verify() {
@@ -319,9 +347,8 @@ Command make_verify() {
                 std::cerr << "torch-ir: verify needs either MODEL or --suite DIR\n";
                 return static_cast<int>(usage);
             }
-            if (options->suite.empty() &&
-                (!options->only_model.empty() || options->list_models || options->list_categories)) {
-                std::cerr << "torch-ir: --model, --list-models and --list-categories need --suite DIR\n";
+            if (const std::string wrong = misplaced(*options); !wrong.empty()) {
+                std::cerr << "torch-ir: " << wrong << '\n';
                 return static_cast<int>(usage);
             }
             if (options->suite.empty() && !options->backend.empty()) {

@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int unsupported_status = 77;  // as test runners use it for "skipped"
+constexpr int not_found_status = 127;   // the shell's
 
 std::string shell_word(const std::string& text) {
     constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
@@ -148,6 +149,7 @@ BackendRun run_backend(const Backend& backend, const fs::path& case_directory) {
         run.status = BackendStatus::Unsupported;
         run.message = "exit status 77" + tail;
     } else if (WEXITSTATUS(*status) != 0) {
+        run.started = WEXITSTATUS(*status) != not_found_status;
         run.message = "exit status " + std::to_string(WEXITSTATUS(*status)) + tail;
     } else if (!fs::exists(out)) {
         run.status = BackendStatus::NoOutput;
@@ -181,6 +183,16 @@ RunResult backend_result(const Model& model, const NamedTensors& outputs, std::v
     return result;
 }
 
+std::string missing_text(const std::string& key, const NamedTensors& written) {
+    constexpr std::size_t most = 4;
+    std::string names;
+    std::size_t count = 0;
+    for (const auto& [name, tensor] : written)
+        if (count++ < most) names += (names.empty() ? "'" : ", '") + name + "'";
+    if (count > most) names += " and " + std::to_string(count - most) + " more";
+    return "the backend wrote no '" + key + "' (it wrote " + (names.empty() ? "no tensor" : names) + ")";
+}
+
 void run_backend_case(const Backend& backend, const fs::path& directory, std::optional<double> rtol,
                       std::optional<double> atol, CaseResult& result) {
     const LoadedModel loaded = load_model(directory);
@@ -202,10 +214,10 @@ void run_backend_case(const Backend& backend, const fs::path& directory, std::op
         const NamedTensors wanted = load_expected(loaded, expected.string());
         for (OutputVerdict& verdict : judge(outputs, wanted, rtol, atol)) {
             const bool absent = std::find(missing.begin(), missing.end(), verdict.name) != missing.end();
-            if (absent) verdict.comparison.message = "the backend wrote no tensor of this name";
+            if (absent) verdict.comparison.message = missing_text(verdict.name, run.outputs);
             if (!verdict.comparison.passed && result.status != Status::Error)
                 add_message(result, absent ? Status::Error : Status::Failed,
-                            place + (absent ? "no output: " : "") + verdict.name + ": " + verdict.comparison.message);
+                            place + (absent ? "no output: " : verdict.name + ": ") + verdict.comparison.message);
             if (pair == 1) result.outputs.push_back(std::move(verdict));
         }
     }

@@ -18,6 +18,7 @@ std::string_view name(BackendStatus status);
 /// What a backend did with one case.
 struct BackendRun {
     BackendStatus status = BackendStatus::Crashed;
+    bool started = true;   // false: the shell found no such command
     std::string message;   // exit status or signal, and the last line it wrote to stderr
     NamedTensors outputs;  // as it keyed them; Ok only
     double seconds = 0;
@@ -34,6 +35,9 @@ BackendRun run_backend(const Backend& backend, const std::filesystem::path& case
 /// The outputs of a backend in the order of the model's user outputs; one that was not written is None, and its key is
 /// appended to `missing`.
 RunResult backend_result(const Model& model, const NamedTensors& outputs, std::vector<std::string>& missing);
+
+/// `the backend wrote no 'output_0' (it wrote 'a', 'b')`.
+std::string missing_text(const std::string& key, const NamedTensors& written);
 
 /// Runs the command on a case directory with all its inputs/expected pairs and judges what it wrote. A crash, a
 /// time-out and missing output are Status::Error, with which of them it was in front of the message.

@@ -245,7 +245,7 @@ void run_backend_op_case(const Backend& backend, const OpCase& op_case, CaseResu
     const RunResult outputs = backend_result(built.files.model, run.outputs, missing);
     result.status = missing.empty() ? Status::Passed : Status::Error;
     if (!missing.empty()) {
-        result.message = "no output: the backend wrote no '" + missing[0] + "'";
+        result.message = "no output: " + missing_text(missing[0], run.outputs);
         return;
     }
     for (std::size_t i = 0; i < built.files.expected.size() && result.status == Status::Passed; ++i) {

@@ -114,10 +114,11 @@ class Tester {
         fs::create_directory(place);
         write_case_files(place, files);
         const BackendRun run = run_backend(options_.backend, place);
+        if (!run.started && tests_ == 1) throw ArgumentError("--backend: there is no such command: " + run.message);
         if (run.status != BackendStatus::Ok) return {kind_of(run), std::string(name(run.status)) + ": " + run.message};
         std::vector<std::string> missing;
         const RunResult outputs = backend_result(files.model, run.outputs, missing);
-        if (!missing.empty()) return {FailureKind::Crash, "the backend wrote no '" + missing[0] + "'"};
+        if (!missing.empty()) return {FailureKind::Crash, missing_text(missing[0], run.outputs)};
         const NamedTensors expected(files.expected.begin(), files.expected.end());
         for (const OutputVerdict& verdict : judge(outputs, expected, options_.rtol, options_.atol))
             if (!verdict.comparison.passed)
@@ -282,9 +283,9 @@ ReduceResult reduce(const std::shared_ptr<const Model>& model, const Weights& we
             const CaseFiles whole = tape.cut(all, outputs);
             const TestResult verdict = tester.test(whole);
             if (options.progress) options.progress("model", tester.tests(), all.size());
+            result.message = verdict.message;
             if (verdict.kind == FailureKind::None) continue;
             result.kind = verdict.kind;
-            result.message = verdict.message;
             result.smallest = whole;
             Reducer(tape, tester, options, result).run(all);
             break;

@@ -30,7 +30,7 @@ struct ReduceOptions {
 
 struct ReduceResult {
     FailureKind kind = FailureKind::None;  // None: the backend agrees on every input set
-    std::string message;                   // how the smallest case fails
+    std::string message;                   // how the smallest case fails; with None: why the backend did not run
     CaseFiles smallest;
     int tests = 0;
     bool complete = false;           // false: stopped by max_tests
