@@ -147,7 +147,10 @@ class PlanBuilder {
             with_context([&] { return "node '" + node.name + "' (" + node.op_type + ")"; }, [&] { add_step(node); });
         }
         plan_->written_inputs_ = find_written_inputs(graph, &registry_);
-        if (options_.fuse) fuse_steps(plan_->steps_, graph, count_uses());
+        if (options_.fuse) {
+            fuse_steps(plan_->steps_, graph, count_uses());
+            chain_steps(plan_->steps_, graph, count_uses());
+        }
         find_last_uses();
         return plan_;
     }

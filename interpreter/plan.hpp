@@ -33,7 +33,8 @@ struct MissingOp {
 };
 
 struct PlanOptions {
-    /// Merge convolution, batch norm, addition and activation into one step where nothing else sees the values between.
+    /// Merge convolution, batch norm, addition and activation into one step where nothing else sees the values between,
+    /// and compute runs of elementwise ops slice by slice.
     bool fuse = true;
 };
 
@@ -108,5 +109,8 @@ std::vector<MissingOp> missing_ops(const Graph& graph, const Registry& registry)
 
 /// Rewrites steps (fusion.cpp). `uses` counts the reads of every slot, graph outputs included.
 void fuse_steps(std::vector<Step>& steps, const Graph& graph, std::vector<std::uint32_t> uses);
+
+/// Merges runs of elementwise steps (chain.cpp); `uses` as for fuse_steps.
+void chain_steps(std::vector<Step>& steps, const Graph& graph, const std::vector<std::uint32_t>& uses);
 
 }  // namespace torch_ir

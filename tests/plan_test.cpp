@@ -122,7 +122,75 @@ TEST_CASE("a value that something else reads is not merged away") {
     model.graph.outputs.push_back(*model.graph.find_value("batch_norm"));
     model.outputs.emplace_back();
     const auto shared = std::make_shared<const Model>(model);
-    CHECK(Plan::compile({shared, &shared->graph}, builtin_registry())->steps().size() == 3);
+    const auto plan = Plan::compile({shared, &shared->graph}, builtin_registry());
+    CHECK(plan->steps().size() == 2);  // convolution and batch norm; addition and activation
+    CHECK(plan->steps()[0].outputs ==
+          std::vector<std::vector<std::uint32_t>>{{shared->graph.outputs.back().get_if<ValueRef>()->id}});
+}
+
+namespace {
+
+/// x·σ(x)·0.5 + y as mul(sigmoid(x), x), mul(…, 0.5), add(…, y); the second value is an output, too.
+GraphBuilder gated(const Shape& shape) {
+    GraphBuilder b("Gated");
+    const auto x = b.input("x", {shape});
+    const auto y = b.input("y", {shape});
+    const auto gate = b.call("aten.sigmoid.default", {x}, {shape});
+    const auto half = b.call("aten.mul.Tensor", {b.call("aten.mul.Tensor", {gate, x}, {shape}), 0.5}, {shape});
+    b.output(b.call("aten.add.Tensor", {half, y}, {shape}));
+    b.output(half);
+    return b;
+}
+
+}  // namespace
+
+TEST_CASE("elementwise ops that follow each other become one step that gives the same bits, whatever the strides") {
+    const GraphBuilder b = gated({130, 300});
+    const auto model = test::model_of(b);
+    CHECK(Plan::compile({model, &model->graph}, builtin_registry())->steps().size() == 1);
+
+    const Tensor x = noise({130, 300}, 1);
+    const Tensor y = noise({130, 300}, 2);
+    const Tensor wide = noise({130, 600}, 3);
+    for (const auto& [left, right] :
+         {std::pair{x, y},
+          {noise({300, 130}, 1).transpose(0, 1), noise({300, 130}, 2).transpose(0, 1)},
+          {x, noise({300, 130}, 2).transpose(0, 1)},
+          {wide.as_strided({130, 300}, {600, 1}, 0), wide.as_strided({130, 300}, {600, 1}, 300)},
+          {noise({1, 300}, 1).expand(Ints{130, 300}), y}}) {
+        const Interpreter interpreter(model);
+        Counter counter;
+        RunOptions observed;
+        observed.observer = &counter;
+        const auto inputs = interpreter.bind_inputs({{"x", left}, {"y", right}});
+        const auto chained = interpreter.run(inputs).outputs;
+        const auto separate = interpreter.run(inputs, observed).outputs;
+        CHECK(counter.names.size() == 4);
+        for (const std::size_t i : {0, 1}) {
+            const auto& a = std::get<Tensor>(chained[i].value);
+            const auto& expected = std::get<Tensor>(separate[i].value);
+            CHECK(a.strides() == expected.strides());
+            CHECK(values(a) == values(expected));
+        }
+        const double at = values(left)[777];
+        CHECK(values(std::get<Tensor>(chained[1].value))[777] == doctest::Approx(0.5 * at / (1 + std::exp(-at))));
+    }
+}
+
+TEST_CASE("a chain ends where shapes or dtypes change, or an op is not elementwise") {
+    GraphBuilder b("Mixed");
+    const auto x = b.input("x", {{4, 1}});
+    const auto y = b.input("y", {{4, 6}});
+    const auto narrow = b.call("aten.neg.default", {b.call("aten.exp.default", {x}, {{4, 1}})}, {{4, 1}});
+    const auto sum = b.call("aten.add.Tensor", {narrow, y}, {{4, 6}});  // broadcast
+    const auto soft = b.call("aten.softmax.int", {sum, -1}, {{4, 6}});
+    b.output(b.call("aten.mul.Tensor", {b.call("aten.tanh.default", {soft}, {{4, 6}}), y}, {{4, 6}}));
+    const auto model = test::model_of(b);
+    CHECK(Plan::compile({model, &model->graph}, builtin_registry())->steps().size() == 4);
+    Counter counter;
+    const std::map<std::string, Tensor, std::less<>> inputs{{"x", noise({4, 1}, 1)}, {"y", noise({4, 6}, 2)}};
+    CHECK(values(test::run(b, inputs)) == values(test::run(b, inputs, &counter)));
+    CHECK(counter.names.size() == 6);
 }
 
 TEST_CASE("the caller's tensors stay as they are when the graph writes in place") {
