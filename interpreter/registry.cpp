@@ -5,6 +5,7 @@
 #include <array>
 
 #include "kernels/kernels.hpp"
+#include "overlap.hpp"
 #include "promote.hpp"
 #include "torch_ir/error.hpp"
 
@@ -151,6 +152,12 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
         const SchemaParameter* dtype = in_place ? schema->find("dtype") : nullptr;
         const auto dtype_at = dtype ? static_cast<std::size_t>(dtype - schema->parameters.data()) : count;
         const bool wide = name == "float_power";
+        const bool overlaps = may_overlap_itself(schema->name);
+        // An op that can run in place computes each element of its result from the same element of its operands.
+        const Schema& base = twin->second.schema;
+        const bool by_element = in_place || find_schema(base.name_space + "." + name + "_." +
+                                                        (base.overload.empty() ? "default" : base.overload));
+        const Sharing sharing = allowed_sharing(name, by_element ? Sharing::Same : Sharing::Any);
         Schema derived = *schema;
         std::vector<bool> takes_dtype;
         for (std::size_t i = 0; i < sources->size(); ++i) {
@@ -161,7 +168,8 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
         return Op{
             std::move(derived),
             [kernel, sources = *sources, takes_dtype, written, count, in_place, returns_self, converts, sequence,
-             dtype_at, wide](Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
+             dtype_at, wide, overlaps,
+             sharing](Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
                 const IValue none = None{};
                 const IValue dtype_of_out =
                     written.empty() ? none : IValue(std::get<Tensor>(*args[written.front()]).dtype());
@@ -175,6 +183,9 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
                     const auto& target = std::get<Tensor>(*args[written[i]]);
                     Tensor value = std::get<Tensor>(values[i]);
                     if (sequence && value.numel() == target.numel()) value = value.reshape(target.shape());
+                    if (!overlaps && !is_same_view(value, target)) check_overlap(target);
+                    for (std::size_t k = in_place ? 1 : 0; k < given.size(); ++k)
+                        if (const auto* read = std::get_if<Tensor>(given[k])) check_overlap(target, *read, sharing);
                     check_written(in_place, converts, value, target);
                     const bool exact =
                         in_place && (wide || (dtype_at < count && std::holds_alternative<DType>(*args[dtype_at])));

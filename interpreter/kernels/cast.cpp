@@ -5,6 +5,7 @@
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
 #include "kernels/view.hpp"
+#include "overlap.hpp"
 
 namespace torch_ir::kernels {
 
@@ -88,6 +89,8 @@ Tensor to_other(In self, In other, bool, bool copy, OptFormat memory_format) {
 }
 
 Tensor copy_into(In self, In src, bool) {
+    check_overlap(self);
+    check_overlap(self, src, Sharing::Same);
     self.copy_from(src);
     return self;
 }

@@ -8,6 +8,7 @@
 #include "kernels/families.hpp"
 #include "kernels/fits.hpp"
 #include "kernels/view.hpp"
+#include "overlap.hpp"
 
 namespace torch_ir::kernels {
 
@@ -143,6 +144,7 @@ Tensor fill_value(In self, In value) {
 
 Tensor fill_value_in_place(In self, In value) {
     if (value.dim() != 0) throw ArgumentError("fill_: expected value to be a 0-d tensor, found " + describe(value));
+    check_overlap(self);
     self.copy_from(value);
     return self;
 }

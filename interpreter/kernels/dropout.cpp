@@ -6,6 +6,7 @@
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
 #include "kernels/random.hpp"
+#include "overlap.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -163,6 +164,7 @@ void register_dropout(Registry& r) {
         "bool training=False, Generator? generator=None) -> Tensor(a!)",
         [](Context& context, const Tensor& self, const Tensor& noise, const Scalar& lower, const Scalar& upper,
            bool training, None) {
+            check_overlap(self);
             self.copy_from(leaky(context, self, noise, lower, upper, training));
             return self;
         });

@@ -4,6 +4,7 @@
 
 #include "kernels/call.hpp"
 #include "kernels/families.hpp"
+#include "overlap.hpp"
 #include "promote.hpp"
 
 namespace torch_ir::kernels {
@@ -67,31 +68,31 @@ Tensor apply_to(Context& context, const Element& element_op, std::vector<IValue>
 void add_foreach(Registry& r, const Schema& schema, Element op) {
     std::vector<std::string> names;
     for (const SchemaParameter& parameter : schema.parameters) names.push_back(parameter.name);
-    const bool in_place = schema.parameters[0].is_write;
-    r.add_boxed(schema,
-                [op = std::move(op), names, in_place](Context& context, Args args, std::vector<IValue>& results) {
-                    std::vector<IValue> lists;
-                    for (const IValue* arg : args) lists.push_back(*arg);
-                    if (op.numbers_in_tensor) lists.back() = as_numbers(std::get<Tensor>(lists.back()));
-                    const auto counted = std::ranges::find_if(
-                        lists, [](const IValue& list) { return std::holds_alternative<TensorList>(list); });
-                    const std::size_t count = std::get<TensorList>(*counted).size();
-                    TensorList outputs;
-                    for (std::size_t i = 0; i < count; ++i) {
-                        std::vector<IValue> own;
-                        for (std::size_t k = 0; k < lists.size(); ++k)
-                            own.push_back(element(lists[k], i, count, names[k]));
-                        outputs.push_back(apply_to(context, op, std::move(own)));
-                    }
-                    if (!in_place)
-                        results.emplace_back(std::move(outputs));
-                    else
-                        for (std::size_t i = 0; i < count; ++i) {
-                            const Tensor& target = std::get<TensorList>(lists[0])[i];
-                            check_written(true, false, outputs[i], target);
-                            target.copy_from(outputs[i]);
-                        }
-                });
+    const bool in_place = schema.parameters[0].is_write, overlaps = may_overlap_itself(schema.name);
+    r.add_boxed(schema, [op = std::move(op), names, in_place, overlaps](Context& context, Args args,
+                                                                        std::vector<IValue>& results) {
+        std::vector<IValue> lists;
+        for (const IValue* arg : args) lists.push_back(*arg);
+        if (op.numbers_in_tensor) lists.back() = as_numbers(std::get<Tensor>(lists.back()));
+        const auto counted =
+            std::ranges::find_if(lists, [](const IValue& list) { return std::holds_alternative<TensorList>(list); });
+        const std::size_t count = std::get<TensorList>(*counted).size();
+        TensorList outputs;
+        for (std::size_t i = 0; i < count; ++i) {
+            std::vector<IValue> own;
+            for (std::size_t k = 0; k < lists.size(); ++k) own.push_back(element(lists[k], i, count, names[k]));
+            outputs.push_back(apply_to(context, op, std::move(own)));
+        }
+        if (!in_place)
+            results.emplace_back(std::move(outputs));
+        else
+            for (std::size_t i = 0; i < count; ++i) {
+                const Tensor& target = std::get<TensorList>(lists[0])[i];
+                if (!overlaps) check_overlap(target);
+                check_written(true, false, outputs[i], target);
+                target.copy_from(outputs[i]);
+            }
+    });
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "kernels/fits.hpp"
 #include "kernels/move.hpp"
 #include "kernels/view.hpp"
+#include "overlap.hpp"
 #include "parallel.hpp"
 
 namespace torch_ir::kernels {
@@ -242,6 +243,11 @@ void add_picked(In self, const TensorList& indices, In values) {
 }
 
 Tensor index_put_into(In self, const TensorList& indices, In values, bool accumulate) {
+    check_overlap(self, values, Sharing::Nothing);
+    for (const Tensor& index : indices)
+        if (index.defined() && index.dtype() != DType::Bool &&
+            index.dtype() != DType::UInt8)  // of masks a copy is made
+            check_overlap(self, index, Sharing::Nothing);
     if (values.dtype() != self.dtype() && values.numel() != 1)
         throw ArgumentError("index_put: expected values to have the dtype of self, found " + describe(values) +
                             " and " + describe(self));
@@ -306,6 +312,9 @@ void require_int64(const char* op, In index) {
 
 Tensor index_copy_into(In self, std::int64_t dim, In index, In source) {
     require_int64("index_copy", index);
+    check_overlap(self);
+    check_overlap(self, index, Sharing::Nothing);
+    check_overlap(self, source, Sharing::Nothing);
     const Picked picked = pick_rows("index_copy", self, dim, index);
     if (source.dtype() != self.dtype())
         throw ArgumentError("index_copy: expected source to have the dtype of self, found " + describe(source) +
@@ -320,6 +329,7 @@ Tensor index_copy_into(In self, std::int64_t dim, In index, In source) {
 
 Tensor index_fill_into(In self, std::int64_t dim, In index, In value) {
     require_int64("index_fill", index);
+    check_overlap(self, index, Sharing::Nothing);
     if (value.dim() != 0)
         throw ArgumentError("index_fill: expected value to be a 0-d tensor, found " + describe(value));
     const Tensor number = fitting("index_fill", value, self.dtype());

@@ -12,6 +12,7 @@
 #include "half.hpp"
 #include "kernels/box_muller.hpp"
 #include "kernels/families.hpp"
+#include "overlap.hpp"
 #include "promote.hpp"
 
 namespace torch_ir {
@@ -328,6 +329,7 @@ Tensor bernoulli_into(Context& context, In self, double p, None) {
     check_bernoulli(p);
     const Tensor out = Tensor::empty_like(self, self.dtype());
     fill_bernoulli(context, out, p);
+    check_overlap(self);
     self.copy_from(out);
     return self;
 }
@@ -496,6 +498,7 @@ void register_random(Registry& r) {
           normal_like);
     r.add("normal_(Tensor(a!) self, float mean=0., float std=1., *, Generator? generator=None) -> Tensor(a!)",
           [](Context& c, In self, double mean, double std, None none) {
+              check_overlap(self);
               self.copy_from(normal_like(c, self, mean, std, none));
               return self;
           });

@@ -11,6 +11,7 @@
 #include "kernels/move.hpp"
 #include "kernels/reduce_mode.hpp"
 #include "kernels/view.hpp"
+#include "overlap.hpp"
 #include "parallel.hpp"
 
 namespace torch_ir::kernels {
@@ -130,6 +131,9 @@ Tensor scatter_into(In self, std::int64_t dim, In index, In src) {
     if (src.dtype() != self.dtype())
         throw ArgumentError("scatter: expected self.dtype to be equal to src.dtype, found " + describe(self) + " and " +
                             describe(src));
+    check_overlap(self);
+    check_overlap(self, index, Sharing::Nothing);
+    check_overlap(self, src, Sharing::Nothing);
     const IndexWalk walk = index_walk("scatter", self, dim, index, src);
     visit_item(self.dtype(), [&]<class Word>(Word) {
         auto* to = self.data<Word>();
