@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "parallel.hpp"
+#include "promote.hpp"
 
 namespace torch_ir {
 namespace {
@@ -353,7 +354,12 @@ Tensor elementwise_output(DType dtype, std::span<const Tensor* const> inputs) {
     // TensorIteratorBase::reorder_dimensions: dimensions are sorted by the inputs' strides, ambiguous ones keep their
     // order.
     std::vector<Ints> strides;
-    for (const Tensor* input : inputs) strides.push_back(broadcast_strides(*input, shape));
+    const DType common = dtype == DType::Bool ? result_type(inputs) : dtype;
+    for (const Tensor* input : inputs) {
+        // What is converted lies densely before its strides count; masks are not converted.
+        const bool converted = input->dtype() != common && input->dtype() != DType::Bool && !input->is_dense();
+        strides.push_back(broadcast_strides(converted ? Tensor::empty_like(*input, input->dtype()) : *input, shape));
+    }
     std::vector<std::size_t> perm(shape.size());  // innermost first
     std::iota(perm.rbegin(), perm.rend(), std::size_t{0});
     const auto should_swap = [&](std::size_t a, std::size_t b) {  // 1: a is outer of b, -1: inner, 0: cannot tell

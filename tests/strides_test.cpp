@@ -51,6 +51,25 @@ TEST_CASE("other results lie like one operand") {
     CHECK(strides_of("aten.pixel_unshuffle.default", {channels_last(), std::int64_t{2}}) == Ints{144, 1, 48, 16});
 }
 
+TEST_CASE("operands that are converted lie densely first") {
+    const Tensor row = test::noise({1, 4}, 11).expand(Ints{3, 4});
+    const Tensor doubles = Tensor::zeros({4, 3}, DType::Float64).transpose(0, 1);
+    const Tensor floats = transposed();
+    for (const char* op : {"aten.mul.Tensor", "aten.add.Tensor", "aten.lt.Tensor"}) {
+        CHECK(strides_of(op, {row, floats}) == column_major);
+        CHECK(strides_of(op, {row, doubles}) == row_major);
+    }
+    CHECK(strides_of("aten.kl_div.default", {floats, row, std::int64_t{0}}) == row_major);
+}
+
+TEST_CASE("parts and rearrangements of larger results keep the strides of these") {
+    const Tensor rows = test::noise({3, 4}, 12);
+    CHECK(strides_of("aten.unique_dim.default", {rows, std::int64_t{1}}) == column_major);
+    CHECK(strides_of("aten.unique_dim_consecutive.default", {test::noise({2, 3, 4}, 13), std::int64_t{2}}) ==
+          Ints{3, 1, 6});
+    CHECK(strides_of("aten.linalg_lstsq.default", {rows.transpose(0, 1), test::noise({4, 2}, 14)}) == Ints{1, 4});
+}
+
 TEST_CASE("attention lies like the query") {
     const auto attend = [](const Tensor& q) {
         return strides_of("aten.scaled_dot_product_attention.default", {q, q, q});

@@ -446,7 +446,7 @@ Four lstsq(const Tensor& a_in, const Tensor& b_in, Number rcond, const std::opti
     const std::int64_t m = a.rows();
     const std::int64_t n = a.columns();
     const double cut = rcond.value_or(epsilon_of(a_in.dtype()) * static_cast<double>(std::max(m, n)));
-    MatrixResults x(b.batch(), n, b.columns());
+    MatrixResults x(b.batch(), std::max(m, n), b.columns());  // a part of what LAPACK works on
     VectorResults<double> residuals(b.batch(), b.columns(), DType::Float64);
     VectorResults<std::int64_t> rank(b.batch(), 1, DType::Int64);
     VectorResults<double> values(b.batch(), std::min(m, n), DType::Float64);
@@ -479,7 +479,7 @@ Four lstsq(const Tensor& a_in, const Tensor& b_in, Number rcond, const std::opti
     const DType real = to_real(a_in.dtype());
     const bool with_residuals = m > n && method != "gelsy" && (method == "gels" || full_rank);
     const bool with_values = method == "gelsd" || method == "gelss";
-    Tensor solution = x.to(b_in.dtype());
+    Tensor solution = x.to(b_in.dtype()).narrow(-2, 0, n);
     Tensor rest = with_residuals ? residuals.to(real) : Tensor::empty({0}, real);
     if (vector) {
         solution = solution.squeeze(-1);

@@ -34,7 +34,7 @@ struct Bags {
     }
 };
 
-Bags make_bags(In weight, In indices, In offsets, std::int64_t mode, bool include_last_offset,
+Bags make_bags(In weight, In indices, In offsets, std::int64_t mode, In per_sample_weights, bool include_last_offset,
                std::int64_t padding_idx) {
     if (weight.dim() != 2 || !is_floating_point(weight.dtype()))
         throw ArgumentError("embedding_bag: expected weight to be a 2-d floating point tensor, found " +
@@ -49,7 +49,8 @@ Bags make_bags(In weight, In indices, In offsets, std::int64_t mode, bool includ
               offsets.numel() - (include_last_offset ? 1 : 0), static_cast<BagMode>(mode), padding_idx};
     if (bags.count < 0) throw ArgumentError("embedding_bag: include_last_offset needs at least one offset");
     bags.heeds_last_offset =
-        bags.mode != BagMode::Max && weight.dtype() != DType::Float64 && weight.stride(1) == 1 && padding_idx < 0;
+        bags.mode != BagMode::Max && weight.dtype() != DType::Float64 && weight.stride(1) == 1 && padding_idx < 0 &&
+        (!per_sample_weights.defined() || per_sample_weights.dim() != 1 || per_sample_weights.stride(0) == 1);
     for (std::int64_t i = 0; i < bags.offsets.numel(); ++i)
         if (bags.begin(i) < (i == 0 ? 0 : bags.begin(i - 1)) || bags.begin(i) > bags.indices.numel() ||
             (i == 0 && bags.begin(0) != 0))
@@ -95,7 +96,7 @@ using BagResult = std::tuple<Tensor, Tensor, Tensor, Tensor>;
 template <bool forward_only>
 BagResult embedding_bag(In weight, In indices, In offsets, bool, std::int64_t mode, bool, In per_sample_weights,
                         bool include_last_offset, std::int64_t padding_idx) {
-    const Bags bags = make_bags(weight, indices, offsets, mode, include_last_offset, padding_idx);
+    const Bags bags = make_bags(weight, indices, offsets, mode, per_sample_weights, include_last_offset, padding_idx);
     if (per_sample_weights.defined() && (bags.mode != BagMode::Sum || per_sample_weights.shape() != indices.shape() ||
                                          per_sample_weights.dtype() != weight.dtype()))
         throw ArgumentError(

@@ -48,12 +48,11 @@ MatrixResults::MatrixResults(const Ints& batch, std::int64_t rows, std::int64_t 
 }
 
 void MatrixResults::set(std::int64_t i, const Matrix& m) {
-    const std::int64_t n = memory_.size(-1) * memory_.size(-2);
-    if (m.rows() != memory_.size(-2) || m.columns() != memory_.size(-1))
-        throw ArgumentError("a matrix of another size");
-    Complex* to = memory_.data<Complex>() + i * n;
+    const std::int64_t rows = memory_.size(-2);
+    if (m.rows() > rows || m.columns() != memory_.size(-1)) throw ArgumentError("a matrix of another size");
+    Complex* const to = memory_.data<Complex>() + i * rows * m.columns();
     for (std::int64_t c = 0; c < m.columns(); ++c)
-        for (std::int64_t r = 0; r < m.rows(); ++r) *to++ = m(r, c);
+        for (std::int64_t r = 0; r < m.rows(); ++r) to[c * rows + r] = m(r, c);
 }
 
 std::pair<Tensor, Tensor> broadcast_batches(const Tensor& a, const Tensor& b) {

@@ -39,6 +39,7 @@ void require_full_precision(const char* op, const Tensor& t);
 class MatrixResults {
   public:
     MatrixResults(const Ints& batch, std::int64_t rows, std::int64_t columns);
+    /// Rows that `m` lacks are 0.
     void set(std::int64_t i, const dense::Matrix& m);
     Tensor to(DType dtype) const { return memory_.to(dtype); }
 

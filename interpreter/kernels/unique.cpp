@@ -9,6 +9,7 @@
 #include "kernels/families.hpp"
 #include "kernels/fits.hpp"
 #include "kernels/sort.hpp"
+#include "kernels/view.hpp"
 #include "promote.hpp"
 
 namespace torch_ir::kernels {
@@ -78,7 +79,7 @@ Three unique_slices(const char* op, const Tensor& self, std::int64_t dim, bool s
                 Tensor::empty({0}, DType::Int64)};
     }
     return visit_real(self.dtype(), op, [&]<class C>(C) {
-        const Tensor x = self.transpose(0, d).contiguous().to(dtype_of<C>());
+        const Tensor x = movedim(self, {d}, {0}).contiguous().to(dtype_of<C>());
         const std::int64_t length = x.numel() / n;
         const auto row = [&](std::int64_t i) { return x.data<C>() + i * length; };
         Ints order = ascending(n);
@@ -94,7 +95,7 @@ Three unique_slices(const char* op, const Tensor& self, std::int64_t dim, bool s
         Tensor values = Tensor::empty(shape, dtype_of<C>());
         for (std::size_t i = 0; i < runs.first.size(); ++i)
             std::copy_n(row(runs.first[i]), length, values.data<C>() + static_cast<std::int64_t>(i) * length);
-        return Three(values.transpose(0, d).contiguous().to(self.dtype()), runs.inverse, runs.counts);
+        return Three(movedim(values.to(self.dtype()), {0}, {d}), runs.inverse, runs.counts);
     });
 }
 
