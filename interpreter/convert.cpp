@@ -15,11 +15,16 @@ inline constexpr bool is_complex_type = false;
 template <class T>
 inline constexpr bool is_complex_type<std::complex<T>> = true;
 
-/// Float to integer as cvttsd2si does: truncation, and the lowest integer for everything out of range and NaN.
+/// Float to integer as cvttsd2si does: truncation, and the lowest integer for everything out of range and NaN. From
+/// 2^63 on uint64 is what lies above that.
 template <class I, class F>
 I truncate(F value) {
-    constexpr F limit = static_cast<F>(std::is_same_v<I, std::int64_t> ? 9223372036854775808.0 : 2147483648.0);
-    return value >= -limit && value < limit ? static_cast<I>(value) : std::numeric_limits<I>::min();
+    using Signed = std::make_signed_t<I>;
+    constexpr F limit = static_cast<F>(sizeof(I) == 8 ? 0x1p63 : 0x1p31);
+    constexpr Signed lowest = std::numeric_limits<Signed>::min();
+    if constexpr (!std::is_same_v<I, Signed>)
+        if (value >= limit) return static_cast<I>(truncate<Signed>(value - limit) ^ lowest);
+    return static_cast<I>(value >= -limit && value < limit ? static_cast<Signed>(value) : lowest);
 }
 
 template <class To, class From>
@@ -44,7 +49,9 @@ To convert_one(From value) {
     } else if constexpr (std::is_integral_v<To> && !std::is_integral_v<From>) {
         if constexpr (!std::is_same_v<From, float> && !std::is_same_v<From, double>)
             return convert_one<To>(static_cast<float>(value));
-        else if constexpr (sizeof(To) == 8 || std::is_same_v<To, std::uint32_t>)
+        else if constexpr (sizeof(To) == 8)
+            return truncate<To>(value);
+        else if constexpr (std::is_same_v<To, std::uint32_t> || std::is_same_v<To, std::uint8_t>)
             return static_cast<To>(truncate<std::int64_t>(value));
         else
             return static_cast<To>(truncate<std::int32_t>(value));

@@ -4,6 +4,7 @@
 
 #include <complex>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <type_traits>
 
@@ -39,6 +40,8 @@ class Scalar {
             if (is_integral()) return static_cast<T>(int_);
             if (im_ != 0) throw ArgumentError("a complex value cannot be converted to a real number");
             if constexpr (std::is_integral_v<T>) {
+                // PyTorch's check, too, lets 2^63 pass.
+                if (re_ == 0x1p63) return static_cast<T>(std::numeric_limits<std::int64_t>::min());
                 if (!(re_ >= -0x1p63 && re_ < 0x1p63))
                     throw ArgumentError("value " + std::to_string(re_) + " cannot be converted to an integer");
                 return static_cast<T>(static_cast<std::int64_t>(re_));

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "kernels/call.hpp"
 #include "support/graphs.hpp"
 #include "torch_ir/schema.hpp"
 
@@ -19,6 +20,11 @@ std::string text(const Schema& schema) {
     result += ")";
     for (const SchemaParameter& r : schema.returns) result += " " + r.type.text;
     return result;
+}
+
+void apply(std::string_view op, std::vector<IValue> args) {
+    Context context;
+    kernels::call_op(context, op, std::move(args));
 }
 
 IValue call(const Op& op, const std::vector<IValue>& args) {
@@ -107,4 +113,42 @@ TEST_CASE("coerce gives a parameter the form it takes") {
     CHECK_THROWS_WITH_AS(coerce(std::string("x"), schema.parameters[2].type), "expected float, found string",
                          ArgumentError);
     CHECK_THROWS_WITH_AS(coerce(None{}, schema.parameters[2].type), "expected float, found None", ArgumentError);
+}
+
+TEST_CASE("what an op writes to may share memory with its operands where PyTorch allows it") {
+    const Tensor square = floats({2, 2}, {1, 2, 3, 4});
+    const std::string shared =
+        "some elements of float32[2, 2] and of the tensor that is written to, float32[2, 2], lie in one place: clone "
+        "one of them before";
+    CHECK_THROWS_WITH_AS(apply("aten.add_.Tensor", {square, square.transpose(0, 1), 1}), shared.c_str(), ArgumentError);
+    CHECK_THROWS_AS(apply("aten.mul_.Tensor", {square, square.select(0, 0)}), ArgumentError);
+    CHECK_THROWS_AS(apply("aten.copy_.default", {square, square.transpose(0, 1)}), ArgumentError);
+    CHECK_THROWS_AS(apply("aten.index_put_.default", {square, TensorList{Tensor::from_ints(Ints{0, 1})}, square}),
+                    ArgumentError);
+    CHECK_THROWS_AS(apply("aten.add.out", {square.select(0, 0), square, 1, square.transpose(0, 1)}), ArgumentError);
+    CHECK(values(square) == std::vector<double>{1, 2, 3, 4});
+
+    apply("aten.add_.Tensor", {square.select(1, 0), square.select(1, 1), 1});  // columns of rows: not looked into
+    CHECK(values(square) == std::vector<double>{3, 2, 7, 4});
+    apply("aten.add_.Tensor", {square, square, 1});
+    CHECK(values(square) == std::vector<double>{6, 4, 14, 8});
+    apply("aten.sub_.Tensor", {square.select(0, 0), square.select(0, 1), 1});
+    CHECK(values(square) == std::vector<double>{-8, -4, 14, 8});
+}
+
+TEST_CASE("a tensor whose elements share memory is written to only where their order does not matter") {
+    const Tensor row = floats({1, 2}, {1, 2});
+    const Tensor rows = row.expand(Ints{3, 2});
+    CHECK_THROWS_WITH_AS(apply("aten.mul_.Scalar", {rows, 2.0}),
+                         "more than one element of the tensor that is written to, float32[3, 2], lies in one place: "
+                         "clone it before",
+                         ArgumentError);
+    CHECK_THROWS_AS(apply("aten.add.out", {rows, rows, 1, rows}), ArgumentError);
+    CHECK_THROWS_AS(apply("aten._foreach_neg_.default", {TensorList{row, rows}}), ArgumentError);
+    CHECK(values(row) == std::vector<double>{-1, -2});
+    apply("aten.dropout_.default", {rows, 0.5, false});
+    apply("aten.tril_.default", {row.expand(Ints{1, 2}), 0});
+    CHECK(values(row) == std::vector<double>{-1, 0});
+    apply("aten.fill_.Scalar", {rows, 3.0});
+    CHECK(values(row) == std::vector<double>{3, 3});
 }

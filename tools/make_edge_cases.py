@@ -212,10 +212,73 @@ def odd_arguments():
         yield aten.huber_loss.default, ramp(3).half(), torch.ones(3, dtype=dtype), 0
         yield aten.soft_margin_loss.default, ramp(3).half(), torch.ones(3, dtype=dtype), 0
     yield aten.chain_matmul.default, [ramp(2, 2)]
+    layers = torch.tensor([[[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 0]], [[0, 1, 0, 0], [0, 0, 0, 1], [0, 1, 1, 0]]])
+    for dim in range(3):  # slices in the order of their elements, the other dimensions as they are
+        yield aten.unique_dim.default, layers, dim
+    yield aten.embedding_bag.default, ramp(6, 3), torch.tensor([0, 5, 2, 2]), torch.tensor([0, 2]), False, 0, False, torch.arange(8.0)[::2]
+
+
+def tensors_that_overlap_themselves():
+    """PyTorch refuses to write to most."""
+    yield aten.zero_.default, ramp(1, 3).expand(2, 3)
+    yield aten.fill_.Scalar, ramp(1, 3).expand(2, 3), 2.5
+    yield aten.threshold_.default, ramp(1, 3).expand(2, 3), 1, 7
+    yield aten.masked_fill_.Scalar, ramp(1, 3).expand(2, 3), torch.tensor([True, False, True]), -1
+
+
+def overflowing_powers():
+    for dtype in (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64):
+        x = torch.tensor([1e-3, 0.5, 2.0, 3.0]).to(dtype)
+        for order in (3, 50, 300, -50, 1000):
+            yield aten.linalg_vector_norm.default, x, order
+    for order in (50, 300):
+        yield aten.renorm.default, torch.tensor([[1.0, 2.0], [3.0, 0.5]]), order, 0, 1.0
+    rows = torch.tensor([[nan, 1.0, 2.0], [3.0, 1.0, 5.0], [inf, 1.0, 2.0]])
+    for order in (0.0, inf):
+        yield aten.cdist.default, rows, rows, order
+        yield aten._pdist_forward.default, rows, order
+
+
+def numbers_that_do_not_fit():
+    """The dtype that they are converted to."""
+    far = torch.tensor([2.0**63, 1e19, 1.5 * 2.0**63, 2.0**64, -(2.0**63), 1e30, 2.0**32 + 5, -(2.0**31) - 1, 300.0, -1.0, inf, nan], dtype=torch.float64)
+    for dtype in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool, torch.uint64):
+        for source in (torch.float64, torch.float32, torch.bfloat16, torch.complex64):
+            yield aten._to_copy.default, far.to(source), {"dtype": dtype}
+    for dtype in (torch.float16, torch.bfloat16):
+        for op in (aten.fmod, aten.remainder):
+            for number in (0.3, 1e-8, 7):
+                yield op.Scalar, torch.tensor([0.3, -2.5, 7.0, 100.0]).to(dtype), number
+        yield aten.remainder.Scalar_Tensor, 0.3, torch.tensor([0.1, -2.5, 7.0]).to(dtype)
+    yield aten.index_fill.int_Scalar, torch.zeros(3, dtype=torch.int64), 0, torch.tensor([1]), 2.0**63
+    yield aten.fill.Scalar, torch.zeros(2, dtype=torch.int8), 2 + 0j
+    yield aten.hardtanh.default, torch.tensor([-3.0, 3.0]), -1, 2 + 0j
+    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+        x = torch.tensor([-1.5, -2.5, 0.33, 5.2]).to(dtype)
+        for n in (1, 10, 20):
+            yield aten.polygamma.default, n, x
+
+
+def losses_of_mixed_dtypes():
+    x, y = torch.tensor([0.05, 0.2, 0.37, 0.97, 0.5]), torch.tensor([0.1, 0.9, 0.3, 0.0, 1.0])
+    dtypes = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+    for a in dtypes:
+        yield aten.binary_cross_entropy.default, x.to(a), y.to(a), x.double(), 0
+        for b in dtypes:
+            for log_target in (False, True):
+                yield aten.kl_div.default, x.to(a), y.to(b), 0, {"log_target": log_target}
+            yield aten.binary_cross_entropy_with_logits.default, x.to(a), y.to(b), x.half(), y.double(), 0
+            yield aten.soft_margin_loss.default, x.to(a), y.to(b), 0
+    yield aten.soft_margin_loss.default, x * (1 + 0.5j), y, 0
+    a, b = ramp(3, 4, dtype=torch.uint8) + 40, ramp(3, 4, dtype=torch.uint8).flip(0) + 25
+    for target in (torch.tensor([1, -1, 1]), torch.tensor([1, 255, 0], dtype=torch.uint8), torch.tensor([-1.0, 1.0, 2.0])):
+        yield aten.cosine_embedding_loss.default, a, b, target, 0.25, 0
+        yield aten.cosine_embedding_loss.default, a.half(), b.half(), target, 0.25
 
 
 def main():
-    calls = (numbers_that_wrap, contractions, special_values, complex_numbers, matrices, empty_tensors, odd_arguments)
+    calls = (numbers_that_wrap, contractions, special_values, complex_numbers, matrices, empty_tensors, odd_arguments, tensors_that_overlap_themselves,
+             overflowing_powers, numbers_that_do_not_fit, losses_of_mixed_dtypes)  # fmt: skip
     write_calls(sys.argv[1], [call for group in calls for call in group()])
 
 

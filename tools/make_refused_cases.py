@@ -121,6 +121,25 @@ def calls():
         yield aten.gru_cell.default, x, other, ones(12, 3), ones(12, 4)
     yield aten.lstm_cell.default, x, [hidden, hidden], ones(16, 3), ones(16, 4, dtype=half)
     yield aten.rnn_relu.input, x[None], hidden[None], [w, ones(4, 4, dtype=f64)], False, 1, 0.0, False, False, False
+    expanded, at = ones(1, 3).expand(2, 3), torch.tensor([0, 1])
+    for op in (aten.relu_.default, aten.normal_.default, aten.uniform_.default, aten.bernoulli_.float):
+        yield op, expanded
+    yield aten.add_.Tensor, expanded, x
+    yield aten.add_.Tensor, ones(1, 3, dtype=i64).expand(2, 3), ones(3, dtype=i64)
+    yield aten.add.out, x, x, {"out": expanded}
+    yield aten.copy_.default, expanded, ones(3)
+    yield aten.fill_.Tensor, expanded, torch.tensor(1.0)
+    yield aten.index_copy_.default, expanded, 0, at, x
+    yield aten.scatter_.value, expanded, 0, torch.zeros(2, 3, dtype=i64), 1.0
+    yield aten.polygamma_.default, expanded, 1
+    yield aten.where.Scalar, torch.tensor([True, False]), 1e39, 1
+    for number, dtype in ((300, torch.int8), (1e39, torch.float32), (2**40, torch.int32)):
+        yield aten.where.ScalarOther, torch.tensor([True, False]), torch.zeros(2, dtype=dtype), number
+        yield aten.where.ScalarSelf, torch.tensor([True, False]), number, torch.zeros(2, dtype=dtype)
+    yield aten.fill.Scalar, signed, 1j
+    for other in (x.half(), x.double()):
+        yield aten.binary_cross_entropy.default, x, other
+    yield aten.binary_cross_entropy.default, x, x, x * 1j
 
 
 if __name__ == "__main__":

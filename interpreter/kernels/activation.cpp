@@ -84,6 +84,8 @@ constexpr UnaryEntry unary_activations[] = {
      })},
     {"log_sigmoid",
      [](const char* op, const Tensor& self) {  // in the order of its dimensions, whatever the strides
+         if (!is_floating_point(self.dtype()))
+             throw ArgumentError(std::string(op) + ": expected a tensor of floating point, found " + describe(self));
          return activate(op, self.contiguous(), [](auto x) {
              using C = decltype(x);
              return at_most(x, C(0)) - vmath::log1p(vmath::exp(-std::fabs(x)));

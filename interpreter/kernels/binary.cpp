@@ -139,9 +139,12 @@ struct Modulus {
     }
 };
 
-Tensor fmod(const Tensor& self, const Tensor& other) { return real_arithmetic("fmod", self, other, Modulus<false>{}); }
-Tensor remainder(const Tensor& self, const Tensor& other) {
-    return real_arithmetic("remainder", self, other, Modulus<true>{});
+template <bool floors>
+Tensor modulus(const Tensor& self, const Tensor& other) {
+    const char* const op = floors ? "remainder" : "fmod";
+    const DType dtype = result_type(self, other);
+    if (!is_floating_point(dtype)) return real_arithmetic(op, self, other, Modulus<floors>{});
+    return real_arithmetic(op, self.to(dtype), other.to(dtype), Modulus<floors>{});  // numbers, too, are rounded
 }
 
 constexpr BinaryEntry geometric_functions[] = {
@@ -243,7 +246,8 @@ void register_binary(Registry& r) {
     using Pair = std::pair<const char*, Tensor (*)(const Tensor&, const Tensor&)>;
     for (const auto& [name, kernel] :
          {Pair{"mul", times}, Pair{"multiply", times}, Pair{"div", divided}, Pair{"divide", divided},
-          Pair{"true_divide", divided}, Pair{"fmod", fmod}, Pair{"remainder", remainder}, Pair{"copysign", copysign}}) {
+          Pair{"true_divide", divided}, Pair{"fmod", modulus<false>}, Pair{"remainder", modulus<true>},
+          Pair{"copysign", copysign}}) {
         r.add(std::string(name) + ".Tensor(Tensor self, Tensor other) -> Tensor", kernel);
         r.add(std::string(name) + ".Scalar(Tensor self, Scalar other) -> Tensor", kernel);
     }
@@ -253,7 +257,7 @@ void register_binary(Registry& r) {
     }
     r.add("floor_divide(Tensor self, Tensor other) -> Tensor", floor_divide);
     r.add("floor_divide.Scalar(Tensor self, Scalar other) -> Tensor", floor_divide);
-    r.add("remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor", remainder);
+    r.add("remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor", modulus<true>);
     add_binary(r, geometric_functions);
     r.add("heaviside(Tensor self, Tensor values) -> Tensor", heaviside);
     r.add("nextafter(Tensor self, Tensor other) -> Tensor", nextafter);

@@ -50,7 +50,12 @@ C norm_of(std::int64_t n, double p, F f) {
 
 template <class C>
 C difference_norm(const C* a, const C* b, std::int64_t n, double p) {
-    return norm_of<C>(n, p, [a, b](std::int64_t i) { return std::fabs(a[i] - b[i]); });
+    const auto difference = [a, b](std::int64_t i) { return std::fabs(a[i] - b[i]); };
+    if (p != 0) return norm_of<C>(n, p, difference);
+    return norm_of<C>(n, 1, [difference](std::int64_t i) {  // NaN stays
+        const C d = difference(i);
+        return d > C(0) ? C(1) : d;
+    });
 }
 
 /// The p-norm over `dims` of |x|.
@@ -128,13 +133,18 @@ Tensor cdist_forward(const Tensor& x1, const Tensor& x2, double p, std::optional
         const Tensor a = matrices(x1, rows1, dtype_of<C>()), b = matrices(x2, rows2, dtype_of<C>());
         const Tensor y = Tensor::empty(shape, dtype_of<C>());
         const std::int64_t count = numel_of(batch) * rows1;
+        const auto distance = [&](const C* u, const C* v) {
+            if (!std::isinf(p)) return difference_norm(u, v, length, p);
+            C largest = 0;  // NaN does not count here, unlike in pdist
+            for (std::int64_t k = 0; k < length; ++k) largest = std::max(largest, std::fabs(u[k] - v[k]));
+            return largest;
+        };
         parallel_for(count, std::max<std::int64_t>(1, parallel_grain / std::max<std::int64_t>(1, rows2 * length)),
                      [&](std::int64_t begin, std::int64_t end) {
                          for (std::int64_t i = begin; i < end; ++i)
                              for (std::int64_t j = 0; j < rows2; ++j)
                                  y.data<C>()[i * rows2 + j] =
-                                     difference_norm(a.data<C>() + i * length,
-                                                     b.data<C>() + (i / rows1 * rows2 + j) * length, length, p);
+                                     distance(a.data<C>() + i * length, b.data<C>() + (i / rows1 * rows2 + j) * length);
                      });
         return y.to(x1.dtype());
     });

@@ -16,7 +16,7 @@ void check_fits(const char* op, const Scalar& number, DType dtype) {
         check_fits(op, value.real(), to_real(dtype));
         return check_fits(op, value.imag(), to_real(dtype));
     }
-    if (number.kind() == Scalar::Kind::Complex)
+    if (number.to<std::complex<double>>().imag() != 0)
         throw ArgumentError(std::string(op) + ": a complex value cannot be stored as '" + std::string(name(dtype)) +
                             "'");
     const auto x = number.to<double>();

@@ -5,10 +5,14 @@
 #include <cmath>
 #include <numbers>
 
+#include "half.hpp"
 #include "kernels/arithmetic.hpp"
+#include "kernels/call.hpp"
 #include "kernels/distance.hpp"
 #include "kernels/families.hpp"
+#include "kernels/move.hpp"
 #include "kernels/pointwise.hpp"
+#include "kernels/reduce.hpp"
 #include "kernels/row_math.hpp"
 
 namespace torch_ir::kernels {
@@ -115,68 +119,54 @@ void check_weight(const char* op, const Tensor& self, const Tensor& weight) {
                             describe(self));
 }
 
-Tensor or_ones(const Tensor& weight, DType dtype) { return weight.defined() ? weight : Tensor::scalar(1.0, dtype); }
-
-/// Logarithms are cut off at -100.
+/// Logarithms are cut off at -100; every step is rounded to the dtype.
 Tensor binary_cross_entropy(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction) {
-    require_same_shape("binary_cross_entropy", self, target);
-    check_weight("binary_cross_entropy", self, weight);
-    return reduce_loss(
-        "binary_cross_entropy",
-        visit_float(self.dtype(), "binary_cross_entropy",
-                    [&]<class C>(C) {
-                        return elementwise<C>(
-                            self.dtype(),
-                            [](C x, C y, C w) {
-                                for (const auto& [argument, v] : {std::pair{"input", x}, std::pair{"target", y}})
-                                    if (!(v >= 0 && v <= 1))
-                                        throw ArgumentError(std::string("binary_cross_entropy: expected ") + argument +
-                                                            " between 0 and 1, found " + std::to_string(v));
-                                const C log_x = std::fmax(std::log(x), C(-100));
-                                const C log_rest = std::fmax(std::log1p(-x), C(-100));
-                                return ((y - C(1)) * log_rest - y * log_x) * w;
-                            },
-                            self, target, or_ones(weight, self.dtype()));
-                    }),
-        reduction);
+    const char* const op = "binary_cross_entropy";
+    require_same_shape(op, self, target);
+    check_weight(op, self, weight);
+    const DType dtype = self.dtype();
+    if (target.dtype() != dtype)
+        throw ArgumentError(std::string(op) + ": expected target to have the dtype of the input, found " +
+                            describe(target) + " and " + describe(self));
+    const Tensor losses = visit_float(dtype, op, [&]<class C>(C) {
+        return elementwise<C>(
+            dtype,
+            [dtype](C x, C y) {
+                for (const auto& [argument, v] : {std::pair{"input", x}, std::pair{"target", y}})
+                    if (!(v >= 0 && v <= 1))
+                        throw ArgumentError(std::string("binary_cross_entropy: expected ") + argument +
+                                            " between 0 and 1, found " + std::to_string(v));
+                const auto rounded = [dtype](C v) { return static_cast<C>(round_to(dtype, v)); };
+                const C log_x = rounded(std::fmax(std::log(x), C(-100)));
+                const C log_rest = rounded(std::fmax(std::log1p(-x), C(-100)));
+                return rounded(rounded(y - C(1)) * log_rest) - rounded(y * log_x);
+            },
+            self, target);
+    });
+    return reduce_loss(op, weight.defined() ? call("aten.mul_.Tensor", {losses, weight}) : losses, reduction);
 }
 
+/// (1 - target) self - (1 + (pos_weight - 1) target) log_sigmoid(self), as PyTorch writes one step over another.
 Tensor binary_cross_entropy_with_logits(const Tensor& self, const Tensor& target, const Tensor& weight,
                                         const Tensor& pos_weight, std::int64_t reduction) {
-    require_same_shape("binary_cross_entropy_with_logits", self, target);
-    check_weight("binary_cross_entropy_with_logits", self, weight);
-    for (const Tensor* operand : {&self, &target})
-        if (!is_floating_point(operand->dtype()))
-            throw ArgumentError("binary_cross_entropy_with_logits: expected self and target of floating point, found " +
-                                describe(*operand));
-    Tensor losses = Tensor::empty_like(target, target.dtype());  // as in PyTorch
-    return reduce_loss(
-        "binary_cross_entropy_with_logits",
-        visit_float(result_type(self, target), "binary_cross_entropy_with_logits",
-                    [&]<class C>(C) {
-                        elementwise_into<C>(
-                            losses,
-                            [](C x, C y, C w, C positive) {
-                                const C log_weight = (positive - C(1)) * y + C(1);
-                                const C softplus = vmath::log1p(vmath::exp(-std::fabs(x))) - (x < C(0) ? x : C(0));
-                                return ((C(1) - y) * x + log_weight * softplus) * w;
-                            },
-                            self, target, or_ones(weight, self.dtype()), or_ones(pos_weight, self.dtype()));
-                        return losses;
-                    }),
-        reduction);
+    const Tensor log_sigmoid = call("aten.log_sigmoid.default", {self});
+    if (pos_weight.defined())
+        call("aten.mul_.Tensor",
+             {log_sigmoid, call("aten.add_.Scalar", {times(minus(pos_weight, number(1)), target), 1})});
+    const Tensor losses = minus(number(1), target);
+    call("aten.mul_.Tensor", {losses, self});
+    call("aten.sub_.Tensor", {losses, log_sigmoid});
+    if (weight.defined()) call("aten.mul_.Tensor", {losses, weight});
+    return reduce_loss("binary_cross_entropy_with_logits", losses, reduction);
 }
 
 Tensor kl_div(const Tensor& self, const Tensor& target, std::int64_t reduction, bool log_target) {
     if (is_integral(self.dtype(), true) || is_integral(target.dtype(), true))
         throw ArgumentError("kl_div: expected floating point tensors, found " + describe(self) + " and " +
                             describe(target));
-    return pointwise("kl_div", target, self, reduction, [log_target](auto y, auto x) {
-        using C = decltype(x);
-        if (log_target) return std::exp(y) * (y - x);
-        if (y != y) return y;
-        return (y == C(0) ? C(0) : y * std::log(y)) - y * x;
-    });
+    const Tensor losses = log_target ? times(call("aten.exp.default", {target}), minus(target, self))
+                                     : minus(call("aten.xlogy.Tensor", {target, target}), times(target, self));
+    return reduce_loss("kl_div", losses, reduction);
 }
 
 Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input, bool full, double eps,
@@ -201,15 +191,11 @@ Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_inpu
     return reduce_loss(op, visit_rule<InFloat>(dtype, op, losses), reduction);
 }
 
-/// log(1 + e^(-target · self)); every step is rounded to the dtype.
+/// log(1 + e^(-target · self)), as PyTorch writes one step over another.
 Tensor soft_margin_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
-    const char* const op = "soft_margin_loss";
-    const Tensor z = pointwise_over(op, self, target, [](auto x, auto y) { return -x * y; });
-    if (z.shape() != self.shape())
-        throw ArgumentError(std::string(op) + ": target " + describe(target) + " does not broadcast to the shape of " +
-                            describe(self));
-    const Tensor power = unary<InFloat>([](auto x) { return vmath::exp(x); })(op, z);
-    return reduce_loss(op, unary<InFloat>([](auto x) { return vmath::log1p(x); })(op, power), reduction);
+    Tensor losses = call("aten.mul_.Tensor", {call("aten.neg.default", {self}), target});
+    for (const char* op : {"aten.exp_.default", "aten.log1p_.default"}) losses = call(op, {losses});
+    return reduce_loss("soft_margin_loss", losses, reduction);
 }
 
 /// The input where the target is 1, max(0, margin - input) where it is -1.
@@ -262,22 +248,15 @@ Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const T
     if (target.dim() > 1 || input1.dim() != target.dim() + 1 || input2.dim() != input1.dim())
         throw ArgumentError("cosine_embedding_loss: expected inputs of one dimension more than target, found " +
                             describe(input1) + ", " + describe(input2) + " and target " + describe(target));
-    const DType dtype = to_float(result_type(input1, input2));
-    const Tensor losses = visit_float(dtype, "cosine_embedding_loss", [&]<class C>(C) {
-        constexpr C eps = C(1e-12);
-        const auto inner = [&](const Tensor& a, const Tensor& b) {
-            return sum_last(elementwise<C>(
-                dtype_of<C>(), [](C x, C y) { return x * y; }, a, b));
-        };
-        return elementwise<C>(
-            dtype,
-            [m = static_cast<C>(margin)](C ab, C aa, C bb, C y) {
-                const C cosine = ab / std::sqrt((aa + eps) * (bb + eps));
-                return (y == C(1) ? C(1) - cosine : C(0)) +
-                       (y == C(-1) ? (cosine - m < C(0) ? C(0) : cosine - m) : C(0));
-            },
-            inner(input1, input2), inner(input1, input1), inner(input2, input2), target);
-    });
+    const auto inner = [](const Tensor& a, const Tensor& b) { return sum(times(a, b), Ints{-1}, false, {}); };
+    const auto squares = [&](const Tensor& a) { return plus(inner(a, a), number(1e-12)); };
+    const Tensor cosine =
+        divided(inner(input1, input2), call("aten.sqrt.default", {times(squares(input1), squares(input2))}));
+    const auto chosen = [&](int label, const Tensor& loss) {
+        return where(call("aten.eq.Scalar", {target, number(label)}), loss, Tensor::zeros({}, cosine.dtype()));
+    };
+    const Tensor apart = call("aten.clamp_min.default", {minus(cosine, number(margin)), number(0)});
+    const Tensor losses = plus(chosen(1, minus(number(1), cosine)), chosen(-1, apart));
     return reduce_loss("cosine_embedding_loss", losses, reduction);
 }
 

@@ -8,6 +8,7 @@
 #include "kernels/fits.hpp"
 #include "kernels/move.hpp"
 #include "kernels/view.hpp"
+#include "overlap.hpp"
 #include "promote.hpp"
 
 namespace torch_ir::kernels {
@@ -25,6 +26,8 @@ Tensor where(In condition, In self, In other) {
     if (condition.dtype() != DType::Bool && condition.dtype() != DType::UInt8)
         throw ArgumentError("where: expected condition to be a bool tensor, found " + describe(condition));
     const DType dtype = result_type(self, other);
+    for (const Tensor* x : {&self, &other})
+        if (x->is_wrapped_number()) check_fits("where", x->item(), dtype);
     return visit_compute(dtype, [&]<class C>(C) {
         return elementwise<C>(
             dtype, [](C c, C x, C y) { return c != C(0) ? x : y; }, condition, self, other);
@@ -78,6 +81,7 @@ Tensor nonzero(In self) {
 namespace {
 
 Tensor masked_fill_into(In self, In mask, In value) {
+    check_overlap(self, mask, Sharing::Same);
     check_masked_fill(mask, value);
     if (broadcast_shapes(self.shape(), mask.shape()) != self.shape())
         throw ArgumentError("masked_fill_: mask " + to_string(mask.shape()) + " does not broadcast to self " +

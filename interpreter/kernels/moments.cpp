@@ -16,11 +16,11 @@ namespace {
 using Dims = std::optional<Ints>;
 
 /// Sums of |x|^p.
-template <class C>
+template <class C, class R>
 struct PowerSum {
     using Acc = double;
-    double p;
-    static double map(const PowerSum& r, C x) { return std::pow(static_cast<double>(std::abs(x)), r.p); }
+    R p;
+    static double map(const PowerSum& r, C x) { return std::pow(static_cast<R>(std::abs(x)), r.p); }
     template <class T>
     static T join(T a, T b) {
         return a + b;
@@ -192,9 +192,13 @@ Tensor vector_norm(const Tensor& self, const Scalar& ord, const Dims& dim, bool 
                                         describe(x));
                 return p > 0 ? amax(a, dims, keepdim) : amin(a, dims, keepdim);
             }
-            const Tensor s = reduce<C>(x, dims, keepdim, PowerSum<C>{p});
-            return elementwise<double>(
-                out, [p](double v) { return std::pow(v, 1 / p); }, s);
+            // Powers overflow where PyTorch's do.
+            const auto of_powers = [&]<class R>(R exponent) {
+                const Tensor s = reduce<C>(x, dims, keepdim, PowerSum<C, R>{exponent});
+                return elementwise<double>(
+                    out, [root = 1 / exponent](double v) { return double{std::pow(static_cast<R>(v), root)}; }, s);
+            };
+            return out == DType::Float64 ? of_powers(p) : of_powers(static_cast<float>(p));
         }
     });
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numbers>
 
+#include "half.hpp"
 #include "kernels/families.hpp"
 #include "kernels/fits.hpp"
 #include "kernels/pointwise.hpp"
@@ -150,15 +151,26 @@ constexpr BinaryEntry logarithmic[] = {
      })},
 };
 
-template <class C, class F>
-C times_log(C x, C y, F log) {
-    if (y != y) return y;
-    return x == C(0) ? C(0) : x * log(y);
+/// x log(y), of which the logarithm is rounded to the dtype.
+template <class Log>
+constexpr BinaryFn times_log(Log) {
+    return [](const char* op, const Tensor& self, const Tensor& other) {
+        const DType dtype = to_float(result_type(self, other));
+        return visit_float(dtype, op, [&]<class C>(C) {
+            return elementwise<C>(
+                dtype,
+                [dtype](C x, C y) {
+                    if (y != y) return y;
+                    return x == C(0) ? C(0) : x * static_cast<C>(round_to(dtype, Log{}(y)));
+                },
+                self.to(dtype), other.to(dtype));
+        });
+    };
 }
 
 constexpr BinaryEntry products[] = {
-    {"xlogy", binary<InFloat>([](auto x, auto y) { return times_log(x, y, [](auto v) { return std::log(v); }); })},
-    {"xlog1py", binary<InFloat>([](auto x, auto y) { return times_log(x, y, [](auto v) { return std::log1p(v); }); })},
+    {"xlogy", times_log([](auto y) { return std::log(y); })},
+    {"xlog1py", times_log([](auto y) { return std::log1p(y); })},
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "kernels/polynomials.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/special_math.hpp"
+#include "overlap.hpp"
 #include "promote.hpp"
 
 namespace torch_ir::kernels {
@@ -127,7 +128,12 @@ Tensor polygamma(std::int64_t n, const Tensor& self) {
     const double order = static_cast<double>(n) + 1, log_factorial = special::lgamma(order);
     const double factorial =
         dtype == DType::Float64 ? std::exp(log_factorial) : double{std::exp(static_cast<float>(log_factorial))};
-    return times(zeta(number(order), self.to(dtype)), n % 2 != 0 ? factorial : -factorial);
+    // The sum is of double, for 16-bit floats of float.
+    const Tensor sums =
+        item_size(dtype) > 2 ? zeta(number(order), self.to(dtype)) : binary<InFloat>([](auto x, auto q) {
+            return special::zeta<decltype(x), decltype(x)>(x, q);
+        })("polygamma", number(order), self);
+    return times(sums, n % 2 != 0 ? factorial : -factorial);
 }
 
 /// log Γ of p dimensions, each step rounded to the dtype: Σ log Γ(x + (1 - p + i) / 2) + p (p - 1) / 4 log π.
@@ -174,6 +180,7 @@ void register_special(Registry& r) {
         const Tensor result = polygamma(n, self);
         if (!can_cast(result.dtype(), self.dtype()))
             throw ArgumentError("polygamma_: expected 'self' of floating point dtype, found " + describe(self));
+        check_overlap(self);
         self.copy_from(result);
         return self;
     });
