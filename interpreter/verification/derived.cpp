@@ -15,11 +15,8 @@ RoundingVerdict wrong(std::string reason) {
     return verdict;
 }
 
-/// The verdicts with so many probes as the options say.
-std::vector<DerivedVerdict> judge_once(const Interpreter& model, const std::vector<IValue>& user_inputs,
-                                       const RunResult& run, const NamedTensors& expected,
-                                       const LocateOptions& options) {
-    const std::vector<OutputReference> references = output_references(model, user_inputs, options);
+std::vector<DerivedVerdict> judge_outputs(const std::vector<OutputReference>& references, const RunResult& run,
+                                          const NamedTensors& expected, const LocateOptions& options) {
     std::vector<DerivedVerdict> verdicts;
     std::size_t used = 0;
     for (std::size_t i = 0; i < run.outputs.size(); ++i) {
@@ -63,13 +60,16 @@ bool is_clear(const RoundingVerdict& verdict) { return verdict.verdict == Verdic
 std::vector<DerivedVerdict> judge_derived(const Interpreter& model, const std::vector<IValue>& user_inputs,
                                           const RunResult& run, const NamedTensors& expected,
                                           const LocateOptions& options) {
-    LocateOptions fewer = options;
-    fewer.probes = std::min(options.probes, 2);
-    std::vector<DerivedVerdict> verdicts = judge_once(model, user_inputs, run, expected, fewer);
+    LocateOptions probing = options;
+    probing.probes = std::min(options.probes, 2);
+    const std::vector<OutputReference> references = output_references(model, user_inputs, probing);
+    std::vector<DerivedVerdict> verdicts = judge_outputs(references, run, expected, options);
     const bool clear = std::all_of(verdicts.begin(), verdicts.end(), [](const DerivedVerdict& verdict) {
         return is_clear(verdict.expected) && is_clear(verdict.ours);
     });
-    if (!clear && fewer.probes < options.probes) verdicts = judge_once(model, user_inputs, run, expected, options);
+    probing.probes = options.probes - probing.probes;
+    if (!clear && probing.probes > 0)
+        verdicts = judge_outputs(output_references(model, user_inputs, probing, references), run, expected, options);
     return verdicts;
 }
 

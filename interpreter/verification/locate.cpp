@@ -30,7 +30,7 @@ struct Known {
 };
 
 /// How a dump is rounded whose numbers are all of a coarser dtype than the graph's.
-struct Storage {
+struct DumpRounding {
     std::optional<DType> dtype;
     bool written_only = false;  // what was computed went on unrounded
 };
@@ -38,20 +38,20 @@ struct Storage {
 class Locator {
   public:
     Locator(const Interpreter& model, const NamedTensors& candidate, const LocateOptions& options,
-            const Storage& storage = {})
+            const DumpRounding& rounding = {})
         : model_(model),
           plan_(model.unfused_plan()),
           graph_(plan_.graph()),
           options_(options),
-          storage_(storage),
+          rounding_(rounding),
           memory_(plan_),
           known_(graph_.values.size()) {
         name_candidates(candidate);
         names_.emplace(candidate, result_.unknown);
-        if (!storage.dtype) return;
-        options_.profile.storage = std::max(options_.profile.storage, unit_roundoff(*storage.dtype));
+        if (!rounding.dtype) return;
+        options_.profile.storage = std::max(options_.profile.storage, unit_roundoff(*rounding.dtype));
         for (auto& [slot, tensor] : candidates_)
-            if (is_rounded(slot, tensor)) tensor = tensor.to(*storage.dtype);
+            if (is_rounded(slot, tensor)) tensor = tensor.to(*rounding.dtype);
     }
 
     /// The dtype that all of the candidate's floats are rounded to, where that is more than the graph or the profile
@@ -72,7 +72,9 @@ class Locator {
     }
 
     /// Without a candidate: what the outputs should be.
-    std::vector<OutputReference> run_outputs(std::vector<IValue> user_inputs) {
+    std::vector<OutputReference> run_outputs(std::vector<IValue> user_inputs,
+                                             const std::vector<OutputReference>& earlier) {
+        for (const OutputReference& output : earlier) first_probe_ = std::max(first_probe_, output.probes.size());
         for (const Argument& output : graph_.outputs)
             for_each_value(output, [&](ValueRef ref) { outputs_.insert(plan_.slot(ref)); });
         walk(std::move(user_inputs));
@@ -85,6 +87,10 @@ class Locator {
                 reference = {graph_.value(*ref).name,
                              {known.values[0], known.sigma, known.bound},
                              {known.values.begin() + 1, known.values.end()}};
+                if (!earlier.empty()) {
+                    const std::vector<IValue>& more = earlier[references.size()].probes;
+                    reference.probes.insert(reference.probes.begin(), more.begin(), more.end());
+                }
                 if (known.is_region() && !known.sigma.defined()) widen(reference.reference, reference.probes);
             }
             references.push_back(std::move(reference));
@@ -140,6 +146,14 @@ class Locator {
         }
     }
 
+    /// The same memory, of which nothing is kept in another form: that pays for more runs than a node has here.
+    static Tensor unpacked(const Tensor& tensor) {
+        if (!tensor.defined()) return tensor;
+        const std::shared_ptr<Storage>& storage = tensor.storage();
+        return {std::make_shared<Storage>(storage->data(), storage->bytes(), storage), tensor.dtype(), tensor.shape(),
+                tensor.strides(), tensor.offset()};
+    }
+
     void take_inputs(std::vector<IValue> inputs) {
         for (std::size_t i = 0; i < inputs.size(); ++i) {
             const auto* ref = graph_.inputs[i].get_if<ValueRef>();
@@ -147,12 +161,13 @@ class Locator {
             const Value& value = graph_.value(*ref);
             if (value.kind != ValueKind::Tensor)
                 if (const auto* tensor = std::get_if<Tensor>(&inputs[i])) inputs[i] = to_ivalue(tensor->item());
+            if (const auto* tensor = std::get_if<Tensor>(&inputs[i])) inputs[i] = unpacked(*tensor);
             known_[ref->id].values = {std::move(inputs[i])};
             if (candidates_.contains(ref->id)) {
                 Reference given{known_[ref->id].values[0]};
                 if (auto* tensor = std::get_if<Tensor>(&given.value);
-                    tensor && storage_.dtype && is_rounded(ref->id, *tensor))
-                    *tensor = tensor->to(*storage_.dtype);
+                    tensor && rounding_.dtype && is_rounded(ref->id, *tensor))
+                    *tensor = tensor->to(*rounding_.dtype);
                 settle(ref->id, nullptr, nullptr, 0, given);
             }
             if (const auto* tensor = std::get_if<Tensor>(&known_[ref->id].values[0]))
@@ -325,7 +340,7 @@ class Locator {
                 if (kept.defined()) std::copy_n(block.value, block.n, kept.data<X>() + block.at);
                 for (std::size_t p = 0; p < noisy.size(); ++p) {
                     X* to = real_view(noisy[p]).template data<X>() + block.at;
-                    const Noise noise(stream * 64 + p);
+                    const Noise noise(stream * 64 + first_probe_ + p);
                     if (region)
                         shake(to, to, block, noise);
                     else
@@ -433,14 +448,14 @@ class Locator {
                                    ? IValue(tensor.to(meta.dtype).contiguous())
                                    : to_ivalue(tensor.item())};
         known_[slot].absent.clear();
-        if (storage_.written_only && is_rounded(slot, tensor)) loosen(slot);
+        if (rounding_.written_only && is_rounded(slot, tensor)) loosen(slot);
     }
 
     /// Makes of a value that was rounded when it was written one of several that it may have been before.
     void loosen(std::uint32_t slot) {
         std::vector<IValue>& values = known_[slot].values;
-        const double u = unit_roundoff(*storage_.dtype);
-        const double least = *storage_.dtype == DType::Float16 ? 0x1p-25 : 0;  // half the distance of numbers near 0
+        const double u = unit_roundoff(*rounding_.dtype);
+        const double least = *rounding_.dtype == DType::Float16 ? 0x1p-25 : 0;  // half the distance of numbers near 0
         Reference around = detail::spread_around(std::get<Tensor>(values[0]).to(wide), [=](double x) {
             const double sigma = std::max(u * std::fabs(x), least) / std::sqrt(3.0);
             return detail::Rounded{x, sigma, sigma};
@@ -493,11 +508,12 @@ class Locator {
     const Plan& plan_;
     const Graph& graph_;
     LocateOptions options_;
-    Storage storage_;
+    DumpRounding rounding_;
     SharedMemory memory_;
     std::vector<Known> known_;
     std::map<std::uint32_t, Tensor> candidates_;
     std::set<std::uint32_t> outputs_;
+    std::size_t first_probe_ = 0;  // of those that are not run here
     std::optional<NameFinder> names_;
     LocateResult result_;
 };
@@ -522,8 +538,9 @@ std::vector<const Finding*> LocateResult::origins() const {
 }
 
 std::vector<OutputReference> output_references(const Interpreter& model, std::vector<IValue> user_inputs,
-                                               const LocateOptions& options) {
-    return Locator(model, {}, options).run_outputs(std::move(user_inputs));
+                                               const LocateOptions& options,
+                                               const std::vector<OutputReference>& earlier) {
+    return Locator(model, {}, options).run_outputs(std::move(user_inputs), earlier);
 }
 
 RoundingVerdict judge_output(const Tensor& candidate, const OutputReference& output, const RoundingProfile& profile) {

@@ -89,9 +89,10 @@ struct OutputReference {
     std::vector<IValue> probes;  // the output with random rounding; empty when it needs none
 };
 
-/// One per user output.
+/// One per user output. The probes of `earlier` ones, from the same inputs, count too, and come first.
 std::vector<OutputReference> output_references(const Interpreter& model, std::vector<IValue> user_inputs,
-                                               const LocateOptions& options = {});
+                                               const LocateOptions& options = {},
+                                               const std::vector<OutputReference>& earlier = {});
 
 /// Judges a candidate's output.
 RoundingVerdict judge_output(const Tensor& candidate, const OutputReference& output, const RoundingProfile& profile);

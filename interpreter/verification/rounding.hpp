@@ -194,7 +194,7 @@ class Scatter {
 /// random order of the terms, plus `order`, the sum of the squares of the partial sums in the natural order. Terms that
 /// are all alike are rounded alike, so that their errors add up instead of averaging out.
 inline double sum_variance(double n, double sum, double squares, double result, double order = 0) {
-    const double apart = squares - sum * sum / n;
+    const double apart = squares - sum * sum * (1 / n);  // no division in a loop
     const double alike = std::fabs(apart) < 1e-5 * squares ? n * n * sum * sum : 0;
     return (n * sum * sum * 2 + n * std::max(0.0, apart) + alike) * (1.0 / 18) +
            (order + squares + 2 * result * result) * (1.0 / 3);
