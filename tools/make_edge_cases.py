@@ -259,6 +259,24 @@ def numbers_that_do_not_fit():
             yield aten.polygamma.default, n, x
 
 
+def halves_beside_others():
+    """Numbers and integers are rounded to 16 bits first, apart from the second one of a product or quotient."""
+    for dtype in (torch.float16, torch.bfloat16):
+        x, integers = (ramp(40) * 0.037 + 0.1).to(dtype), torch.tensor([1, 2049, 3, 4099]).repeat(10)
+        for number in (0.3, 1.7, 300.7):
+            for op in (aten.add, aten.sub, aten.mul, aten.div):
+                yield op.Scalar, x, number
+                yield op.Tensor, torch.tensor(number), x
+            yield aten.rsub.Scalar, x, number
+            for op in (aten.atan2, aten.hypot, aten.logaddexp):
+                yield op.default, x, torch.tensor(number)
+            yield aten.pow.Scalar, number, x
+        for op in (aten.add.Tensor, aten.mul.Tensor, aten.sub.Tensor, aten.div.Tensor):
+            yield op, x, integers
+        yield aten.ldexp.Tensor, x[:3], torch.tensor([2**31, 2**40, -(2**31) - 1])
+        yield aten.where.ScalarOther, x > 1, x, -1e9
+
+
 def losses_of_mixed_dtypes():
     x, y = torch.tensor([0.05, 0.2, 0.37, 0.97, 0.5]), torch.tensor([0.1, 0.9, 0.3, 0.0, 1.0])
     dtypes = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -278,7 +296,7 @@ def losses_of_mixed_dtypes():
 
 def main():
     calls = (numbers_that_wrap, contractions, special_values, complex_numbers, matrices, empty_tensors, odd_arguments, tensors_that_overlap_themselves,
-             overflowing_powers, numbers_that_do_not_fit, losses_of_mixed_dtypes)  # fmt: skip
+             overflowing_powers, numbers_that_do_not_fit, halves_beside_others, losses_of_mixed_dtypes)  # fmt: skip
     write_calls(sys.argv[1], [call for group in calls for call in group()])
 
 

@@ -18,7 +18,7 @@ namespace {
 template <class F>
 Tensor real_arithmetic(const char* op, const Tensor& self, const Tensor& other, F f) {
     const DType dtype = result_type(self, other);
-    const Tensor x = wrapped(self, dtype), y = wrapped(other, dtype);
+    const Tensor x = converted(self, dtype), y = converted(other, dtype);
     return visit_real(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, f, x, y); });
 }
 
@@ -26,7 +26,8 @@ Tensor real_arithmetic(const char* op, const Tensor& self, const Tensor& other, 
 template <class F>
 Tensor float_arithmetic(const char* op, const Tensor& self, const Tensor& other, F f) {
     const DType dtype = to_float(result_type(self, other));
-    return visit_float(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, f, self, other); });
+    const Tensor x = converted(self, dtype), y = converted(other, dtype);
+    return visit_float(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, f, x, y); });
 }
 
 /// PyTorch's loops over 16-bit floats round between two steps where rows are too short for its vectors.
@@ -46,19 +47,20 @@ Tensor add_scaled(const char* op, const Tensor& self, const Tensor& other, const
     if (is_integral(dtype, true) && !alpha.is_integral())
         throw ArgumentError(std::string(op) +
                             ": for integral tensors, argument 'alpha' must not be a floating point number");
+    const Tensor x = converted(self, dtype), y = converted(other, dtype);
     return visit_compute(dtype, [&]<class C>(C) {
         const C k = fitted<C>(op, alpha, dtype);
         if (!is_complex_compute<C> && k == C(1))  // as PyTorch, which has ∞ · (1 + 0i) = NaN
             return elementwise<C>(
-                dtype, [](C x, C y) { return x + y; }, self, other);
+                dtype, [](C a, C b) { return a + b; }, x, y);
         if (rounds_between(dtype, self, other)) {
             const Tensor scaled = elementwise<C>(
-                dtype, [k](C y) { return k * y; }, other);
+                dtype, [k](C b) { return k * b; }, y);
             return elementwise<C>(
-                dtype, [](C x, C y) { return x + y; }, self, scaled);
+                dtype, [](C a, C b) { return a + b; }, x, scaled);
         }
         return elementwise<C>(
-            dtype, [k](C x, C y) { return x + k * y; }, self, other);
+            dtype, [k](C a, C b) { return a + k * b; }, x, y);
     });
 }
 
@@ -142,9 +144,7 @@ struct Modulus {
 template <bool floors>
 Tensor modulus(const Tensor& self, const Tensor& other) {
     const char* const op = floors ? "remainder" : "fmod";
-    const DType dtype = result_type(self, other);
-    if (!is_floating_point(dtype)) return real_arithmetic(op, self, other, Modulus<floors>{});
-    return real_arithmetic(op, self.to(dtype), other.to(dtype), Modulus<floors>{});  // numbers, too, are rounded
+    return real_arithmetic(op, self, other, Modulus<floors>{});
 }
 
 constexpr BinaryEntry geometric_functions[] = {

@@ -61,7 +61,7 @@ void require_integers(const char* op, DType dtype) {
 Tensor gcd(const Tensor& self, const Tensor& other) {
     const DType dtype = result_type(self, other);
     require_integers("gcd", dtype);
-    return elementwise<std::int64_t>(dtype, greatest_divisor(dtype), wrapped(self, dtype), wrapped(other, dtype));
+    return elementwise<std::int64_t>(dtype, greatest_divisor(dtype), converted(self, dtype), converted(other, dtype));
 }
 
 Tensor lcm(const Tensor& self, const Tensor& other) {
@@ -76,7 +76,7 @@ Tensor lcm(const Tensor& self, const Tensor& other) {
                 g == -1 ? 0 - static_cast<std::uint64_t>(x) : static_cast<std::uint64_t>(x / g);
             return divisor.magnitude(static_cast<std::int64_t>(quotient * static_cast<std::uint64_t>(y)));
         },
-        wrapped(self, dtype), wrapped(other, dtype));
+        converted(self, dtype), converted(other, dtype));
 }
 
 }  // namespace

@@ -10,18 +10,12 @@
 namespace torch_ir::kernels {
 namespace {
 
-/// In the promoted dtype before comparing: a number beside a float16 tensor is rounded to float16 first, one beside
-/// integers wraps.
-Tensor rounded_to(const Tensor& x, DType dtype) {
-    return is_floating_point(dtype) && item_size(dtype) < 4 && x.dtype() != dtype ? x.to(dtype) : wrapped(x, dtype);
-}
-
 /// `f(x, y)` as bool; uint64 values compare as such.
 template <class Rule, class F>
 constexpr BinaryFn comparison(F) {
     return [](const char* op, const Tensor& self, const Tensor& other) {
         const DType dtype = result_type(self, other);
-        const Tensor x = rounded_to(self, dtype), y = rounded_to(other, dtype);
+        const Tensor x = converted(self, dtype), y = converted(other, dtype);
         if (dtype == DType::UInt64)
             return elementwise<std::int64_t>(
                 DType::Bool,
@@ -93,8 +87,8 @@ Tensor clamp(const Tensor& self, const Tensor& min, const Tensor& max) {
     refuse_bool("clamp", dtype);
     for (const Tensor* bound : {&min, &max})
         if (bound->defined() && bound->is_wrapped_number()) check_fits("clamp", bound->item(), dtype);
-    const Tensor lowest = min.defined() ? wrapped(min, dtype) : min,
-                 highest = max.defined() ? wrapped(max, dtype) : max;
+    const Tensor lowest = min.defined() ? converted(min, dtype) : min,
+                 highest = max.defined() ? converted(max, dtype) : max;
     return visit_rule<InReal>(dtype, "clamp", [&]<class C>(C) {
         if (min.defined() && max.defined() && min.dim() == 0 && max.dim() == 0) {
             const C low = lowest.item().to<C>(), high = highest.item().to<C>();

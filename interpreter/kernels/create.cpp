@@ -101,7 +101,7 @@ Tensor new_empty_strided(In self, const Ints& size, const Ints& stride, OptDType
 
 Tensor scalar_tensor(const Scalar& s, OptDType dtype, OptLayout, OptDevice, OptBool) {
     const DType out = dtype.value_or(DType::Float32);
-    if (out != DType::Float16 && out != DType::BFloat16) check_fits("scalar_tensor", s, out);  // those take infinity
+    check_fits_tensor("scalar_tensor", s, out);
     return Tensor::scalar(s, out);
 }
 

@@ -372,7 +372,7 @@ Tensor search(const char* op, In sorted_sequence, In self, bool out_int32, bool 
     const DType dtype = result_type(sorted_sequence, self);
     visit_real(dtype, op, [&]<class C>(C) {
         const Tensor rows = sorted_sequence.to(dtype_of<C>()).contiguous();
-        const Tensor values = wrapped(self, dtype).to(dtype_of<C>()).contiguous();
+        const Tensor values = converted(self, dtype).to(dtype_of<C>()).contiguous();
         const std::int64_t per_row =
             shared ? std::max<std::int64_t>(1, self.numel()) : std::max<std::int64_t>(1, self.size(-1));
         parallel_for(self.numel(), 2048, [&](std::int64_t begin, std::int64_t end) {

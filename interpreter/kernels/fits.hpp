@@ -10,6 +10,11 @@ namespace torch_ir::kernels {
 /// wrap in unsigned dtypes, anything else out of range is refused.
 void check_fits(const char* op, const Scalar& number, DType dtype);
 
+/// The same of a number that becomes a tensor of its own: of 16-bit floats it may be infinite.
+inline void check_fits_tensor(const char* op, const Scalar& number, DType dtype) {
+    if (dtype != DType::Float16 && dtype != DType::BFloat16) check_fits(op, number, dtype);
+}
+
 /// `number` as a tensor of `dtype` holds it; throws as check_fits.
 template <class C>
 C fitted(const char* op, const Scalar& number, DType dtype) {

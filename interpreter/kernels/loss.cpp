@@ -161,7 +161,7 @@ Tensor binary_cross_entropy_with_logits(const Tensor& self, const Tensor& target
 }
 
 Tensor kl_div(const Tensor& self, const Tensor& target, std::int64_t reduction, bool log_target) {
-    if (is_integral(self.dtype(), true) || is_integral(target.dtype(), true))
+    if (!is_floating_point(self.dtype()) || !is_floating_point(target.dtype()))
         throw ArgumentError("kl_div: expected floating point tensors, found " + describe(self) + " and " +
                             describe(target));
     const Tensor losses = log_target ? times(call("aten.exp.default", {target}), minus(target, self))

@@ -27,7 +27,7 @@ Tensor where(In condition, In self, In other) {
         throw ArgumentError("where: expected condition to be a bool tensor, found " + describe(condition));
     const DType dtype = result_type(self, other);
     for (const Tensor* x : {&self, &other})
-        if (x->is_wrapped_number()) check_fits("where", x->item(), dtype);
+        if (x->is_wrapped_number()) check_fits_tensor("where", x->item(), dtype);
     return visit_compute(dtype, [&]<class C>(C) {
         return elementwise<C>(
             dtype, [](C c, C x, C y) { return c != C(0) ? x : y; }, condition, self, other);

@@ -156,10 +156,12 @@ constexpr UnaryFn predicate(F) {
     };
 }
 
-/// An operand in the promoted dtype where that is of integers: a number next to a tensor wraps before it is compared or
-/// divided by.
-inline Tensor wrapped(const Tensor& x, DType dtype) {
-    return x.dim() == 0 && x.dtype() != dtype && is_integral(dtype, true) ? x.to(dtype) : x;
+/// An operand in the promoted dtype where the conversion shows: a number next to integers wraps, all that is next to
+/// 16-bit floats is rounded.
+inline Tensor converted(const Tensor& x, DType dtype) {
+    if (x.dtype() == dtype) return x;
+    const bool rounds = is_floating_point(dtype) && item_size(dtype) < 4;
+    return rounds || (x.dim() == 0 && is_integral(dtype, true)) ? x.to(dtype) : x;
 }
 
 /// A number as a tensor of that dtype holds it, rounded or wrapped.
@@ -174,7 +176,7 @@ constexpr BinaryFn binary(F) {
     return [](const char* op, const Tensor& self, const Tensor& other) {
         const DType promoted = result_type(self, other);
         const DType dtype = rule_promotes<Rule> ? to_float(promoted) : promoted;
-        const Tensor x = wrapped(self, dtype), y = wrapped(other, dtype);
+        const Tensor x = converted(self, dtype), y = converted(other, dtype);
         return visit_rule<Rule>(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, F{}, x, y); });
     };
 }

@@ -37,7 +37,7 @@ C power(C x, C y) {
 Tensor pow(const Tensor& self, const Tensor& exponent) {
     const DType dtype = result_type(self, exponent);
     refuse_bool("pow", dtype);
-    const Tensor x = wrapped(self, dtype), y = wrapped(exponent, dtype);
+    const Tensor x = converted(self, dtype), y = converted(exponent, dtype);
     return apply_in_own<InAny>(
         "pow", dtype, [](auto a, auto b) { return power(a, b); }, x, y);
 }
@@ -68,7 +68,7 @@ Tensor pow_scalar(const Tensor& self, const Scalar& exponent) {
     if (is_integral(dtype, true) || item_size(dtype) == 2) check_fits("pow", exponent, dtype);
     return visit_compute(dtype, [&]<class C>(C) {
         return elementwise_in_own<C>(
-            dtype, [y = exponent.to<C>()]<class X>(X x) { return power(x, static_cast<X>(y)); }, self);
+            dtype, [y = held<C>(exponent, dtype)]<class X>(X x) { return power(x, static_cast<X>(y)); }, self);
     });
 }
 
@@ -97,7 +97,7 @@ Tensor ldexp(const Tensor& self, const Tensor& other) {
             return elementwise<C>(
                 self.dtype(),
                 [](C x, C n) { return std::ldexp(x, static_cast<int>(std::clamp(n, C(-10000), C(10000)))); }, self,
-                other);
+                other.to(DType::Int32));
         });
     }
     const bool integral = is_integral(self.dtype(), true);
@@ -163,7 +163,7 @@ constexpr BinaryFn times_log(Log) {
                     if (y != y) return y;
                     return x == C(0) ? C(0) : x * static_cast<C>(round_to(dtype, Log{}(y)));
                 },
-                self.to(dtype), other.to(dtype));
+                converted(self, dtype), converted(other, dtype));
         });
     };
 }
