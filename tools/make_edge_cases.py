@@ -212,6 +212,10 @@ def odd_arguments():
         yield aten.huber_loss.default, ramp(3).half(), torch.ones(3, dtype=dtype), 0
         yield aten.soft_margin_loss.default, ramp(3).half(), torch.ones(3, dtype=dtype), 0
     yield aten.chain_matmul.default, [ramp(2, 2)]
+    for op in (aten.std, aten.var):
+        yield op.correction, torch.tensor([1e38, -1e38, 1e20, 0.0]), [0]
+    for dtype in (torch.int32, torch.int8):
+        yield aten.lcm.default, torch.tensor([-8, 127, -128], dtype=dtype), torch.tensor([torch.iinfo(dtype).max, 126, 3], dtype=dtype)
     layers = torch.tensor([[[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 0]], [[0, 1, 0, 0], [0, 0, 0, 1], [0, 1, 1, 0]]])
     for dim in range(3):  # slices in the order of their elements, the other dimensions as they are
         yield aten.unique_dim.default, layers, dim

@@ -2,6 +2,7 @@
 // Ops on integers as bits and as whole numbers.
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
@@ -37,7 +38,11 @@ constexpr BinaryEntry logic[] = {
 struct GreatestDivisor {
     std::int64_t lowest;
 
-    std::int64_t magnitude(std::int64_t x) const { return x < 0 && x != lowest ? -x : x; }
+    /// Products of int32 wrap before; narrower ones are of int in PyTorch, too.
+    std::int64_t magnitude(std::int64_t x) const {
+        if (lowest == std::numeric_limits<std::int32_t>::min()) x = static_cast<std::int32_t>(x);
+        return x < 0 && x != lowest ? -x : x;
+    }
     std::int64_t operator()(std::int64_t x, std::int64_t y) const {
         std::int64_t a = magnitude(x), b = magnitude(y);
         while (a != 0) {

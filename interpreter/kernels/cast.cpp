@@ -96,7 +96,7 @@ Tensor copy_into(In self, In src, bool) {
 }
 
 Tensor copy(In self, In src, bool) {
-    Tensor result = Tensor::empty_like(self, self.dtype());
+    const Tensor result = self.is_dense() ? Tensor::empty_like(self, self.dtype()) : clone_preserve_strides(self);
     result.copy_from(src);
     return result;
 }

@@ -101,15 +101,20 @@ Spread spread(const char* op, const Tensor& self, const Dims& dim, double correc
                      [&](std::int64_t begin, std::int64_t end) {
                          for (std::int64_t i = begin; i < end; ++i) {
                              const C* row = in.data() + i * in.length;
-                             C center = sum_of(row, in.length, identity) / static_cast<C>(n);
-                             // Welford's updates, which PyTorch makes, turn an infinity that is not the last into NaN.
-                             if (std::isinf(center) && !std::isfinite(sum_of(row, in.length - 1, identity)))
-                                 center = std::numeric_limits<C>::quiet_NaN();
-                             const C squares =
-                                 sum_of(row, in.length, [center](C x) { return (x - center) * (x - center); });
-                             const C variance = static_cast<C>(static_cast<double>(squares) / divisor);
-                             v.data<C>()[i] = root ? std::sqrt(variance) : variance;
-                             m.data<C>()[i] = center;
+                             double center = sum_of(row, in.length, identity) / static_cast<C>(n);
+                             double squares = sum_of(row, in.length,
+                                                     [c = static_cast<C>(center)](C x) { return (x - c) * (x - c); });
+                             if (!std::isfinite(squares)) {  // PyTorch's way: in double, an infinity becomes NaN
+                                 center = squares = 0;
+                                 for (std::int64_t j = 0; j < in.length; ++j) {
+                                     const double step = row[j] - center;
+                                     center += step / static_cast<double>(j + 1);
+                                     squares += step * (row[j] - center);
+                                 }
+                             }
+                             const double variance = squares / divisor;
+                             v.data<C>()[i] = static_cast<C>(root ? std::sqrt(variance) : variance);
+                             m.data<C>()[i] = static_cast<C>(center);
                          }
                      });
         return Spread{v.to(out), m.to(out)};
