@@ -26,21 +26,21 @@ bool is_elementwise(const Step& step) {
            step.outputs[0].size() == 1 && !step.output_is_list[0];
 }
 
-/// Steps that run as one. Values are numbered: first what comes in, then one result per step.
+/// Steps that run as one. Values are numbered: first one result per step, then what comes in.
 struct Chain {
     struct Call {
         const Op* op;
         std::vector<BoundArgument> args;    // slots are numbers of values
         std::vector<std::size_t> released;  // values that nothing reads after it
     };
-    std::size_t inputs = 0;
     std::vector<Call> calls;
-    std::vector<std::size_t> results;  // values that are read elsewhere
+    std::vector<std::size_t> results;  // of these calls are read elsewhere
 
     /// All calls on the values that came in, or on slices of them; `done(i, tensor)` takes result i.
     template <class Done>
-    void run(std::vector<IValue> values, Done done) const {
-        values.resize(inputs + calls.size());
+    void run(std::vector<IValue> inputs, Done done) const {
+        std::vector<IValue> values(calls.size());
+        std::move(inputs.begin(), inputs.end(), std::back_inserter(values));
         std::vector<const IValue*> args;
         std::vector<IValue> returned;
         for (std::size_t i = 0; i < calls.size(); ++i) {
@@ -51,9 +51,9 @@ struct Chain {
             Context context;
             returned.clear();
             call.op->kernel(context, args, returned);
-            values[inputs + i] = std::move(returned.at(0));
+            values[i] = std::move(returned.at(0));
             for (std::size_t r = 0; r < results.size(); ++r)
-                if (results[r] == inputs + i) done(r, std::get<Tensor>(values[inputs + i]));
+                if (results[r] == i) done(r, std::get<Tensor>(values[i]));
             for (const std::size_t value : call.released) values[value] = None{};
         }
     }
@@ -131,34 +131,29 @@ class Chainer {
     bool merge(std::size_t begin, std::size_t end, std::vector<Step>& kept) const {
         Step merged;
         Chain chain;
-        std::map<std::uint32_t, std::size_t> number;    // of the value in a slot
+        std::map<std::uint32_t, std::uint32_t> number;  // of the value in a slot
         std::map<std::uint32_t, std::uint32_t> inside;  // reads of it by these steps
+        std::map<std::size_t, std::size_t> last;        // the call that reads a value last
         for (std::size_t i = begin; i < end; ++i) {
-            for (const BoundArgument& arg : steps_[i].args) {
+            const std::size_t at = i - begin;
+            Chain::Call call{steps_[i].op, steps_[i].args, {}};
+            for (BoundArgument& arg : call.args) {
                 if (arg.slot == BoundArgument::no_slot) continue;
                 ++inside[arg.slot];
-                if (!number.contains(arg.slot)) {
-                    number[arg.slot] = chain.inputs++;
-                    merged.args.push_back(arg);
-                }
+                const auto next = static_cast<std::uint32_t>(end - begin + merged.args.size());
+                const auto [found, comes_in] = number.emplace(arg.slot, next);
+                if (comes_in) merged.args.push_back(arg);
+                arg.slot = found->second;
+                last[arg.slot] = at;
             }
-            number[steps_[i].outputs[0][0]] = SIZE_MAX;  // known from here on, numbered below
-        }
-        for (std::size_t i = begin; i < end; ++i) number[steps_[i].outputs[0][0]] = chain.inputs + i - begin;
-
-        std::map<std::size_t, std::size_t> last;  // the call that reads a value last
-        for (std::size_t i = begin; i < end; ++i) {
-            Chain::Call call{steps_[i].op, steps_[i].args, {}};
-            for (BoundArgument& arg : call.args)
-                if (arg.slot != BoundArgument::no_slot) {
-                    arg.slot = static_cast<std::uint32_t>(number[arg.slot]);
-                    last[arg.slot] = i - begin;
-                }
             chain.calls.push_back(std::move(call));
+            number[steps_[i].outputs[0][0]] = static_cast<std::uint32_t>(at);
+            last[at] = at;
+        }
+        for (std::size_t i = begin; i < end; ++i) {
             const std::uint32_t result = steps_[i].outputs[0][0];
-            last[number[result]] = i - begin;
             if (uses_[result] <= inside[result]) continue;
-            chain.results.push_back(number[result]);
+            chain.results.push_back(i - begin);
             merged.outputs.push_back({result});
         }
         if (chain.results.size() == chain.calls.size()) return false;

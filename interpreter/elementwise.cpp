@@ -27,11 +27,11 @@ struct Loops {
 };
 
 /// Strides of `tensor` broadcast to `shape`.
-Ints broadcast_strides(const Tensor& tensor, const Ints& shape) {
+Ints broadcast_strides(const Ints& own_shape, const Ints& own_strides, const Ints& shape) {
     Ints strides(shape.size(), 0);
-    const std::size_t added = shape.size() - tensor.shape().size();
+    const std::size_t added = shape.size() - own_shape.size();
     for (std::size_t i = added; i < shape.size(); ++i)
-        if (tensor.shape()[i - added] != 1) strides[i] = tensor.strides()[i - added];
+        if (own_shape[i - added] != 1) strides[i] = own_strides[i - added];
     return strides;
 }
 
@@ -104,7 +104,7 @@ Loops make_loops(const Ints& shape, std::span<const detail::Operand> outputs, st
     Loops loops{shape, {}};
     for (const auto operands : {outputs, inputs})
         for (const detail::Operand& operand : operands)
-            loops.strides.push_back(broadcast_strides(*operand.tensor, shape));
+            loops.strides.push_back(broadcast_strides(operand.tensor->shape(), operand.tensor->strides(), shape));
     simplify(loops);
     return loops;
 }
@@ -334,32 +334,12 @@ void walk(std::span<const Operand> outputs, std::span<const Operand> inputs, Blo
 
 }  // namespace detail
 
-Tensor elementwise_output(DType dtype, std::span<const Tensor* const> inputs) {
-    Ints shape = inputs.front()->shape();
-    bool same_shape = true;
-    for (const Tensor* input : inputs.subspan(1)) {
-        same_shape = same_shape && input->shape() == shape;
-        if (!same_shape) shape = broadcast_shapes(shape, input->shape());
-    }
-    const bool contiguous = std::all_of(inputs.begin(), inputs.end(), [&](const Tensor* t) {
-        return t->is_contiguous() && (t->numel() == 1 || t->shape() == shape);
-    });
-    if (contiguous) return Tensor::empty(std::move(shape), dtype);
-    // All inputs of the full shape agree on a dense layout: the output has it too.
-    if (same_shape && inputs.front()->is_dense() && std::all_of(inputs.begin(), inputs.end(), [&](const Tensor* t) {
-            return t->strides() == inputs.front()->strides();
-        }))
-        return Tensor::empty_strided(std::move(shape), inputs.front()->strides(), dtype);
+namespace {
 
+/// Dense strides in the order in which operands of these strides lie.
+Ints dense_strides(const Ints& shape, const std::vector<Ints>& strides) {
     // TensorIteratorBase::reorder_dimensions: dimensions are sorted by the inputs' strides, ambiguous ones keep their
     // order.
-    std::vector<Ints> strides;
-    const DType common = dtype == DType::Bool ? result_type(inputs) : dtype;
-    for (const Tensor* input : inputs) {
-        // What is converted lies densely before its strides count; masks are not converted.
-        const bool converted = input->dtype() != common && input->dtype() != DType::Bool && !input->is_dense();
-        strides.push_back(broadcast_strides(converted ? Tensor::empty_like(*input, input->dtype()) : *input, shape));
-    }
     std::vector<std::size_t> perm(shape.size());  // innermost first
     std::iota(perm.rbegin(), perm.rend(), std::size_t{0});
     const auto should_swap = [&](std::size_t a, std::size_t b) {  // 1: a is outer of b, -1: inner, 0: cannot tell
@@ -388,6 +368,39 @@ Tensor elementwise_output(DType dtype, std::span<const Tensor* const> inputs) {
         out[d] = stride;
         stride *= std::max<std::int64_t>(shape[d], 1);
     }
+    return out;
+}
+
+}  // namespace
+
+Tensor elementwise_output(DType dtype, std::span<const Tensor* const> inputs) {
+    Ints shape = inputs.front()->shape();
+    bool same_shape = true;
+    for (const Tensor* input : inputs.subspan(1)) {
+        same_shape = same_shape && input->shape() == shape;
+        if (!same_shape) shape = broadcast_shapes(shape, input->shape());
+    }
+    const bool contiguous = std::all_of(inputs.begin(), inputs.end(), [&](const Tensor* t) {
+        return t->is_contiguous() && (t->numel() == 1 || t->shape() == shape);
+    });
+    if (contiguous) return Tensor::empty(std::move(shape), dtype);
+    // All inputs of the full shape agree on a dense layout: the output has it too.
+    if (same_shape && inputs.front()->is_dense() && std::all_of(inputs.begin(), inputs.end(), [&](const Tensor* t) {
+            return t->strides() == inputs.front()->strides();
+        }))
+        return Tensor::empty_strided(std::move(shape), inputs.front()->strides(), dtype);
+
+    std::vector<Ints> strides;
+    const DType common = dtype == DType::Bool ? result_type(inputs) : dtype;
+    for (const Tensor* input : inputs) {
+        // What is converted lies densely before its strides count; masks are not converted.
+        const bool converted = input->dtype() != common && input->dtype() != DType::Bool && !input->is_dense();
+        const Ints& own = input->shape();
+        strides.push_back(broadcast_strides(
+            own, converted ? dense_strides(own, {broadcast_strides(own, input->strides(), own)}) : input->strides(),
+            shape));
+    }
+    Ints out = dense_strides(shape, strides);
     return Tensor::empty_strided(std::move(shape), std::move(out), dtype);
 }
 

@@ -1,32 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "overlap.hpp"
 
+#include <set>
 #include <string>
 #include <utility>
 
 namespace torch_ir {
 namespace {
-
-constexpr std::string_view overlapping =
-    " _foreach_zero_ addmv_ all amax amin any argmax argmin baddbmm_ bmm cummax cummin embedding_renorm_ "
-    "empty eye frobenius_norm full hash_tensor histc linalg_matrix_rank linalg_vecdot linalg_vector_norm "
-    "multilabel_margin_loss mv nan_to_num_ nansum nll_loss nll_loss2d nll_loss2d_forward nll_loss_forward "
-    "norm ones prod randperm std sum threshold threshold_ threshold_backward tril tril_ triu triu_ var zeros ";
-
-/// Products and ops with copies of their own.
-constexpr std::string_view sharing_any = " addbmm addmm addmv baddbmm embedding_renorm ldexp masked_scatter ";
-
-/// Ops that read or write at indices.
-constexpr std::string_view sharing_nothing =
-    " cross gather index_add index_reduce index_select linalg_cross masked_select nonzero put scatter "
-    "scatter_add scatter_reduce take ";
-
-/// Is `word` one of `words`, each between spaces?
-bool has(std::string_view words, std::string_view word) {
-    for (std::size_t at = words.find(word); at != std::string_view::npos; at = words.find(word, at + 1))
-        if (words[at - 1] == ' ' && words[at + word.size()] == ' ') return true;
-    return false;
-}
 
 /// The bytes from the first element of a dense tensor to its last.
 std::pair<const std::byte*, const std::byte*> memory_of(const Tensor& t) { return {t.raw(), t.raw() + t.bytes()}; }
@@ -56,11 +36,65 @@ void check_overlap(const Tensor& written, const Tensor& read, Sharing allowed) {
                             describe(written) + ", lie in one place: clone one of them before");
 }
 
-bool may_overlap_itself(std::string_view name) { return has(overlapping, name); }
+bool may_overlap_itself(std::string_view name) {
+    static const std::set<std::string_view> names{"_foreach_zero_",
+                                                  "addmv_",
+                                                  "all",
+                                                  "amax",
+                                                  "amin",
+                                                  "any",
+                                                  "argmax",
+                                                  "argmin",
+                                                  "baddbmm_",
+                                                  "bmm",
+                                                  "cummax",
+                                                  "cummin",
+                                                  "embedding_renorm_",
+                                                  "empty",
+                                                  "eye",
+                                                  "frobenius_norm",
+                                                  "full",
+                                                  "hash_tensor",
+                                                  "histc",
+                                                  "linalg_matrix_rank",
+                                                  "linalg_vecdot",
+                                                  "linalg_vector_norm",
+                                                  "multilabel_margin_loss",
+                                                  "mv",
+                                                  "nan_to_num_",
+                                                  "nansum",
+                                                  "nll_loss",
+                                                  "nll_loss2d",
+                                                  "nll_loss2d_forward",
+                                                  "nll_loss_forward",
+                                                  "norm",
+                                                  "ones",
+                                                  "prod",
+                                                  "randperm",
+                                                  "std",
+                                                  "sum",
+                                                  "threshold",
+                                                  "threshold_",
+                                                  "threshold_backward",
+                                                  "tril",
+                                                  "tril_",
+                                                  "triu",
+                                                  "triu_",
+                                                  "var",
+                                                  "zeros"};
+    return names.contains(name);
+}
 
 Sharing allowed_sharing(std::string_view name, Sharing usual) {
-    if (has(sharing_any, name)) return Sharing::Any;
-    if (has(sharing_nothing, name)) return Sharing::Nothing;
+    // Products and ops with copies of their own.
+    static const std::set<std::string_view> any{"addbmm",           "addmm", "addmv",         "baddbmm",
+                                                "embedding_renorm", "ldexp", "masked_scatter"};
+    // Ops that read or write at indices.
+    static const std::set<std::string_view> nothing{
+        "cross",   "gather", "index_add", "index_reduce", "index_select",   "linalg_cross", "masked_select",
+        "nonzero", "put",    "scatter",   "scatter_add",  "scatter_reduce", "take"};
+    if (any.contains(name)) return Sharing::Any;
+    if (nothing.contains(name)) return Sharing::Nothing;
     return usual;
 }
 

@@ -40,6 +40,22 @@ void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
     if (failure) std::rethrow_exception(failure);
 }
 
+/// Calls `f(i0, rows, j0, columns)` for the tiles of an m × n matrix, of at most `most_rows` and `most_columns`, tiles
+/// below each other first; in parallel unless `work`, the multiplications in all, is little.
+template <class F>
+void parallel_for_tiles(std::int64_t m, std::int64_t n, std::int64_t most_rows, std::int64_t most_columns,
+                        std::int64_t work, F&& f) {
+    const std::int64_t below = (m + most_rows - 1) / most_rows;
+    const std::int64_t tiles = below * ((n + most_columns - 1) / most_columns);
+    parallel_for(tiles, work < 65536 ? tiles : 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t tile = begin; tile < end; ++tile) {
+            const std::int64_t i = tile % below * most_rows;
+            const std::int64_t j = tile / below * most_columns;
+            f(i, std::min(most_rows, m - i), j, std::min(most_columns, n - j));
+        }
+    });
+}
+
 /// Elements below which a loop is not worth waking a second thread.
 inline constexpr std::int64_t parallel_grain = 32768;
 

@@ -39,6 +39,8 @@ struct Window {
     }
     std::int64_t pixels() const { return output[0] * output[1] * output[2]; }
     std::int64_t input_pixels() const { return input[0] * input[1] * input[2]; }
+    /// Positions of the padded input that the windows see along a dimension.
+    std::int64_t reach(std::size_t d) const { return (output[d] - 1) * stride[d] + (kernel[d] - 1) * dilation[d] + 1; }
     std::int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
 
     /// Calls `f(tap, source pixel)` for every kernel tap of an output pixel; the source is -1 in the padding.
@@ -65,9 +67,8 @@ struct PaddedInput {
     bool is_input;  // nothing is added
 
     explicit PaddedInput(const Window& w) : pixels(1), is_input(true) {
-        for (int d = 0; d < 3; ++d) {
-            const std::int64_t reach = (w.output[d] - 1) * w.stride[d] + (w.kernel[d] - 1) * w.dilation[d] + 1;
-            size[d] = std::max(reach, w.input[d] + w.padding[d]);
+        for (std::size_t d = 0; d < 3; ++d) {
+            size[d] = std::max(w.reach(d), w.input[d] + w.padding[d]);
             is_input = is_input && size[d] == w.input[d];
             pixels *= size[d];
         }

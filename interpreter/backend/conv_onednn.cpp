@@ -66,12 +66,12 @@ std::shared_ptr<Prepared> prepare(const Key& key, const float* scale) {
     const memory::desc bias =
         key.has_bias ? memory::desc({g.out_channels}, f32, memory::format_tag::x) : memory::desc();
 
+    const detail::Window window(g);
     memory::dims dilation;
     memory::dims padding_after;
     for (std::size_t i = 0; i <= rank; ++i) {
         dilation.push_back(g.dilation[i] - 1);
-        const std::int64_t reach = (g.output[i] - 1) * g.stride[i] + (g.kernel[i] - 1) * g.dilation[i] + 1;
-        padding_after.push_back(reach - g.input[i] - g.padding[i]);
+        padding_after.push_back(window.reach(2 - rank + i) - g.input[i] - g.padding[i]);
     }
     dnnl::primitive_attr attributes;
     dnnl::post_ops post;

@@ -45,40 +45,29 @@ void gemm_loop(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::
     if (m == 0) return;
     constexpr std::int64_t width = block_columns<T>;
     constexpr std::int64_t group = group_blocks * width;
-    const std::int64_t most_columns = panel_columns<T>(trans_a, m);
-    const std::int64_t height = panel_rows(m);
-    const std::int64_t row_panels = (m + height - 1) / height;
-    const std::int64_t column_panels = (n + most_columns - 1) / most_columns;
-    const std::int64_t work = m * n * k;
-    parallel_for(row_panels * column_panels, work < 65536 ? row_panels * column_panels : 1,
-                 [&](std::int64_t begin, std::int64_t end) {
-                     const std::int64_t most_depth = std::min(panel_depth<T>, k);
-                     const Scratch<T> packed_a(trans_a ? std::min(height, m) * most_depth : 0);
-                     const Scratch<T> packed_b((std::min(group, n) + width - 1) / width * width * most_depth);
-                     const T* lines[most_rows];
-                     for (std::int64_t panel = begin; panel < end; ++panel) {
-                         const std::int64_t i0 = panel % row_panels * height;
-                         const std::int64_t rows = std::min(height, m - i0);
-                         const std::int64_t first = panel / row_panels * most_columns;
-                         const std::int64_t last = std::min(n, first + most_columns);
-                         for (std::int64_t p = 0; p < k; p += most_depth) {
-                             const std::int64_t depth = std::min(most_depth, k - p);
-                             if (trans_a) transpose(packed_a.data(), a + i0 + p * lda, lda, rows, depth);
-                             for (std::int64_t i = 0; i < rows; ++i)
-                                 lines[i] = trans_a ? packed_a.data() + i * depth : a + (i0 + i) * lda + p;
-                             constexpr std::int64_t start = 0;
-                             for (std::int64_t j0 = first; j0 < last; j0 += group) {
-                                 const std::int64_t columns = std::min(group, last - j0);
-                                 pack_columns(packed_b.data(), trans_b, b + (trans_b ? j0 * ldb + p : j0 + p * ldb),
-                                              ldb, columns, depth);
-                                 for (std::int64_t j = 0; j < columns; j += width)
-                                     multiply_panel<T>(lines, rows, {&start, 1, depth}, packed_b.data() + j * depth,
-                                                       columns - j, p == 0 ? beta : T(1), c + i0 * ldc + j0 + j, ldc,
-                                                       nullptr);
-                             }
-                         }
-                     }
-                 });
+    const std::int64_t most_depth = std::min(panel_depth<T>, k);
+    parallel_for_tiles(m, n, panel_rows(m), panel_columns<T>(trans_a, m), m * n * k,
+                       [&](std::int64_t i0, std::int64_t rows, std::int64_t first, std::int64_t all_columns) {
+                           const Scratch<T> packed_a(trans_a ? rows * most_depth : 0);
+                           const Scratch<T> packed_b((std::min(group, n) + width - 1) / width * width * most_depth);
+                           const T* lines[most_rows];
+                           for (std::int64_t p = 0; p < k; p += most_depth) {
+                               const std::int64_t depth = std::min(most_depth, k - p);
+                               if (trans_a) transpose(packed_a.data(), a + i0 + p * lda, lda, rows, depth);
+                               for (std::int64_t i = 0; i < rows; ++i)
+                                   lines[i] = trans_a ? packed_a.data() + i * depth : a + (i0 + i) * lda + p;
+                               constexpr std::int64_t start = 0;
+                               for (std::int64_t j0 = first; j0 < first + all_columns; j0 += group) {
+                                   const std::int64_t columns = std::min(group, first + all_columns - j0);
+                                   pack_columns(packed_b.data(), trans_b, b + (trans_b ? j0 * ldb + p : j0 + p * ldb),
+                                                ldb, columns, depth);
+                                   for (std::int64_t j = 0; j < columns; j += width)
+                                       multiply_panel<T>(lines, rows, {&start, 1, depth}, packed_b.data() + j * depth,
+                                                         columns - j, p == 0 ? beta : T(1), c + i0 * ldc + j0 + j, ldc,
+                                                         nullptr);
+                               }
+                           }
+                       });
 }
 
 /// All columns of B packed for multiply_packed. Pages of a file that B was read from are given back.
@@ -116,37 +105,29 @@ void multiply_packed(std::int64_t m, std::int64_t n, const detail::RowParts& par
     const std::int64_t segments_at_once = std::max<std::int64_t>(1, panel_depth<T> / parts.run);
     const std::int64_t cuts = (parts.run + panel_depth<T> - 1) / panel_depth<T>;
     const std::int64_t cut = (parts.run + cuts - 1) / cuts;
-    const std::int64_t height = panel_rows(m);
-    const std::int64_t row_panels = (m + height - 1) / height;
     const std::int64_t most_columns = std::clamp(n / (4 * get_threads()) / group * group, group, 3 * group);
-    const std::int64_t column_panels = (n + most_columns - 1) / most_columns;
-    parallel_for(row_panels * column_panels, m * n * k < 65536 ? row_panels * column_panels : 1,
-                 [&](std::int64_t begin, std::int64_t end) {
-                     const T* lines[most_rows];
-                     for (std::int64_t panel = begin; panel < end; ++panel) {
-                         const std::int64_t i0 = panel % row_panels * height;
-                         const std::int64_t rows = std::min(height, m - i0);
-                         const std::int64_t first = panel / row_panels * most_columns;
-                         const std::int64_t last = std::min(n, first + most_columns);
-                         for (std::int64_t s = 0; s < parts.segments; s += segments_at_once)
-                             for (std::int64_t p = 0; p < parts.run; p += cut) {
-                                 const RowParts piece{parts.offsets + s, std::min(segments_at_once, parts.segments - s),
-                                                      std::min(cut, parts.run - p)};
-                                 const bool done = s + piece.segments == parts.segments && p + piece.run == parts.run;
-                                 for (std::int64_t i = 0; i < rows; ++i) lines[i] = line(i0 + i) + p;
-                                 for (std::int64_t j = first; j < last; j += width) {
-                                     Finish<T> columns_finish{};
-                                     if (finish && done) {
-                                         columns_finish = *finish;
-                                         if (finish->bias) columns_finish.bias += j;
-                                     }
-                                     multiply_panel(lines, rows, piece, packed + j * k + (s * parts.run + p) * width,
-                                                    last - j, s + p == 0 ? beta : T(1), c + i0 * ldc + j, ldc,
-                                                    finish && done ? &columns_finish : nullptr);
-                                 }
-                             }
-                     }
-                 });
+    parallel_for_tiles(m, n, panel_rows(m), most_columns, m * n * k,
+                       [&](std::int64_t i0, std::int64_t rows, std::int64_t first, std::int64_t columns) {
+                           const T* lines[most_rows];
+                           for (std::int64_t s = 0; s < parts.segments; s += segments_at_once)
+                               for (std::int64_t p = 0; p < parts.run; p += cut) {
+                                   const RowParts piece{parts.offsets + s,
+                                                        std::min(segments_at_once, parts.segments - s),
+                                                        std::min(cut, parts.run - p)};
+                                   const bool done = s + piece.segments == parts.segments && p + piece.run == parts.run;
+                                   for (std::int64_t i = 0; i < rows; ++i) lines[i] = line(i0 + i) + p;
+                                   for (std::int64_t j = first; j < first + columns; j += width) {
+                                       Finish<T> columns_finish{};
+                                       if (finish && done) {
+                                           columns_finish = *finish;
+                                           if (finish->bias) columns_finish.bias += j;
+                                       }
+                                       multiply_panel(lines, rows, piece, packed + j * k + (s * parts.run + p) * width,
+                                                      first + columns - j, s + p == 0 ? beta : T(1), c + i0 * ldc + j,
+                                                      ldc, finish && done ? &columns_finish : nullptr);
+                                   }
+                               }
+                       });
 }
 
 /// C = A · op(B) + beta · C with B packed, which `constant_b` keeps; false at the first product with B.

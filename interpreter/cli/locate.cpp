@@ -31,17 +31,10 @@ struct LocateFlags {
     bool json = false;
 };
 
-/// Remarks for people, on stderr.
-class Remarks {
-  public:
-    explicit Remarks(const Globals& globals) : quiet_(globals.quiet) {}
-    void add(const std::string& text) const {
-        if (!quiet_) std::cerr << "torch-ir: " << text << '\n';
-    }
-
-  private:
-    bool quiet_;
-};
+/// A remark for people, on stderr.
+void remark(const std::string& text, const Globals& globals) {
+    if (!globals.quiet) std::cerr << "torch-ir: " << text << '\n';
+}
 
 /// `'a', 'b' and 7 more`; what `describe` says of a name follows it.
 template <class Describe>
@@ -62,7 +55,7 @@ std::string nearest(const std::string& name, const Names& names) {
 
 /// The candidate's tensors under the names of the graph. The file is one JSON object: names in the dump to names in
 /// the graph.
-NamedTensors renamed(NamedTensors tensors, const std::string& file, const Remarks& remarks) {
+NamedTensors renamed(NamedTensors tensors, const std::string& file, const Globals& globals) {
     if (file.empty()) return tensors;
     const auto mapped = map_file(file);
     const auto map = with_context(file, [&] {
@@ -96,29 +89,33 @@ NamedTensors renamed(NamedTensors tensors, const std::string& file, const Remark
     for (const auto& [name, tensor] : tensors)
         if (result.contains(name)) twice.push_back(name);
     if (!absent.empty())
-        remarks.add(file + ": " + std::to_string(absent.size()) + " of " + std::to_string(map.size()) +
-                    " names are not in the dump: " +
-                    listed(absent, [&](const std::string& name) { return nearest(name, names); }));
+        remark(file + ": " + std::to_string(absent.size()) + " of " + std::to_string(map.size()) +
+                   " names are not in the dump: " +
+                   listed(absent, [&](const std::string& name) { return nearest(name, names); }),
+               globals);
     if (!twice.empty())
-        remarks.add(file + ": two tensors are given the name " + listed(twice, [](const auto&) { return ""; }) +
-                    "; the first in the map is used");
+        remark(file + ": two tensors are given the name " + listed(twice, [](const auto&) { return ""; }) +
+                   "; the first in the map is used",
+               globals);
     result.merge(std::move(tensors));
     return result;
 }
 
 /// Names of the candidate that the graph does not have, and what they may be.
-void remark_unknown(const LocateResult& result, const Graph& graph, std::size_t given, const Remarks& remarks) {
+void remark_unknown(const LocateResult& result, const Graph& graph, std::size_t given, const Globals& globals) {
     if (result.unknown.empty()) return;
     std::vector<std::string> names;
     for (const Value& value : graph.values) names.push_back(value.name);
-    remarks.add(std::to_string(result.unknown.size()) + " of the candidate's " + std::to_string(given) +
-                " tensors are no values of the graph and are not judged: " +
-                listed(result.unknown, [&](const std::string& name) {
-                    const auto found = result.names.find(name);
-                    return found == result.names.end() ? nearest(name, names)
-                                                       : " (by its numbers '" + found->second + "')";
-                }));
-    if (!result.names.empty()) remarks.add(map_text(result.names));
+    remark(std::to_string(result.unknown.size()) + " of the candidate's " + std::to_string(given) +
+               " tensors are no values of the graph and are not judged: " +
+               listed(result.unknown,
+                      [&](const std::string& name) {
+                          const auto found = result.names.find(name);
+                          return found == result.names.end() ? nearest(name, names)
+                                                             : " (by its numbers '" + found->second + "')";
+                      }),
+           globals);
+    if (!result.names.empty()) remark(map_text(result.names), globals);
 }
 
 std::string storage_text(const LocateResult& result) {
@@ -188,13 +185,12 @@ int run(const LocateFlags& options, const Globals& globals) {
     const auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
     LocateOptions locate_options;
     locate_options.profile = load_profile(options.profile);
-    const Remarks remarks(globals);
-    const NamedTensors candidate = renamed(load_tensors(options.candidate), options.map, remarks);
+    const NamedTensors candidate = renamed(load_tensors(options.candidate), options.map, globals);
     const LocateResult result = locate(interpreter, inputs, candidate, locate_options);
     const std::vector<const Finding*> origins = origin_nodes(result);
     const Verdict verdict = result.verdict();
-    remark_unknown(result, loaded.model->graph, candidate.size(), remarks);
-    if (!result.stored.empty()) remarks.add(storage_text(result));
+    remark_unknown(result, loaded.model->graph, candidate.size(), globals);
+    if (!result.stored.empty()) remark(storage_text(result), globals);
     if (options.json) {
         ordered_json json{{"verdict", name(verdict)}, {"origins", ordered_json::array()}};
         for (const Finding* origin : origins) json["origins"].push_back(to_json(*origin));

@@ -73,10 +73,7 @@ class Patches {
 class Phases {
   public:
     explicit Phases(const backend::detail::Window& window) : window_(window) {
-        for (int d = 0; d < 3; ++d) {
-            const std::int64_t seen = (w().output[d] - 1) * w().stride[d] + (w().kernel[d] - 1) * w().dilation[d] + 1;
-            size_[d] = (seen + w().stride[d] - 1) / w().stride[d];
-        }
+        for (std::size_t d = 0; d < 3; ++d) size_[d] = (w().reach(d) + w().stride[d] - 1) / w().stride[d];
     }
 
     /// Of an image.

@@ -28,15 +28,7 @@ template <class F>
 void for_each_tile(std::int64_t m, std::int64_t n, std::int64_t k, F f) {
     constexpr std::int64_t most_rows = 192;
     const std::int64_t most_columns = std::clamp<std::int64_t>(65536 / m, 256, 2048);
-    const std::int64_t row_tiles = (m + most_rows - 1) / most_rows;
-    const std::int64_t tiles = row_tiles * ((n + most_columns - 1) / most_columns);
-    parallel_for(tiles, m * n * k < 65536 ? tiles : 1, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t tile = begin; tile < end; ++tile) {
-            const std::int64_t i = tile % row_tiles * most_rows;
-            const std::int64_t j = tile / row_tiles * most_columns;
-            f(i, std::min(most_rows, m - i), j, std::min(most_columns, n - j));
-        }
-    });
+    parallel_for_tiles(m, n, most_rows, most_columns, m * n * k, f);
 }
 
 /// A tile of sums of A[m, k] · B[k, n] and of the squares of their partial sums (unless nullptr), of products made in
