@@ -64,7 +64,7 @@ void gemm_loop(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::
                                    for (std::int64_t j = 0; j < columns; j += width)
                                        multiply_panel<T>(lines, rows, {&start, 1, depth}, packed_b.data() + j * depth,
                                                          columns - j, p == 0 ? beta : T(1), c + i0 * ldc + j0 + j, ldc,
-                                                         nullptr);
+                                                         nullptr, nullptr);
                                }
                            }
                        });
@@ -106,28 +106,29 @@ void multiply_packed(std::int64_t m, std::int64_t n, const detail::RowParts& par
     const std::int64_t cuts = (parts.run + panel_depth<T> - 1) / panel_depth<T>;
     const std::int64_t cut = (parts.run + cuts - 1) / cuts;
     const std::int64_t most_columns = std::clamp(n / (4 * get_threads()) / group * group, group, 3 * group);
-    parallel_for_tiles(m, n, panel_rows(m), most_columns, m * n * k,
-                       [&](std::int64_t i0, std::int64_t rows, std::int64_t first, std::int64_t columns) {
-                           const T* lines[most_rows];
-                           for (std::int64_t s = 0; s < parts.segments; s += segments_at_once)
-                               for (std::int64_t p = 0; p < parts.run; p += cut) {
-                                   const RowParts piece{parts.offsets + s,
-                                                        std::min(segments_at_once, parts.segments - s),
-                                                        std::min(cut, parts.run - p)};
-                                   const bool done = s + piece.segments == parts.segments && p + piece.run == parts.run;
-                                   for (std::int64_t i = 0; i < rows; ++i) lines[i] = line(i0 + i) + p;
-                                   for (std::int64_t j = first; j < first + columns; j += width) {
-                                       Finish<T> columns_finish{};
-                                       if (finish && done) {
-                                           columns_finish = *finish;
-                                           if (finish->bias) columns_finish.bias += j;
-                                       }
-                                       multiply_panel(lines, rows, piece, packed + j * k + (s * parts.run + p) * width,
-                                                      first + columns - j, s + p == 0 ? beta : T(1), c + i0 * ldc + j,
-                                                      ldc, finish && done ? &columns_finish : nullptr);
-                                   }
-                               }
-                       });
+    parallel_for_tiles(
+        m, n, panel_rows(m), most_columns, m * n * k,
+        [&](std::int64_t i0, std::int64_t rows, std::int64_t first, std::int64_t columns) {
+            const T* lines[most_rows];
+            for (std::int64_t s = 0; s < parts.segments; s += segments_at_once)
+                for (std::int64_t p = 0; p < parts.run; p += cut) {
+                    const RowParts piece{parts.offsets + s, std::min(segments_at_once, parts.segments - s),
+                                         std::min(cut, parts.run - p)};
+                    const bool done = s + piece.segments == parts.segments && p + piece.run == parts.run;
+                    for (std::int64_t i = 0; i < rows; ++i) lines[i] = line(i0 + i) + p;
+                    for (std::int64_t j = first; j < first + columns; j += width) {
+                        Finish<T> columns_finish{};
+                        if (finish && done) {
+                            columns_finish = *finish;
+                            if (finish->bias) columns_finish.bias += j;
+                        }
+                        const T* b = packed + j * k + (s * parts.run + p) * width;
+                        multiply_panel(lines, rows, piece, b, first + columns - j, s + p == 0 ? beta : T(1),
+                                       c + i0 * ldc + j, ldc, finish && done ? &columns_finish : nullptr,
+                                       j + width < n ? b + width * k : nullptr);
+                    }
+                }
+        });
 }
 
 /// C = A · op(B) + beta · C with B packed, which `constant_b` keeps; false at the first product with B.
