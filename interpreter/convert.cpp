@@ -2,6 +2,7 @@
 #include "convert.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -64,13 +65,31 @@ To convert_one(From value) {
     }
 }
 
+/// Integers that convert_one makes by way of 64 bits, for which AVX2 has no instruction as it has for 32.
+template <class To>
+inline constexpr bool is_made_of_64_bits = (std::is_integral_v<To> && sizeof(To) == 8) ||
+                                           std::is_same_v<To, std::uint32_t> || std::is_same_v<To, std::uint8_t>;
+
+/// dst[i] = src[i] truncated, if all of them fit into int32; false otherwise.
+template <class To, class From>
+bool convert_by_int32(To* dst, const From* src, std::int64_t n) {
+    std::int32_t outside = 0;
+    for (std::int64_t i = 0; i < n; ++i) outside |= std::abs(src[i]) < From(0x1p31) ? 0 : 1;
+    if (outside != 0) return false;
+    for (std::int64_t i = 0; i < n; ++i) dst[i] = static_cast<To>(static_cast<std::int32_t>(src[i]));
+    return true;
+}
+
 template <class To, class From>
 void convert_loop(To* dst, std::int64_t dst_stride, const From* src, std::int64_t src_stride, std::int64_t n) {
     if (dst_stride == 1 && src_stride == 1) {
-        if constexpr (std::is_same_v<To, From>)
+        if constexpr (std::is_same_v<To, From>) {
             std::memcpy(dst, src, static_cast<std::size_t>(n) * sizeof(To));
-        else
+        } else {
+            if constexpr (is_made_of_64_bits<To> && std::is_floating_point_v<From>)
+                if (convert_by_int32(dst, src, n)) return;
             for (std::int64_t i = 0; i < n; ++i) dst[i] = convert_one<To>(src[i]);
+        }
     } else if (dst_stride == 1 && src_stride == 0 && n > 0) {
         std::fill_n(dst, n, convert_one<To>(*src));
     } else {
