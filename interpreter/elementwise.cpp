@@ -118,19 +118,44 @@ class BlockRunner {
     void run(std::int64_t begin, std::int64_t end, detail::BlockFn block, const void* f) {
         if (loops_.sizes.back() < short_row && loops_.sizes.size() > 1)
             run_gathered(begin, end, block, f);
+        else if (in_place())
+            run_in_place(begin, end, block, f);
         else
             run_rows(begin, end, block, f);
     }
 
   private:
+    /// Whole rows where they lie.
+    void run_in_place(std::int64_t begin, std::int64_t end, detail::BlockFn block, const void* f) const {
+        Cursor cursor(loops_, begin);
+        std::array<std::byte*, 2 * max_operands> first{};
+        std::array<std::int64_t, 2 * max_operands> size{};
+        const auto remember = [&](std::size_t slot, const Tensor& tensor) {
+            first[slot] = tensor.raw();
+            size[slot] = static_cast<std::int64_t>(item_size(tensor.dtype()));
+        };
+        for (std::size_t k = 0; k < outputs_.size(); ++k) remember(k, *outputs_[k].tensor);
+        for (std::size_t k = 0; k < inputs_.size(); ++k) remember(outputs_.size() + k, *inputs_[k].tensor);
+        std::array<std::byte*, max_operands> out{};
+        std::array<const std::byte*, max_operands> in{};
+        for (std::int64_t position = begin; position < end;) {
+            const std::int64_t n = std::min(end - position, cursor.row_left());
+            const auto place = [&](std::size_t slot) { return first[slot] + cursor.offset(slot) * size[slot]; };
+            for (std::size_t k = 0; k < outputs_.size(); ++k) out[k] = place(k);
+            for (std::size_t k = 0; k < inputs_.size(); ++k) in[k] = place(outputs_.size() + k);
+            block(f, out.data(), in.data(), n);
+            position += n;
+            cursor.advance(n);
+        }
+    }
+
     /// Blocks within a row.
     void run_rows(std::int64_t begin, std::int64_t end, detail::BlockFn block, const void* f) {
-        const std::int64_t most = in_place() ? end - begin : block_size;
         Cursor cursor(loops_, begin);
         std::array<std::byte*, max_operands> out{};
         std::array<const std::byte*, max_operands> in{};
         for (std::int64_t position = begin; position < end;) {
-            const std::int64_t n = std::min({most, end - position, cursor.row_left()});
+            const std::int64_t n = std::min({block_size, end - position, cursor.row_left()});
             for (std::size_t k = 0; k < inputs_.size(); ++k)
                 in[k] = row_input(k, cursor.offset(outputs_.size() + k), n);
             for (std::size_t k = 0; k < outputs_.size(); ++k) out[k] = row_output(k, cursor.offset(k));
