@@ -165,8 +165,12 @@ void convert(DType dst_dtype, std::byte* dst, std::int64_t dst_stride, DType src
     const auto src_item = static_cast<std::int64_t>(item_size(src_dtype));
     for (std::int64_t i = 0; i < n; i += block) {
         const std::int64_t m = std::min(block, n - i);
-        load(compute, scratch, src_dtype, src + i * src_stride * src_item, src_stride, m);
-        store(dst_dtype, dst + i * dst_stride * dst_item, dst_stride, compute, scratch, m);
+        const std::byte* values = src + i * src_stride * src_item;
+        if (src_stride != 1 || src_dtype != dtype_of(compute)) {
+            load(compute, scratch, src_dtype, values, src_stride, m);
+            values = scratch;
+        }
+        store(dst_dtype, dst + i * dst_stride * dst_item, dst_stride, compute, values, m);
     }
 }
 
