@@ -201,10 +201,10 @@ void multiply_panel(const T* const* lines, std::int64_t rows, const RowParts& pa
                     T beta, T* c, std::int64_t ldc, const Finish<T>* finish, const T* next) {
     const std::int64_t next_bytes = parts.depth() * block_columns<T> * static_cast<std::int64_t>(sizeof(T));
     const std::int64_t step = (next_bytes * block_rows / std::max(rows, block_rows) + 63) / 64 * 64;
-    const char* line = reinterpret_cast<const char*>(next);
-    const char* const end = next ? line + next_bytes : line;
+    std::int64_t fetched = next ? 0 : next_bytes;
     for (std::int64_t i = 0; i < rows;) {
-        for (const char* stop = std::min(end, line + step); line < stop; line += 64) __builtin_prefetch(line, 0, 2);
+        for (const std::int64_t stop = std::min(next_bytes, fetched + step); fetched < stop; fetched += 64)
+            __builtin_prefetch(reinterpret_cast<const char*>(next) + fetched, 0, 2);
         const std::int64_t left = rows - i;
         const bool few = left % block_rows != 0 && left >= few_rows;  // where sixes do not come out
         const auto multiply = few         ? multiply_rows<few_rows, T>
