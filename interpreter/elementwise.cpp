@@ -26,7 +26,7 @@ struct Loops {
     std::int64_t count() const { return numel_of(sizes); }
 };
 
-/// Strides of `tensor` broadcast to `shape`.
+/// Strides of a tensor of `own_shape` and `own_strides`, broadcast to `shape`.
 Ints broadcast_strides(const Ints& own_shape, const Ints& own_strides, const Ints& shape) {
     Ints strides(shape.size(), 0);
     const std::size_t added = shape.size() - own_shape.size();
