@@ -79,8 +79,9 @@ typename R::Acc reduce_row(const R& r, typename R::Acc acc, const C* x, std::int
     std::int64_t i = 0;
     if constexpr (std::is_arithmetic_v<C> && std::is_arithmetic_v<L>) {
         constexpr std::int64_t lanes = lane_bytes / sizeof(L);
-        constexpr std::int64_t step = 2 * lanes;
-        constexpr std::int64_t run = 128 * step;
+        constexpr std::int64_t chains = 4;  // as a join takes longer than a load
+        constexpr std::int64_t step = chains * lanes;
+        constexpr std::int64_t run = 64 * step;
         using Lanes = vmath::Vector<L, lanes>;
         using Partial = vmath::Vector<Acc, lanes>;
         const auto load = [&](std::int64_t at) {
@@ -90,17 +91,22 @@ typename R::Acc reduce_row(const R& r, typename R::Acc acc, const C* x, std::int
             return mapped;
         };
         while (stride == 1 && n - i >= step) {
-            // Two chains, as a join takes longer than a load.
-            Lanes even = load(i);
-            Lanes odd = load(i + lanes);
+            Lanes part[chains];
+#pragma GCC unroll 4
+            for (std::int64_t chain = 0; chain < chains; ++chain) part[chain] = load(i + chain * lanes);
             const std::int64_t end = std::min(n, i + run);
-            for (i += step; i + step <= end; i += step) {
-                even = R::join(even, load(i));
-                odd = R::join(odd, load(i + lanes));
-            }
-            acc = R::join(acc, fold<R, Acc, lanes>(R::join(__builtin_convertvector(even, Partial),
-                                                           __builtin_convertvector(odd, Partial))));
+            for (i += step; i + step <= end; i += step)
+#pragma GCC unroll 4
+                for (std::int64_t chain = 0; chain < chains; ++chain)
+                    part[chain] = R::join(part[chain], load(i + chain * lanes));
+            const auto joined = [&](std::int64_t chain) {
+                return R::join(__builtin_convertvector(part[chain], Partial),
+                               __builtin_convertvector(part[chain + 1], Partial));
+            };
+            acc = R::join(acc, fold<R, Acc, lanes>(R::join(joined(0), joined(2))));
         }
+        for (; stride == 1 && n - i >= lanes; i += lanes)
+            acc = R::join(acc, fold<R, Acc, lanes>(__builtin_convertvector(load(i), Partial)));
     }
     while (i < n) {
         Acc part = R::template init<Acc>();
