@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "vmath.hpp"
 
@@ -37,33 +38,38 @@ inline std::int64_t panel_rows(std::int64_t rows) {
     return ((rows + panels - 1) / std::max<std::int64_t>(panels, 1) + block_rows - 1) / block_rows * block_rows;
 }
 
-/// The transpose of a square of one vector's lanes: to[p * to_line + i] = x[i * line + p]. Halves, quarters, … off the
-/// diagonal change places.
+/// Of two vectors, the lanes whose number has not the bit `half` from `upper` and the others from `lower`, `half` lanes
+/// further up; `high`: the other lanes of both.
+template <std::size_t half, bool high, class Vector, std::size_t... lane>
+Vector exchange(const Vector& upper, const Vector& lower, std::index_sequence<lane...>) {
+    constexpr std::size_t lanes = sizeof...(lane);
+    return __builtin_shufflevector(upper, lower,
+                                   (lane & half ? lanes + lane - (high ? 0 : half) : lane + (high ? half : 0))...);
+}
+
+/// Halves, quarters, … of a square off the diagonal change places.
+template <std::size_t half, class Vector, std::size_t lanes>
+void transpose_parts(Vector (&row)[lanes]) {
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < lanes; ++i)
+        if ((i & half) == 0) {
+            const Vector upper = row[i];
+            constexpr auto all = std::make_index_sequence<lanes>();
+            row[i] = exchange<half, false>(upper, row[i + half], all);
+            row[i + half] = exchange<half, true>(upper, row[i + half], all);
+        }
+    if constexpr (half > 1) transpose_parts<half / 2>(row);
+}
+
+/// The transpose of a square of one vector's lanes: to[p * to_line + i] = x[i * line + p].
 template <class T>
 void transpose_square(T* to, std::int64_t to_line, const T* x, std::int64_t line) {
     constexpr std::int64_t lanes = 32 / sizeof(T);
     using Vector = vmath::Vector<T, lanes>;
-    using Index = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-    using Mask = vmath::Vector<Index, lanes>;
     Vector row[lanes];
 #pragma GCC unroll 8
     for (std::int64_t i = 0; i < lanes; ++i) row[i] = *reinterpret_cast<const Vector*>(x + i * line);
-#pragma GCC unroll 3
-    for (std::int64_t half = lanes / 2; half > 0; half /= 2) {
-        Mask low{}, high{};
-#pragma GCC unroll 8
-        for (std::int64_t c = 0; c < lanes; ++c) {
-            low[c] = static_cast<Index>(c & half ? lanes + c - half : c);
-            high[c] = static_cast<Index>(c & half ? lanes + c : c + half);
-        }
-#pragma GCC unroll 8
-        for (std::int64_t i = 0; i < lanes; ++i)
-            if ((i & half) == 0) {
-                const Vector upper = row[i];
-                row[i] = __builtin_shuffle(upper, row[i + half], low);
-                row[i + half] = __builtin_shuffle(upper, row[i + half], high);
-            }
-    }
+    transpose_parts<lanes / 2>(row);
 #pragma GCC unroll 8
     for (std::int64_t p = 0; p < lanes; ++p) *reinterpret_cast<Vector*>(to + p * to_line) = row[p];
 }

@@ -71,7 +71,10 @@ Statistics judge_plain(const RoundedBlock& block, const Found* found, double mos
     double max_q = 0;
     double max_abs = 0;
     std::int64_t beyond = 0;
-    const auto [at, n, value, sigma, bound] = block;
+    const std::int64_t n = block.n;
+    const double* value = block.value;
+    const double* sigma = block.sigma;
+    const double* bound = block.bound;
 #pragma omp simd reduction(+ : squares, signed_sum, beyond) reduction(max : max_q, max_abs)
     for (std::int64_t i = 0; i < n; ++i) {
         const double difference = static_cast<double>(found[i]) - value[i];
@@ -89,7 +92,7 @@ Statistics judge_plain(const RoundedBlock& block, const Found* found, double mos
         while (worst + 1 < n &&
                std::fabs((static_cast<double>(found[worst]) - value[worst]) / (sigma[worst] + floor_value)) != max_q)
             ++worst;
-    return {n, beyond, 0, squares, signed_sum, max_q, max_abs, at + worst};
+    return {n, beyond, 0, squares, signed_sum, max_q, max_abs, block.at + worst};
 }
 
 /// How candidates are stored.
