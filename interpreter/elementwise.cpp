@@ -168,23 +168,34 @@ class BlockRunner {
         }
     }
 
-    /// Blocks of several short rows.
+    /// Blocks of several short rows. What lies as the blocks have it is not gathered.
     void run_gathered(std::int64_t begin, std::int64_t end, detail::BlockFn block, const void* f) {
-        Cursor cursor(loops_, begin);
+        Cursor reading(loops_, begin);
+        Cursor writing(loops_, begin);
+        std::array<bool, 2 * max_operands> lies{};
+        for (std::size_t slot = 0; slot < loops_.strides.size(); ++slot) lies[slot] = lies_as_blocks(slot);
+        const bool scatters = !std::all_of(lies.begin(), lies.begin() + outputs_.size(), [](bool x) { return x; });
         std::array<std::byte*, max_operands> out{};
         std::array<const std::byte*, max_operands> in{};
         for (std::int64_t position = begin; position < end;) {
             const std::int64_t n = std::min(block_size, end - position);
-            for (std::size_t k = 0; k < inputs_.size(); ++k) in[k] = gather(k, cursor, n);
-            for (std::size_t k = 0; k < outputs_.size(); ++k) out[k] = scratch(k);
-            block(f, out.data(), in.data(), n);
-            for (std::size_t k = 0; k < outputs_.size(); ++k) scatter(k, cursor, n);
-            position += n;
-            for (std::int64_t left = n; left > 0;) {
-                const std::int64_t step = std::min(left, cursor.row_left());
-                cursor.advance(step);
-                left -= step;
+            for (std::size_t k = 0; k < outputs_.size(); ++k)
+                out[k] = lies[k] ? element(*outputs_[k].tensor, reading.offset(k)) : scratch(k);
+            for (std::size_t k = 0; k < inputs_.size(); ++k) {
+                const std::size_t slot = outputs_.size() + k;
+                in[k] = lies[slot] ? element(*inputs_[k].tensor, reading.offset(slot)) : scratch(slot);
             }
+            for_rows(reading, n, [&](std::int64_t done, std::int64_t piece) {
+                for (std::size_t k = 0; k < inputs_.size(); ++k)
+                    if (!lies[outputs_.size() + k]) gather(k, reading, done, piece);
+            });
+            block(f, out.data(), in.data(), n);
+            if (scatters)
+                for_rows(writing, n, [&](std::int64_t done, std::int64_t piece) {
+                    for (std::size_t k = 0; k < outputs_.size(); ++k)
+                        if (!lies[k]) scatter(k, writing, done, piece);
+                });
+            position += n;
         }
     }
 
@@ -260,36 +271,51 @@ class BlockRunner {
             store(operand.tensor->dtype(), destination, stride, operand.compute, block, n);
     }
 
-    /// Calls `f(done, offset, stride, n)` for the pieces of rows that make up the next `total` elements.
+    /// Calls `f(done, n)` for the pieces of rows that make up the next `total` elements, and moves on.
     template <class F>
-    void for_rows(std::size_t slot, Cursor cursor, std::int64_t total, F&& f) const {
+    static void for_rows(Cursor& cursor, std::int64_t total, F&& f) {
         for (std::int64_t done = 0; done < total;) {
             const std::int64_t n = std::min(total - done, cursor.row_left());
-            f(done, cursor.offset(slot), loops_.strides[slot].back(), n);
+            f(done, n);
+            cursor.advance(n);
             done += n;
-            if (done < total) cursor.advance(n);
         }
     }
 
-    const std::byte* gather(std::size_t k, const Cursor& cursor, std::int64_t total) {
-        const detail::Operand& operand = inputs_[k];
-        const auto size = static_cast<std::int64_t>(item_size(dtype_of(operand.compute)));
-        std::byte* memory = scratch(outputs_.size() + k);
-        for_rows(outputs_.size() + k, cursor, total,
-                 [&](std::int64_t done, std::int64_t offset, std::int64_t stride, std::int64_t n) {
-                     load(operand.compute, memory + done * size, operand.tensor->dtype(),
-                          element(*operand.tensor, offset), stride, n);
-                 });
-        return memory;
+    /// Does a whole operand lie in memory as the blocks have it, one after the other?
+    bool lies_as_blocks(std::size_t slot) const {
+        const bool output = slot < outputs_.size();
+        const detail::Operand& operand = output ? outputs_[slot] : inputs_[slot - outputs_.size()];
+        if (operand.tensor->dtype() != (output ? output_dtype(operand) : dtype_of(operand.compute))) return false;
+        std::int64_t expected = 1;
+        for (std::size_t d = loops_.sizes.size(); d-- > 0; expected *= loops_.sizes[d])
+            if (loops_.strides[slot][d] != expected) return false;
+        return true;
     }
 
-    void scatter(std::size_t k, const Cursor& cursor, std::int64_t total) {
+    /// Puts `n` elements of an input into its block, from position `done` of the block on.
+    void gather(std::size_t k, const Cursor& cursor, std::int64_t done, std::int64_t n) {
+        const detail::Operand& operand = inputs_[k];
+        const std::size_t slot = outputs_.size() + k;
+        const std::int64_t stride = loops_.strides[slot].back();
+        const std::byte* source = element(*operand.tensor, cursor.offset(slot));
+        const auto size = static_cast<std::int64_t>(item_size(dtype_of(operand.compute)));
+        std::byte* to = scratch(slot) + done * size;
+        if (operand.compute == Compute::Float && operand.tensor->dtype() == DType::Float32) {  // without a call
+            const auto* x = reinterpret_cast<const float*>(source);
+            auto* y = reinterpret_cast<float*>(to);
+            for (std::int64_t i = 0; i < n; ++i) y[i] = x[i * stride];
+        } else {
+            load(operand.compute, to, operand.tensor->dtype(), source, stride, n);
+        }
+    }
+
+    /// Stores `n` elements of an output's block, from position `done` of the block on.
+    void scatter(std::size_t k, const Cursor& cursor, std::int64_t done, std::int64_t n) {
         const detail::Operand& operand = outputs_[k];
         const auto size =
             operand.as_bool ? std::int64_t{1} : static_cast<std::int64_t>(item_size(dtype_of(operand.compute)));
-        for_rows(k, cursor, total, [&](std::int64_t done, std::int64_t offset, std::int64_t stride, std::int64_t n) {
-            store_output(k, offset, stride, scratch(k) + done * size, n);
-        });
+        store_output(k, cursor.offset(k), loops_.strides[k].back(), scratch(k) + done * size, n);
     }
 
     const Loops& loops_;

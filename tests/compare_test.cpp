@@ -94,6 +94,17 @@ TEST_SUITE("compare") {
         CHECK(number_text(std::complex<double>(1, -2), DType::Complex64) == "(1, -2)");
     }
 
+    TEST_CASE("a failure within the tolerances shows the worst element") {
+        OutputVerdict verdict;
+        verdict.shape = {2, 2};
+        verdict.element_dtype = DType::Float32;
+        verdict.comparison = compare(floats({2, 2}, {1, 2, 3.5F, 4}), floats({2, 2}, {1, 2, 3, 4}), {0, 1});
+        verdict.comparison.message = "suspicious";
+        CHECK(failure_text(verdict).starts_with("suspicious; worst at [1, 0]: 3.5 instead of 3; cosine 0.99"));
+        verdict.comparison = compare(floats({2, 2}, {1, 3, 3.5F, 4}), floats({2, 2}, {1, 2, 3, 4}), {0, 0.1});
+        CHECK(failure_text(verdict).find("; first at [0, 1]: 3 instead of 2; cosine 0.9") != std::string::npos);
+    }
+
     TEST_CASE("reports escape what their form needs") {
         Report report{"a < b", "1 differs", false, {}, {}, {}};
         report.cases.push_back({"x|\"y\"&", Status::Failed, "line one\nline <two>", 0.5, {}, {}, {}, {}});

@@ -58,6 +58,30 @@ struct Window {
                     f(tap, inside ? (x * input[1] + y) * input[2] + z : -1);
                 }
     }
+
+    /// Output pixels that are neighbours in the last dimension.
+    std::int64_t lines() const { return output[0] * output[1]; }
+
+    /// Calls `f(tap, source, begin, end)` for every kernel tap of a line of output pixels: pixels begin to end see
+    /// input pixel `source + pixel * stride[2]`, the others padding.
+    template <class F>
+    void for_each_line_tap(std::int64_t line, F&& f) const {
+        const std::int64_t at[2] = {line / output[1], line % output[1]};
+        std::int64_t tap = 0;
+        for (std::int64_t a = 0; a < kernel[0]; ++a)
+            for (std::int64_t b = 0; b < kernel[1]; ++b) {
+                const std::int64_t x = at[0] * stride[0] - padding[0] + a * dilation[0];
+                const std::int64_t y = at[1] * stride[1] - padding[1] + b * dilation[1];
+                const bool inside = x >= 0 && x < input[0] && y >= 0 && y < input[1];
+                for (std::int64_t c = 0; c < kernel[2]; ++c, ++tap) {
+                    const std::int64_t shift = c * dilation[2] - padding[2];
+                    const std::int64_t begin = shift >= 0 ? 0 : (-shift + stride[2] - 1) / stride[2];
+                    const std::int64_t last = input[2] - 1 - shift;  // of the input, seen from pixel 0
+                    const std::int64_t end = inside && last >= 0 ? std::min(output[2], last / stride[2] + 1) : 0;
+                    f(tap, (x * input[1] + y) * input[2] + shift, std::min(begin, end), end);
+                }
+            }
+    }
 };
 
 /// Images with their padding around them: what windows are read from.

@@ -14,6 +14,7 @@
 #include "kernels/families.hpp"
 #include "kernels/layout.hpp"
 #include "parallel.hpp"
+#include "scratch.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -294,7 +295,7 @@ Tensor transposed(const Tensor& input, const Tensor& weight, const Tensor& bias,
     shape.insert(shape.end(), forward.input.begin(), forward.input.end());
     Tensor y = Tensor::zeros(shape, dtype_of<C>());
     parallel_for(forward.batch * forward.groups, 1, [&](std::int64_t begin, std::int64_t end) {
-        std::vector<C> columns(static_cast<std::size_t>(out * taps * pixels));
+        const Scratch<C> columns(out * taps * pixels);
         for (std::int64_t piece = begin; piece < end; ++piece) {
             const std::int64_t group = piece % forward.groups;
             const C* a = w.data<C>() + group * in * out * taps;
@@ -305,14 +306,23 @@ Tensor transposed(const Tensor& input, const Tensor& weight, const Tensor& bias,
             else
                 backend::gemm_loop(true, false, out * taps, pixels, in, a, out * taps, b, pixels, C(0), columns.data(),
                                    pixels);
-            C* to = y.data<C>() + piece * out * out_pixels;
-            for (std::int64_t pixel = 0; pixel < pixels; ++pixel)
-                window.for_each_tap(pixel, [&](std::int64_t tap, std::int64_t target) {
-                    if (target < 0) return;
-                    for (std::int64_t o = 0; o < out; ++o)
-                        to[o * out_pixels + target] +=
-                            columns[static_cast<std::size_t>((o * taps + tap) * pixels + pixel)];
-                });
+            C* image = y.data<C>() + piece * out * out_pixels;
+            const std::int64_t width = window.output[2];
+            const std::int64_t step = window.stride[2];
+            parallel_for(out, std::max<std::int64_t>(1, parallel_grain / (taps * pixels + 1)),
+                         [&](std::int64_t first, std::int64_t last) {
+                             for (std::int64_t line = first * window.lines(); line < last * window.lines(); ++line) {
+                                 const std::int64_t o = line / window.lines();
+                                 const std::int64_t row = line % window.lines();
+                                 const C* sums = columns.data() + o * taps * pixels + row * width;
+                                 window.for_each_line_tap(
+                                     row, [&](std::int64_t tap, std::int64_t target, std::int64_t i0, std::int64_t i1) {
+                                         const C* sum = sums + tap * pixels;
+                                         const std::int64_t to = o * out_pixels + target;
+                                         for (std::int64_t i = i0; i < i1; ++i) image[to + i * step] += sum[i];
+                                     });
+                             }
+                         });
         }
     });
     if (bias.defined()) {

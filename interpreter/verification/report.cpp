@@ -280,8 +280,12 @@ std::string short_number(double value) {
 std::string failure_text(const OutputVerdict& verdict) {
     const Comparison& c = verdict.comparison;
     if (!c.compared) return c.message;
-    std::string text = c.message + "; first at " + element_text(verdict, c.first) + "; cosine " +
-                       short_number(c.cosine) + ", SQNR " + short_number(c.sqnr_db) + " dB";
+    std::string text = c.message;
+    if (c.first.index >= 0)
+        text += "; first at " + element_text(verdict, c.first);
+    else if (c.worst.index >= 0)  // within the tolerances, but not explained by rounding
+        text += "; worst at " + element_text(verdict, c.worst);
+    text += "; cosine " + short_number(c.cosine) + ", SQNR " + short_number(c.sqnr_db) + " dB";
     if (c.actual_census.nan || c.actual_census.inf || c.expected_census.nan || c.expected_census.inf)
         text += "; not finite: " + census_text(c);
     return text;

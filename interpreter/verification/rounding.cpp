@@ -173,7 +173,7 @@ Reference relative(const Tensor& y, const detail::Precision& p, double k) {
 }
 
 /// The error of the op's own float32 arithmetic in units of `sigma`, within 1 and 4: what an algorithm loses beside the
-/// rounding of its operands, in the coordinates of an interpolation for example. Rms, or a fifth of the largest.
+/// rounding of its operands, in the coordinates of an interpolation for example. Rms, or a quarter of the largest.
 double own_error(const OpCall& call, std::size_t index, const Tensor& y, const Tensor& sigma) {
     const OpCall narrow = call.map_tensors(
         [](const Tensor& tensor) { return is_complex(tensor.dtype()) ? tensor : tensor.to(DType::Float32); });
@@ -190,7 +190,7 @@ double own_error(const OpCall& call, std::size_t index, const Tensor& y, const T
     const Tensor dense = ratios.contiguous();
     const double* q = dense.data<double>();
     const double mean = std::accumulate(q, q + dense.numel(), 0.0) / static_cast<double>(dense.numel());
-    return std::clamp(std::sqrt(std::max(mean, *std::max_element(q, q + dense.numel()) / 25)), 1.0, 4.0);
+    return std::clamp(std::sqrt(std::max(mean, *std::max_element(q, q + dense.numel()) / 16)), 1.0, 4.0);
 }
 
 /// For ops without a model of their own: what relative errors of one rounding in the operands do to the result.

@@ -16,7 +16,6 @@ class Patches {
   public:
     explicit Patches(const backend::ConvGeometry& g) : window_(g) {}
 
-    std::int64_t lines() const { return window_.output[0] * window_.output[1]; }
     std::int64_t width() const { return window_.output[2]; }
     /// About a thousand pixels at once.
     std::int64_t lines_at_once() const { return std::max<std::int64_t>(1, 1024 / std::max<std::int64_t>(1, width())); }
@@ -27,7 +26,7 @@ class Patches {
     template <class X>
     void gather(std::int64_t begin, std::int64_t count, std::int64_t channels, const X* x, X* to) const {
         for (std::int64_t line = begin; line < begin + count; ++line)
-            for_each_tap(line, [&](std::int64_t tap, std::int64_t from, std::int64_t i0, std::int64_t i1) {
+            window_.for_each_line_tap(line, [&](std::int64_t tap, std::int64_t from, std::int64_t i0, std::int64_t i1) {
                 for (std::int64_t c = 0; c < channels; ++c) {
                     const X* row = x + c * window_.input_pixels() + from;
                     X* out = to + (c * window_.taps() + tap) * count * width() + (line - begin) * width();
@@ -43,28 +42,6 @@ class Patches {
     }
 
   private:
-    /// Calls `f(tap, source, begin, end)` for an output line and every tap of the kernel: the pixels begin to end of
-    /// the line see x[source + pixel * stride]; the others see padding.
-    template <class F>
-    void for_each_tap(std::int64_t line, F f) const {
-        const backend::detail::Window& w = window_;
-        const std::int64_t at[2] = {line / w.output[1], line % w.output[1]};
-        std::int64_t tap = 0;
-        for (std::int64_t a = 0; a < w.kernel[0]; ++a)
-            for (std::int64_t b = 0; b < w.kernel[1]; ++b) {
-                const std::int64_t x = at[0] * w.stride[0] - w.padding[0] + a * w.dilation[0];
-                const std::int64_t y = at[1] * w.stride[1] - w.padding[1] + b * w.dilation[1];
-                const bool inside = x >= 0 && x < w.input[0] && y >= 0 && y < w.input[1];
-                for (std::int64_t c = 0; c < w.kernel[2]; ++c, ++tap) {
-                    const std::int64_t shift = c * w.dilation[2] - w.padding[2];
-                    const std::int64_t begin = shift >= 0 ? 0 : (-shift + w.stride[2] - 1) / w.stride[2];
-                    const std::int64_t last = w.input[2] - 1 - shift;  // of the input, seen from pixel 0
-                    const std::int64_t end = inside && last >= 0 ? std::min(width(), last / w.stride[2] + 1) : 0;
-                    f(tap, (x * w.input[1] + y) * w.input[2] + shift, std::min(begin, end), end);
-                }
-            }
-    }
-
     backend::detail::Window window_;
 };
 
@@ -222,7 +199,7 @@ void convolve_patches(const backend::ConvGeometry& g, const X* x, const X* weigh
     const std::int64_t terms = in * window.taps();
     const std::int64_t groups = group_count(terms);
     const std::int64_t lines = patches.lines_at_once();
-    const std::int64_t blocks = (patches.lines() + lines - 1) / lines;
+    const std::int64_t blocks = (window.lines() + lines - 1) / lines;
     // A 1 x 1 kernel multiplies the image as it lies.
     const bool as_it_lies = window.taps() == 1 && window.input_pixels() == window.pixels();
     const Scratch<float> weight_squares(g.out_channels * groups);
@@ -234,7 +211,7 @@ void convolve_patches(const backend::ConvGeometry& g, const X* x, const X* weigh
             const std::int64_t begin = piece % blocks * lines;
             const std::int64_t of_group = piece / blocks;  // of all groups of all images
             const std::int64_t group = of_group % g.groups;
-            const std::int64_t count = std::min(lines, patches.lines() - begin);
+            const std::int64_t count = std::min(lines, window.lines() - begin);
             const std::int64_t n = count * patches.width();
             const X* source = x + of_group * in * window.input_pixels();
             if (!as_it_lies) patches.gather(begin, count, in, source, columns.data());
