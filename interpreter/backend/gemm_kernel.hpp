@@ -20,7 +20,6 @@ inline constexpr std::size_t vector_bytes = 32;
 
 /// Two vectors of columns wide; with the rows, twelve sums stay in registers.
 inline constexpr std::int64_t block_rows = 6;
-inline constexpr std::int64_t few_rows = 5;
 template <class T>
 inline constexpr std::int64_t block_columns = std::is_floating_point_v<T> ? 2 * vector_bytes / sizeof(T) : 8;
 
@@ -212,12 +211,14 @@ void multiply_panel(const T* const* lines, std::int64_t rows, const RowParts& pa
         for (const std::int64_t stop = std::min(next_bytes, fetched + step); fetched < stop; fetched += 64)
             __builtin_prefetch(reinterpret_cast<const char*>(next) + fetched, 0, 2);
         const std::int64_t left = rows - i;
-        const bool few = left % block_rows != 0 && left >= few_rows;  // where sixes do not come out
-        const auto multiply = few         ? multiply_rows<few_rows, T>
-                              : left <= 2 ? multiply_rows<2, T>
-                                          : multiply_rows<block_rows, T>;
-        multiply(lines + i, left, parts, b, columns, beta, c + i * ldc, ldc, finish);
-        i += few ? few_rows : block_rows;
+        const std::int64_t blocks = (left + block_rows - 1) / block_rows;
+        const std::int64_t count = (left + blocks - 1) / blocks;  // 7 is 4 and 3: fewer rows leave the adders waiting
+        const auto multiply = count <= 2   ? multiply_rows<2, T>
+                              : count <= 4 ? multiply_rows<4, T>
+                              : count == 5 ? multiply_rows<5, T>
+                                           : multiply_rows<block_rows, T>;
+        multiply(lines + i, std::min(left, count), parts, b, columns, beta, c + i * ldc, ldc, finish);
+        i += count;
     }
 }
 

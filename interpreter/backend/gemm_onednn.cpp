@@ -16,6 +16,8 @@ using dnnl::memory;
 
 /// Products of at least this many multiplications are worth a primitive, or dividing among threads.
 constexpr std::int64_t large_product = std::int64_t{1} << 22;
+/// Elements of a constant matrix that is packed.
+constexpr std::int64_t packing_pays = std::int64_t{1} << 16;
 
 void sgemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
            const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
@@ -140,9 +142,13 @@ void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64
     if (m == 0 || n == 0) return;
     if (k == 0) return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     const bool large = m * n * k >= large_product && m >= 16 && !omp_in_parallel();
-    if (large && !trans_a && constant_b && !deterministic) {
-        const auto multiply = without_avx512 ? gemm_loop_packed : multiply_in_its_layout;
-        if (multiply(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b)) return;
+    if (!trans_a && constant_b && !deterministic) {
+        if (without_avx512 && m > 1 && n * k >= packing_pays &&
+            gemm_loop_packed(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b))
+            return;
+        if (!without_avx512 && large &&
+            multiply_in_its_layout(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b))
+            return;
     }
     if (large && !trans_a && loop_is_faster(trans_b, m, ldb))
         return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);

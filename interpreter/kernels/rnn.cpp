@@ -50,9 +50,11 @@ Tensor rounded(const Tensor& x, DType dtype) {
 }
 
 /// One step of `rows` sequences: x and h are what their weights give, [rows, gates · n]; `state` (and `cell` of an
-/// LSTM) is [rows, n] and becomes the new one. Gates are rounded to G, what is stored to S.
+/// LSTM) is [rows, n] and becomes the new one. Gates are rounded to G, what is stored to S. Functions are inlined, as a
+/// loop with a call is no vector loop.
 template <class C, class G, class S>
-void step(CellKind kind, std::int64_t rows, std::int64_t n, const C* x, const C* h, C* state, C* cell) {
+[[gnu::flatten]] void step(CellKind kind, std::int64_t rows, std::int64_t n, const C* x, const C* h, C* state,
+                           C* cell) {
     using P = std::conditional_t<std::is_same_v<S, C>, C, G>;  // of gate and state together
     const auto gate = [&](auto f, std::int64_t j) { return rounded<G>(f(rounded<G>(h[j] + x[j]))); };
     const auto sigmoid = [](C v) { return vmath::sigmoid(v); };
