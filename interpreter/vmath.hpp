@@ -11,9 +11,17 @@
 
 namespace torch_ir::vmath {
 
+namespace detail {
+/// In a struct, as clang forgets the alignment of an alias template.
+template <class T, std::size_t lanes>
+struct VectorType {
+    using Type [[gnu::vector_size(lanes * sizeof(T)), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
+};
+}  // namespace detail
+
 /// GCC's vectors, wherever in memory they lie: operators and choices act on every element.
 template <class T, std::size_t lanes>
-using Vector [[gnu::vector_size(lanes * sizeof(T)), gnu::aligned(alignof(T)), gnu::may_alias]] = T;
+using Vector = typename detail::VectorType<T, lanes>::Type;
 
 /// NaN when either is. In two steps, the second of which gives x + x: a choice of x by two conditions becomes two
 /// comparisons where the first step is one instruction.

@@ -46,7 +46,7 @@ TEST_SUITE("builder") {
         CHECK(graph.nodes[0].outputs == std::vector<Argument>{top[0], top[1]});
         CHECK(graph.value(top[1]).name == "topk_1");
         CHECK(graph.value(top[1]).producer_output_idx == 1);
-        CHECK(graph.nodes[1].outputs == std::vector<Argument>{ArgumentList{parts[0], parts[1]}});
+        CHECK(graph.nodes[1].outputs == std::vector<Argument>(1, ArgumentList{parts[0], parts[1]}));
         CHECK(graph.nodes[1].output_values() == std::vector<ValueRef>{parts[0], parts[1]});
     }
 

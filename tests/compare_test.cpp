@@ -96,7 +96,7 @@ TEST_SUITE("compare") {
 
     TEST_CASE("a failure within the tolerances shows the worst element") {
         OutputVerdict verdict;
-        verdict.shape = {2, 2};
+        verdict.sizes = {2, 2};
         verdict.element_dtype = DType::Float32;
         verdict.comparison = compare(floats({2, 2}, {1, 2, 3.5F, 4}), floats({2, 2}, {1, 2, 3, 4}), {0, 1});
         verdict.comparison.message = "suspicious";

@@ -149,7 +149,8 @@ TEST_CASE("list lengths and the number of returns are checked") {
     Model model = small_model();
     model.graph.nodes[1].outputs.emplace_back(None{});
     CHECK(issues_of(model) == "error: node 'relu' (aten.relu.default): should return 1 value, found 2");
-    model.graph.nodes[1].outputs = {ArgumentList{model.graph.nodes[1].outputs[0]}};
+    model.graph.nodes[1].outputs.pop_back();
+    model.graph.nodes[1].outputs[0] = ArgumentList{model.graph.nodes[1].outputs[0]};
     CHECK(issues_of(model) ==
           "error: node 'relu' (aten.relu.default): return value 0 should be Tensor, found a list of the value 'relu'");
 }

@@ -4,9 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "torch_ir/inline.hpp"
@@ -29,6 +32,9 @@ class GraphBuilder {
         DType dtype = DType::Float32;
     };
 
+    /// Arguments in braces. No vector, for which compilers disagree on what a list of one list is.
+    using List = std::initializer_list<Argument>;
+
     explicit GraphBuilder(std::string model_name);
 
     /// A user input. All functions that take a value's name throw ArgumentError when it is empty or taken.
@@ -47,16 +53,23 @@ class GraphBuilder {
     /// them are kept; ops without a known schema keep them unnamed. The node is called after the op (`relu`, `relu_1`),
     /// its value after the node. Throws SchemaError for too many, unknown, repeated and missing arguments, and
     /// ArgumentError for a reference to no value of this graph.
-    ValueRef call(std::string_view op_type, std::vector<Argument> args, Tensor output,
+    ValueRef call(std::string_view op_type, std::span<const Argument> args, Tensor output,
                   std::vector<NamedArgument> named = {});
+    ValueRef call(std::string_view op_type, List args, Tensor output, std::vector<NamedArgument> named = {}) {
+        return call(op_type, std::span(args), std::move(output), std::move(named));
+    }
 
     /// The same for any number of tensors: the returns of the op, or the elements of the list that it returns. With
     /// more than one, values are called `topk_0`, `topk_1`.
-    std::vector<ValueRef> call_many(std::string_view op_type, std::vector<Argument> args,
+    std::vector<ValueRef> call_many(std::string_view op_type, std::span<const Argument> args,
                                     const std::vector<Tensor>& outputs, std::vector<NamedArgument> named = {});
+    std::vector<ValueRef> call_many(std::string_view op_type, List args, const std::vector<Tensor>& outputs,
+                                    std::vector<NamedArgument> named = {}) {
+        return call_many(op_type, std::span(args), outputs, std::move(named));
+    }
 
     /// The same for an op that returns a symbolic scalar.
-    ValueRef call_scalar(std::string_view op_type, std::vector<Argument> args, ValueKind kind, ExprPtr expr = nullptr);
+    ValueRef call_scalar(std::string_view op_type, List args, ValueKind kind, ExprPtr expr = nullptr);
 
     /// Appends a graph output.
     void output(Argument value, OutputSpec spec = {});
@@ -73,7 +86,7 @@ class GraphBuilder {
   private:
     ValueRef add_value(const std::string& name, ValueKind kind, Tensor tensor);
     ValueRef add_input(ValueRef value, InputSpec spec);
-    Node& add_node(std::string_view op_type, std::vector<Argument> args, std::vector<NamedArgument> named);
+    Node& add_node(std::string_view op_type, std::span<const Argument> args, std::vector<NamedArgument> named);
     ValueRef add_result(const std::string& name, ValueKind kind, Tensor tensor, std::uint32_t position);
     std::string unused_name(const std::string& base);
 

@@ -21,7 +21,7 @@ inline void add_named(const Schema& schema, NamedArgument argument, std::vector<
 }
 
 /// The arguments with their names, in the order of the schema.
-inline std::vector<NamedArgument> bind_arguments(const Schema& schema, std::vector<Argument> positional,
+inline std::vector<NamedArgument> bind_arguments(const Schema& schema, std::span<const Argument> positional,
                                                  std::vector<NamedArgument> named) {
     std::vector<NamedArgument> args;
     const auto is_positional = [](const SchemaParameter& parameter) { return !parameter.keyword_only; };
@@ -29,8 +29,7 @@ inline std::vector<NamedArgument> bind_arguments(const Schema& schema, std::vect
     if (positional.size() > limit)
         throw SchemaError("op '" + schema.op_type() + "' takes " + std::to_string(limit) +
                           " positional arguments, found " + std::to_string(positional.size()));
-    for (std::size_t i = 0; i < positional.size(); ++i)
-        args.push_back({schema.parameters[i].name, std::move(positional[i])});
+    for (std::size_t i = 0; i < positional.size(); ++i) args.push_back({schema.parameters[i].name, positional[i]});
     for (NamedArgument& argument : named) add_named(schema, std::move(argument), args);
     std::ranges::sort(args, {}, [&](const NamedArgument& argument) { return schema.find(argument.name); });
     for (const SchemaParameter& parameter : schema.parameters) {
@@ -79,15 +78,15 @@ TORCH_IR_INLINE ValueRef GraphBuilder::constant(const std::string& name, const s
     return add_input(ref, {InputKind::TensorConstant, target});
 }
 
-TORCH_IR_INLINE ValueRef GraphBuilder::call(std::string_view op_type, std::vector<Argument> args, Tensor output,
+TORCH_IR_INLINE ValueRef GraphBuilder::call(std::string_view op_type, std::span<const Argument> args, Tensor output,
                                             std::vector<NamedArgument> named) {
-    return call_many(op_type, std::move(args), {std::move(output)}, std::move(named))[0];
+    return call_many(op_type, args, {std::move(output)}, std::move(named))[0];
 }
 
-TORCH_IR_INLINE std::vector<ValueRef> GraphBuilder::call_many(std::string_view op_type, std::vector<Argument> args,
+TORCH_IR_INLINE std::vector<ValueRef> GraphBuilder::call_many(std::string_view op_type, std::span<const Argument> args,
                                                               const std::vector<Tensor>& outputs,
                                                               std::vector<NamedArgument> named) {
-    Node& node = add_node(op_type, std::move(args), std::move(named));
+    Node& node = add_node(op_type, args, std::move(named));
     const Schema* schema = find_schema(op_type);
     const bool list = schema && schema->returns_list();
     const bool lone = outputs.size() == 1 && !list;
@@ -98,13 +97,15 @@ TORCH_IR_INLINE std::vector<ValueRef> GraphBuilder::call_many(std::string_view o
         results.push_back(add_result(name, ValueKind::Tensor, outputs[i], i));
     }
     ArgumentList references(results.begin(), results.end());
-    node.outputs = list ? std::vector<Argument>{std::move(references)} : std::move(references);
+    if (list)
+        node.outputs.emplace_back(std::move(references));
+    else
+        node.outputs = std::move(references);
     return results;
 }
 
-TORCH_IR_INLINE ValueRef GraphBuilder::call_scalar(std::string_view op_type, std::vector<Argument> args, ValueKind kind,
-                                                   ExprPtr expr) {
-    Node& node = add_node(op_type, std::move(args), {});
+TORCH_IR_INLINE ValueRef GraphBuilder::call_scalar(std::string_view op_type, List args, ValueKind kind, ExprPtr expr) {
+    Node& node = add_node(op_type, std::span(args), {});
     const ValueRef result = add_result(node.name, kind, {}, 0);
     model_.graph.value(result).expr = std::move(expr);
     node.outputs = {result};
@@ -135,14 +136,14 @@ TORCH_IR_INLINE ValueRef GraphBuilder::add_input(ValueRef value, InputSpec spec)
     return value;
 }
 
-TORCH_IR_INLINE Node& GraphBuilder::add_node(std::string_view op_type, std::vector<Argument> args,
+TORCH_IR_INLINE Node& GraphBuilder::add_node(std::string_view op_type, std::span<const Argument> args,
                                              std::vector<NamedArgument> named) {
     Node node;
     node.op_type = op_type;
     if (const Schema* schema = find_schema(op_type)) {
-        node.args = detail::bind_arguments(*schema, std::move(args), std::move(named));
+        node.args = detail::bind_arguments(*schema, args, std::move(named));
     } else {
-        for (Argument& argument : args) node.args.push_back({"", std::move(argument)});
+        for (const Argument& argument : args) node.args.push_back({"", argument});
         std::ranges::move(named, std::back_inserter(node.args));
     }
     for (const ValueRef ref : node.input_values())

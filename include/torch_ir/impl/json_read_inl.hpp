@@ -131,8 +131,10 @@ class GraphReader {
             return;
         }
         const Schema* schema = find_schema(node.op_type);
-        node.outputs.assign(refs.begin(), refs.end());
-        if (schema && schema->returns_list()) node.outputs = {ArgumentList(refs.begin(), refs.end())};
+        if (schema && schema->returns_list())
+            node.outputs.emplace_back(ArgumentList(refs.begin(), refs.end()));
+        else
+            node.outputs.assign(refs.begin(), refs.end());
     }
 
     static Argument read_return(const Json& json, const std::vector<ValueRef>& refs, std::size_t& next) {
