@@ -203,7 +203,7 @@ RoundingVerdict judge_rounding(const Tensor& candidate, const Reference& referen
     result.max_abs = all.max_abs;
     result.worst_index = all.worst;
 
-    const double max_allowed = coarse ? 4 : region ? 8 : 10;
+    const double max_allowed = region ? 8 : coarse ? 4 : 10;
     const double rms_allowed =
         region ? std::max(1.0, 0.8 * (1 + 6 / std::sqrt(2 * n))) : std::max(1.25, 0.8 * (1 + 6 / std::sqrt(2 * n)));
     const bool has_bias = std::min(all.count, reference.independent) >= 64;

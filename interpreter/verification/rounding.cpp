@@ -172,8 +172,21 @@ Reference relative(const Tensor& y, const detail::Precision& p, double k) {
     });
 }
 
-/// The error of the op's own float32 arithmetic in units of `sigma`, within 1 and 4: what an algorithm loses beside the
-/// rounding of its operands, in the coordinates of an interpolation for example. Rms, or a quarter of the largest.
+/// How many times what rounding of the operands makes of it the error of an op's own float32 arithmetic may be. Where
+/// coordinates are computed, they are off by their size in roundings, and so are the weights of their neighbours.
+double most_own_error(const OpCall& call, const Tensor& y) {
+    const std::string op = call.base_name();
+    const bool coordinates = op.find("upsample_") != std::string::npos || op.starts_with("grid_sampler");
+    if (!coordinates) return 4;
+    std::int64_t size = 4;
+    for (const Tensor& t : {call.tensor("input"), call.tensor("self"), y})
+        if (t.defined() && t.dim() > 2)
+            size = std::max(size, *std::max_element(t.shape().begin() + 2, t.shape().end()));
+    return 2 * static_cast<double>(size);
+}
+
+/// The error of the op's own float32 arithmetic in units of `sigma`, at least 1: what an algorithm loses beside the
+/// rounding of its operands. Rms, or a quarter of the largest.
 double own_error(const OpCall& call, std::size_t index, const Tensor& y, const Tensor& sigma) {
     const OpCall narrow = call.map_tensors(
         [](const Tensor& tensor) { return is_complex(tensor.dtype()) ? tensor : tensor.to(DType::Float32); });
@@ -190,7 +203,8 @@ double own_error(const OpCall& call, std::size_t index, const Tensor& y, const T
     const Tensor dense = ratios.contiguous();
     const double* q = dense.data<double>();
     const double mean = std::accumulate(q, q + dense.numel(), 0.0) / static_cast<double>(dense.numel());
-    return std::clamp(std::sqrt(std::max(mean, *std::max_element(q, q + dense.numel()) / 16)), 1.0, 4.0);
+    return std::clamp(std::sqrt(std::max(mean, *std::max_element(q, q + dense.numel()) / 16)), 1.0,
+                      most_own_error(call, y));
 }
 
 /// For ops without a model of their own: what relative errors of one rounding in the operands do to the result.
