@@ -8,6 +8,7 @@
 
 #include "parallel.hpp"
 #include "promote.hpp"
+#include "vmath.hpp"
 
 namespace torch_ir {
 namespace {
@@ -168,17 +169,21 @@ class BlockRunner {
         }
     }
 
-    /// Blocks of several short rows. What lies as the blocks have it is not gathered.
+    /// Blocks of several short rows. What lies as the blocks have it is not gathered, what is the same in all rows is
+    /// gathered once.
     void run_gathered(std::int64_t begin, std::int64_t end, detail::BlockFn block, const void* f) {
         Cursor reading(loops_, begin);
         Cursor writing(loops_, begin);
+        const std::int64_t row = loops_.sizes.back();
         std::array<bool, 2 * max_operands> lies{};
+        std::array<std::int64_t, 2 * max_operands> ready{};  // elements that are there since an earlier block
         for (std::size_t slot = 0; slot < loops_.strides.size(); ++slot) lies[slot] = lies_as_blocks(slot);
         const bool scatters = !std::all_of(lies.begin(), lies.begin() + outputs_.size(), [](bool x) { return x; });
         std::array<std::byte*, max_operands> out{};
         std::array<const std::byte*, max_operands> in{};
         for (std::int64_t position = begin; position < end;) {
-            const std::int64_t n = std::min(block_size, end - position);
+            const bool whole_rows = position % row == 0;
+            const std::int64_t n = std::min(whole_rows ? block_size / row * row : reading.row_left(), end - position);
             for (std::size_t k = 0; k < outputs_.size(); ++k)
                 out[k] = lies[k] ? element(*outputs_[k].tensor, reading.offset(k)) : scratch(k);
             for (std::size_t k = 0; k < inputs_.size(); ++k) {
@@ -187,8 +192,11 @@ class BlockRunner {
             }
             for_rows(reading, n, [&](std::int64_t done, std::int64_t piece) {
                 for (std::size_t k = 0; k < inputs_.size(); ++k)
-                    if (!lies[outputs_.size() + k]) gather(k, reading, done, piece);
+                    if (!lies[outputs_.size() + k] && done >= ready[outputs_.size() + k])
+                        gather(k, reading, done, piece);
             });
+            for (std::size_t slot = outputs_.size(); whole_rows && slot < loops_.strides.size(); ++slot)
+                if (rows_are_alike(slot)) ready[slot] = std::max(ready[slot], n);
             block(f, out.data(), in.data(), n);
             if (scatters)
                 for_rows(writing, n, [&](std::int64_t done, std::int64_t piece) {
@@ -293,6 +301,11 @@ class BlockRunner {
         return true;
     }
 
+    bool rows_are_alike(std::size_t slot) const {
+        const Ints& strides = loops_.strides[slot];
+        return std::all_of(strides.begin(), strides.end() - 1, [](std::int64_t stride) { return stride == 0; });
+    }
+
     /// Puts `n` elements of an input into its block, from position `done` of the block on.
     void gather(std::size_t k, const Cursor& cursor, std::int64_t done, std::int64_t n) {
         const detail::Operand& operand = inputs_[k];
@@ -301,13 +314,22 @@ class BlockRunner {
         const std::byte* source = element(*operand.tensor, cursor.offset(slot));
         const auto size = static_cast<std::int64_t>(item_size(dtype_of(operand.compute)));
         std::byte* to = scratch(slot) + done * size;
-        if (operand.compute == Compute::Float && operand.tensor->dtype() == DType::Float32) {  // without a call
-            const auto* x = reinterpret_cast<const float*>(source);
-            auto* y = reinterpret_cast<float*>(to);
-            for (std::int64_t i = 0; i < n; ++i) y[i] = x[i * stride];
-        } else {
+        if (operand.compute == Compute::Float && operand.tensor->dtype() == DType::Float32)  // without a call
+            gather_row(reinterpret_cast<float*>(to), reinterpret_cast<const float*>(source), stride, n);
+        else
             load(operand.compute, to, operand.tensor->dtype(), source, stride, n);
-        }
+    }
+
+    static void gather_row(float* to, const float* from, std::int64_t stride, std::int64_t n) {
+        constexpr std::int64_t lanes = 8;
+        using Vector = vmath::Vector<float, lanes>;
+        std::int64_t i = 0;
+        if (stride == 0)
+            for (; i + lanes <= n; i += lanes) std::fill_n(to + i, lanes, *from);
+        else if (stride == 1)
+            for (; i + lanes <= n; i += lanes)
+                *reinterpret_cast<Vector*>(to + i) = *reinterpret_cast<const Vector*>(from + i);
+        for (; i < n; ++i) to[i] = from[i * stride];
     }
 
     /// Stores `n` elements of an output's block, from position `done` of the block on.

@@ -277,6 +277,40 @@ Tensor conv_padding(Context& context, const Tensor& input, const Tensor& weight,
     });
 }
 
+/// image[channels, input pixels] = the sums of columns[channels, taps, pixels] where the windows read.
+template <class C>
+void add_columns(const backend::detail::Window& window, std::int64_t channels, const C* columns, C* image) {
+    // What the pixels of a line are added to lies `step` apart; the sums of one residue lie side by side instead.
+    const std::int64_t step = window.stride[2];
+    const std::int64_t lines = window.input[0] * window.input[1];
+    const std::int64_t width = window.input[2];
+    const std::int64_t phase_width = (width + step - 1) / step;
+    const std::int64_t line_size = step * phase_width;
+    const std::int64_t work = window.taps() * window.pixels() + 1;
+    parallel_for(channels, std::max<std::int64_t>(1, parallel_grain / work), [&](std::int64_t begin, std::int64_t end) {
+        const Scratch<C> phases(lines * line_size);
+        for (std::int64_t channel = begin; channel < end; ++channel) {
+            std::fill_n(phases.data(), lines * line_size, C(0));
+            for (std::int64_t line = 0; line < window.lines(); ++line)
+                window.for_each_line_tap(
+                    line, [&](std::int64_t tap, std::int64_t target, std::int64_t i0, std::int64_t i1) {
+                        if (i0 >= i1) return;
+                        const std::int64_t at = target + i0 * step;
+                        const std::int64_t column = at % width;
+                        const C* sum =
+                            columns + ((channel * window.taps() + tap) * window.lines() + line) * window.output[2] + i0;
+                        C* to = phases.data() + at / width * line_size + column % step * phase_width + column / step;
+#pragma GCC ivdep
+                        for (std::int64_t i = 0; i < i1 - i0; ++i) to[i] += sum[i];
+                    });
+            C* to = image + channel * lines * width;
+            for (std::int64_t line = 0; line < lines; ++line)
+                for (std::int64_t i = 0; i < width; ++i)
+                    *to++ = phases.data()[line * line_size + i % step * phase_width + i / step];
+        }
+    });
+}
+
 /// The adjoint of a convolution: every input pixel is multiplied with the kernel and added where it would have been
 /// read from.
 template <class C>
@@ -293,7 +327,7 @@ Tensor transposed(const Tensor& input, const Tensor& weight, const Tensor& bias,
     const Tensor w = weight.to(dtype_of<C>()).contiguous();  // [groups · in, out, taps]
     Ints shape{forward.batch, forward.in_channels};
     shape.insert(shape.end(), forward.input.begin(), forward.input.end());
-    Tensor y = Tensor::zeros(shape, dtype_of<C>());
+    Tensor y = Tensor::empty(shape, dtype_of<C>());
     parallel_for(forward.batch * forward.groups, 1, [&](std::int64_t begin, std::int64_t end) {
         const Scratch<C> columns(out * taps * pixels);
         for (std::int64_t piece = begin; piece < end; ++piece) {
@@ -306,23 +340,7 @@ Tensor transposed(const Tensor& input, const Tensor& weight, const Tensor& bias,
             else
                 backend::gemm_loop(true, false, out * taps, pixels, in, a, out * taps, b, pixels, C(0), columns.data(),
                                    pixels);
-            C* image = y.data<C>() + piece * out * out_pixels;
-            const std::int64_t width = window.output[2];
-            const std::int64_t step = window.stride[2];
-            parallel_for(out, std::max<std::int64_t>(1, parallel_grain / (taps * pixels + 1)),
-                         [&](std::int64_t first, std::int64_t last) {
-                             for (std::int64_t line = first * window.lines(); line < last * window.lines(); ++line) {
-                                 const std::int64_t o = line / window.lines();
-                                 const std::int64_t row = line % window.lines();
-                                 const C* sums = columns.data() + o * taps * pixels + row * width;
-                                 window.for_each_line_tap(
-                                     row, [&](std::int64_t tap, std::int64_t target, std::int64_t i0, std::int64_t i1) {
-                                         const C* sum = sums + tap * pixels;
-                                         const std::int64_t to = o * out_pixels + target;
-                                         for (std::int64_t i = i0; i < i1; ++i) image[to + i * step] += sum[i];
-                                     });
-                             }
-                         });
+            add_columns(window, out, columns.data(), y.data<C>() + piece * out * out_pixels);
         }
     });
     if (bias.defined()) {

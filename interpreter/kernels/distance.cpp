@@ -24,10 +24,12 @@ C norm_of(std::int64_t n, double p, F f) {
         return total;
     }
     if (p == 1) {
+#pragma omp simd reduction(+ : total)
         for (std::int64_t i = 0; i < n; ++i) total += f(i);
         return total;
     }
     if (p == 2) {
+#pragma omp simd reduction(+ : total)
         for (std::int64_t i = 0; i < n; ++i) {
             const C d = f(i);
             total += d * d;

@@ -11,6 +11,8 @@
 #include "parallel.hpp"
 #include "promote.hpp"
 #include "rows.hpp"
+#include "scratch.hpp"
+#include "vmath.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -23,7 +25,18 @@ Complex unit(std::int64_t k, std::int64_t n, int sign) {
     return {std::cos(angle), sign * std::sin(angle)};
 }
 
-/// A transform of one size and direction, unscaled.
+/// Complex numbers of several transforms that are made side by side.
+constexpr std::int64_t lanes = 4;
+using Lanes = vmath::Vector<double, lanes>;
+struct ComplexLanes {
+    Lanes re;
+    Lanes im;
+};
+ComplexLanes operator*(const ComplexLanes& a, const Complex& b) {
+    return {a.re * b.real() - a.im * b.imag(), a.re * b.imag() + a.im * b.real()};
+}
+
+/// Transforms of one size and direction, unscaled.
 class Transform {
   public:
     Transform(std::int64_t n, bool forward) : n_(n), sign_(forward ? -1 : 1) {
@@ -40,52 +53,50 @@ class Transform {
         }
         for (std::int64_t k = 0; k < size_ / 2; ++k) twiddles_.push_back(unit(k, size_, -1));
         if (chirp_.empty()) return;
-        kernel_.assign(static_cast<std::size_t>(size_), 0);
+        std::vector<ComplexLanes> kernel(static_cast<std::size_t>(size_));
         for (std::int64_t k = 0; k < n_; ++k) {
-            kernel_[static_cast<std::size_t>(k)] = std::conj(chirp_[static_cast<std::size_t>(k)]);
-            if (k > 0) kernel_[static_cast<std::size_t>(size_ - k)] = kernel_[static_cast<std::size_t>(k)];
+            const Complex conjugate = std::conj(chirp_[static_cast<std::size_t>(k)]);
+            for (const std::int64_t i : {k, (size_ - k) % size_})
+                kernel[static_cast<std::size_t>(i)] = {Lanes{} + conjugate.real(), Lanes{} + conjugate.imag()};
         }
-        radix2(kernel_, -1);
+        radix2(kernel.data(), -1);
+        for (const ComplexLanes& k : kernel) kernel_.emplace_back(k.re[0], k.im[0]);
     }
 
-    /// x[n] → y[n]; may be the same.
-    void run(const Complex* x, Complex* y) const {
-        std::vector<Complex> a(static_cast<std::size_t>(size_));
-        if (chirp_.empty()) {
-            std::copy_n(x, n_, a.begin());
-            radix2(a, sign_);
-            std::copy_n(a.begin(), n_, y);
-            return;
-        }
-        for (std::size_t k = 0; k < chirp_.size(); ++k) a[k] = x[k] * chirp_[k];
+    /// Elements that run() works on.
+    std::int64_t size() const { return size_; }
+
+    /// Transforms the first n of a[size()] in place.
+    void run(ComplexLanes* a) const {
+        if (chirp_.empty()) return radix2(a, sign_);
+        for (std::int64_t k = 0; k < n_; ++k) a[k] = a[k] * chirp_[static_cast<std::size_t>(k)];
+        std::fill(a + n_, a + size_, ComplexLanes{});
         radix2(a, -1);
-        for (std::size_t k = 0; k < a.size(); ++k) a[k] *= kernel_[k];
+        for (std::int64_t k = 0; k < size_; ++k) a[k] = a[k] * kernel_[static_cast<std::size_t>(k)];
         radix2(a, 1);
         const double scale = 1.0 / static_cast<double>(size_);
-        for (std::size_t k = 0; k < chirp_.size(); ++k) y[k] = a[k] * chirp_[k] * scale;
+        for (std::int64_t k = 0; k < n_; ++k) a[k] = a[k] * (chirp_[static_cast<std::size_t>(k)] * scale);
     }
 
   private:
-    void radix2(std::vector<Complex>& a, int sign) const {
-        const std::size_t n = a.size();
-        for (std::size_t i = 1, j = 0; i < n; ++i) {
-            std::size_t bit = n >> 1;
+    void radix2(ComplexLanes* a, int sign) const {
+        const std::int64_t n = size_;
+        for (std::int64_t i = 1, j = 0; i < n; ++i) {
+            std::int64_t bit = n >> 1;
             for (; j & bit; bit >>= 1) j ^= bit;
             j ^= bit;
             if (i < j) std::swap(a[i], a[j]);
         }
-        for (std::size_t length = 2; length <= n; length *= 2) {
-            const std::size_t half = length / 2;
-            const std::size_t step = n / length;
-            for (std::size_t i = 0; i < n; i += length)
-                for (std::size_t k = 0; k < half; ++k) {
-                    const Complex t = twiddles_[k * step];
-                    const double im = sign < 0 ? t.imag() : -t.imag();
-                    const Complex u = a[i + k];
-                    const Complex v = a[i + k + half];
-                    const Complex w(v.real() * t.real() - v.imag() * im, v.real() * im + v.imag() * t.real());
-                    a[i + k] = u + w;
-                    a[i + k + half] = u - w;
+        for (std::int64_t length = 2; length <= n; length *= 2) {
+            const std::int64_t half = length / 2;
+            const std::int64_t step = n / length;
+            for (std::int64_t i = 0; i < n; i += length)
+                for (std::int64_t k = 0; k < half; ++k) {
+                    const Complex t = twiddles_[static_cast<std::size_t>(k * step)];
+                    const ComplexLanes u = a[i + k];
+                    const ComplexLanes w = a[i + k + half] * (sign < 0 ? t : std::conj(t));
+                    a[i + k] = {u.re + w.re, u.im + w.im};
+                    a[i + k + half] = {u.re - w.re, u.im - w.im};
                 }
         }
     }
@@ -98,21 +109,39 @@ class Transform {
     std::vector<Complex> kernel_;  // the transformed conjugate chirp
 };
 
+/// Transforms `count` rows of n: `read(row, k)` is an element, `write(row, k, result)` takes it.
+template <class Read, class Write>
+void transform_rows(std::int64_t n, bool forward, std::int64_t count, Read read, Write write) {
+    const Transform t(n, forward);
+    const std::int64_t groups = (count + lanes - 1) / lanes;
+    parallel_for(groups, std::max<std::int64_t>(1, 512 / n), [&](std::int64_t begin, std::int64_t end) {
+        const Scratch<ComplexLanes> a(t.size());
+        for (std::int64_t group = begin; group < end; ++group) {
+            const std::int64_t first = group * lanes;
+            for (std::int64_t k = 0; k < n; ++k)
+                for (std::int64_t lane = 0; lane < lanes; ++lane) {
+                    // Lanes that are left over do the last row again.
+                    const Complex x = read(std::min(first + lane, count - 1), k);
+                    a.data()[k].re[lane] = x.real();
+                    a.data()[k].im[lane] = x.imag();
+                }
+            t.run(a.data());
+            for (std::int64_t lane = 0; lane < std::min(lanes, count - first); ++lane)
+                for (std::int64_t k = 0; k < n; ++k)
+                    write(first + lane, k, Complex(a.data()[k].re[lane], a.data()[k].im[lane]));
+        }
+    });
+}
+
 /// Transforms complex128 along one dimension, each result times `scale`.
 Tensor transform(const Tensor& x, std::int64_t dim, bool forward, double scale) {
     const std::int64_t n = x.size(dim);
     const Rows<Complex> in = rows<Complex>(x, dim);
     Tensor y = Tensor::empty(in.memory.shape(), DType::Complex128);
-    if (y.numel() > 0) {
-        const Transform t(n, forward);
-        parallel_for(in.count, std::max<std::int64_t>(1, 2048 / n), [&](std::int64_t begin, std::int64_t end) {
-            for (std::int64_t i = begin; i < end; ++i) {
-                Complex* to = y.data<Complex>() + i * n;
-                t.run(in[i].data(), to);
-                for (std::int64_t k = 0; k < n; ++k) to[k] *= scale;
-            }
-        });
-    }
+    if (y.numel() > 0)
+        transform_rows(
+            n, forward, in.count, [&](std::int64_t row, std::int64_t k) { return in.data()[row * n + k]; },
+            [&](std::int64_t row, std::int64_t k, const Complex& v) { y.data<Complex>()[row * n + k] = v * scale; });
     const Ints dims{x.wrap_dim(dim)};
     return unrows(y, x, dims);
 }
@@ -157,23 +186,15 @@ Tensor c2r_wide(const Tensor& self, const Ints& dims, std::int64_t normalization
     shape.back() = n;
     Tensor y = Tensor::empty(shape, DType::Float64);
     const double scale = scale_of(normalization, static_cast<double>(n));
-    if (y.numel() > 0) {
-        const Transform t(n, false);
-        parallel_for(in.count, std::max<std::int64_t>(1, 2048 / n), [&](std::int64_t begin, std::int64_t end) {
-            std::vector<Complex> full(static_cast<std::size_t>(n));
-            for (std::int64_t i = begin; i < end; ++i) {
-                for (std::int64_t k = 0; k < half; ++k) {
-                    const Complex v = in[i][static_cast<std::size_t>(k)];
-                    const bool real = k == 0 || 2 * k == n;
-                    full[static_cast<std::size_t>(k)] = real ? Complex(v.real()) : v;
-                    if (!real) full[static_cast<std::size_t>(n - k)] = std::conj(v);
-                }
-                t.run(full.data(), full.data());
-                for (std::int64_t k = 0; k < n; ++k)
-                    y.data<double>()[i * n + k] = full[static_cast<std::size_t>(k)].real() * scale;
-            }
+    const auto whole_row = [&](std::int64_t row, std::int64_t k) {
+        const Complex v = in.data()[row * half + std::min(k, n - k)];
+        if (k == 0 || 2 * k == n) return Complex(v.real());
+        return k < half ? v : std::conj(v);
+    };
+    if (y.numel() > 0)
+        transform_rows(n, false, in.count, whole_row, [&](std::int64_t row, std::int64_t k, const Complex& v) {
+            y.data<double>()[row * n + k] = v.real() * scale;
         });
-    }
     Ints like = x.shape();
     like[static_cast<std::size_t>(last)] = n;
     const Ints one{last};
