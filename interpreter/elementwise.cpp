@@ -82,9 +82,16 @@ class Cursor {
     /// Elements left in the innermost row.
     std::int64_t row_left() const { return loops_->sizes.back() - index_.back(); }
 
+    /// Whole rows left in the second dimension from the inside.
+    std::int64_t rows_left() const { return *(loops_->sizes.end() - 2) - *(index_.end() - 2); }
+
     /// Moves on by `n` elements, at most to the end of the row.
-    void advance(std::int64_t n) {
-        std::size_t d = index_.size() - 1;
+    void advance(std::int64_t n) { advance(index_.size() - 1, n); }
+    /// By `n` rows, at most to the end of the second dimension from the inside.
+    void advance_rows(std::int64_t n) { advance(index_.size() - 2, n); }
+
+  private:
+    void advance(std::size_t d, std::int64_t n) {
         index_[d] += n;
         for (std::size_t k = 0; k < offsets_.size(); ++k) offsets_[k] += n * loops_->strides[k][d];
         while (d > 0 && index_[d] == loops_->sizes[d]) {
@@ -95,7 +102,6 @@ class Cursor {
         }
     }
 
-  private:
     const Loops* loops_;
     Ints index_;
     Ints offsets_;
@@ -190,18 +196,18 @@ class BlockRunner {
                 const std::size_t slot = outputs_.size() + k;
                 in[k] = lies[slot] ? element(*inputs_[k].tensor, reading.offset(slot)) : scratch(slot);
             }
-            for_rows(reading, n, [&](std::int64_t done, std::int64_t piece) {
+            for_rows(reading, n, [&](std::int64_t done, std::int64_t rows, std::int64_t piece) {
                 for (std::size_t k = 0; k < inputs_.size(); ++k)
                     if (!lies[outputs_.size() + k] && done >= ready[outputs_.size() + k])
-                        gather(k, reading, done, piece);
+                        gather(k, reading, done, rows, piece);
             });
             for (std::size_t slot = outputs_.size(); whole_rows && slot < loops_.strides.size(); ++slot)
                 if (rows_are_alike(slot)) ready[slot] = std::max(ready[slot], n);
             block(f, out.data(), in.data(), n);
             if (scatters)
-                for_rows(writing, n, [&](std::int64_t done, std::int64_t piece) {
+                for_rows(writing, n, [&](std::int64_t done, std::int64_t rows, std::int64_t piece) {
                     for (std::size_t k = 0; k < outputs_.size(); ++k)
-                        if (!lies[k]) scatter(k, writing, done, piece);
+                        if (!lies[k]) scatter(k, writing, done, rows, piece);
                 });
             position += n;
         }
@@ -279,14 +285,20 @@ class BlockRunner {
             store(operand.tensor->dtype(), destination, stride, operand.compute, block, n);
     }
 
-    /// Calls `f(done, n)` for the pieces of rows that make up the next `total` elements, and moves on.
+    /// Calls `f(done, rows, n)` for the neighbouring rows, or the piece of one, that make up the next `total` elements,
+    /// and moves on.
     template <class F>
-    static void for_rows(Cursor& cursor, std::int64_t total, F&& f) {
+    void for_rows(Cursor& cursor, std::int64_t total, F&& f) const {
+        const std::int64_t row = loops_.sizes.back();
         for (std::int64_t done = 0; done < total;) {
             const std::int64_t n = std::min(total - done, cursor.row_left());
-            f(done, n);
-            cursor.advance(n);
-            done += n;
+            const std::int64_t rows = n < row ? 1 : std::min((total - done) / row, cursor.rows_left());
+            f(done, rows, n);
+            if (n < row)
+                cursor.advance(n);
+            else
+                cursor.advance_rows(rows);
+            done += rows * n;
         }
     }
 
@@ -306,38 +318,47 @@ class BlockRunner {
         return std::all_of(strides.begin(), strides.end() - 1, [](std::int64_t stride) { return stride == 0; });
     }
 
-    /// Puts `n` elements of an input into its block, from position `done` of the block on.
-    void gather(std::size_t k, const Cursor& cursor, std::int64_t done, std::int64_t n) {
+    /// Puts rows of `n` elements of an input into its block, from position `done` of the block on.
+    void gather(std::size_t k, const Cursor& cursor, std::int64_t done, std::int64_t rows, std::int64_t n) {
         const detail::Operand& operand = inputs_[k];
         const std::size_t slot = outputs_.size() + k;
         const std::int64_t stride = loops_.strides[slot].back();
+        const std::int64_t next = *(loops_.strides[slot].end() - 2);
         const std::byte* source = element(*operand.tensor, cursor.offset(slot));
         const auto size = static_cast<std::int64_t>(item_size(dtype_of(operand.compute)));
         std::byte* to = scratch(slot) + done * size;
-        if (operand.compute == Compute::Float && operand.tensor->dtype() == DType::Float32)  // without a call
-            gather_row(reinterpret_cast<float*>(to), reinterpret_cast<const float*>(source), stride, n);
-        else
-            load(operand.compute, to, operand.tensor->dtype(), source, stride, n);
+        if (operand.compute == Compute::Float && operand.tensor->dtype() == DType::Float32) {  // without calls
+            gather_floats(reinterpret_cast<float*>(to), reinterpret_cast<const float*>(source), next, rows, stride, n);
+            return;
+        }
+        const std::int64_t step = next * static_cast<std::int64_t>(item_size(operand.tensor->dtype()));
+        for (std::int64_t row = 0; row < rows; ++row)
+            load(operand.compute, to + row * n * size, operand.tensor->dtype(), source + row * step, stride, n);
     }
 
-    static void gather_row(float* to, const float* from, std::int64_t stride, std::int64_t n) {
+    static void gather_floats(float* to, const float* from, std::int64_t next, std::int64_t rows, std::int64_t stride,
+                              std::int64_t n) {
         constexpr std::int64_t lanes = 8;
         using Vector = vmath::Vector<float, lanes>;
-        std::int64_t i = 0;
-        if (stride == 0)
-            for (; i + lanes <= n; i += lanes) std::fill_n(to + i, lanes, *from);
-        else if (stride == 1)
-            for (; i + lanes <= n; i += lanes)
-                *reinterpret_cast<Vector*>(to + i) = *reinterpret_cast<const Vector*>(from + i);
-        for (; i < n; ++i) to[i] = from[i * stride];
+        for (std::int64_t row = 0; row < rows; ++row, to += n, from += next) {
+            std::int64_t i = 0;
+            if (stride == 0)
+                for (; i + lanes <= n; i += lanes) std::fill_n(to + i, lanes, *from);
+            else if (stride == 1)
+                for (; i + lanes <= n; i += lanes)
+                    *reinterpret_cast<Vector*>(to + i) = *reinterpret_cast<const Vector*>(from + i);
+            for (; i < n; ++i) to[i] = from[i * stride];
+        }
     }
 
-    /// Stores `n` elements of an output's block, from position `done` of the block on.
-    void scatter(std::size_t k, const Cursor& cursor, std::int64_t done, std::int64_t n) {
+    /// Stores rows of `n` elements of an output's block, from position `done` of the block on.
+    void scatter(std::size_t k, const Cursor& cursor, std::int64_t done, std::int64_t rows, std::int64_t n) {
         const detail::Operand& operand = outputs_[k];
         const auto size =
             operand.as_bool ? std::int64_t{1} : static_cast<std::int64_t>(item_size(dtype_of(operand.compute)));
-        store_output(k, cursor.offset(k), loops_.strides[k].back(), scratch(k) + done * size, n);
+        for (std::int64_t row = 0; row < rows; ++row)
+            store_output(k, cursor.offset(k) + row * *(loops_.strides[k].end() - 2), loops_.strides[k].back(),
+                         scratch(k) + (done + row * n) * size, n);
     }
 
     const Loops& loops_;
