@@ -78,7 +78,7 @@ struct Window {
                     const std::int64_t begin = shift >= 0 ? 0 : (-shift + stride[2] - 1) / stride[2];
                     const std::int64_t last = input[2] - 1 - shift;  // of the input, seen from pixel 0
                     const std::int64_t end = inside && last >= 0 ? std::min(output[2], last / stride[2] + 1) : 0;
-                    f(tap, (x * input[1] + y) * input[2] + shift, std::min(begin, end), end);
+                    f(tap, x * input[1] + y, shift, std::min(begin, end), end);
                 }
             }
     }

@@ -292,21 +292,22 @@ void add_columns(const backend::detail::Window& window, std::int64_t channels, c
         for (std::int64_t channel = begin; channel < end; ++channel) {
             std::fill_n(phases.data(), lines * line_size, C(0));
             for (std::int64_t line = 0; line < window.lines(); ++line)
-                window.for_each_line_tap(
-                    line, [&](std::int64_t tap, std::int64_t target, std::int64_t i0, std::int64_t i1) {
-                        if (i0 >= i1) return;
-                        const std::int64_t at = target + i0 * step;
-                        const std::int64_t column = at % width;
-                        const C* sum =
-                            columns + ((channel * window.taps() + tap) * window.lines() + line) * window.output[2] + i0;
-                        C* to = phases.data() + at / width * line_size + column % step * phase_width + column / step;
+                window.for_each_line_tap(line, [&](std::int64_t tap, std::int64_t target, std::int64_t shift,
+                                                   std::int64_t i0, std::int64_t i1) {
+                    if (i0 >= i1) return;
+                    const std::int64_t column = shift + i0 * step;
+                    const C* sum =
+                        columns + ((channel * window.taps() + tap) * window.lines() + line) * window.output[2] + i0;
+                    C* to = phases.data() + target * line_size + column % step * phase_width + column / step;
 #pragma GCC ivdep
-                        for (std::int64_t i = 0; i < i1 - i0; ++i) to[i] += sum[i];
-                    });
-            C* to = image + channel * lines * width;
+                    for (std::int64_t i = 0; i < i1 - i0; ++i) to[i] += sum[i];
+                });
             for (std::int64_t line = 0; line < lines; ++line)
-                for (std::int64_t i = 0; i < width; ++i)
-                    *to++ = phases.data()[line * line_size + i % step * phase_width + i / step];
+                for (std::int64_t phase = 0; phase < std::min(step, width); ++phase) {
+                    const C* sum = phases.data() + line * line_size + phase * phase_width;
+                    C* to = image + (channel * lines + line) * width + phase;
+                    for (std::int64_t i = 0; i < (width - phase + step - 1) / step; ++i) to[i * step] = sum[i];
+                }
         }
     });
 }

@@ -37,7 +37,10 @@ C max_of(const C* x, std::int64_t n) {
     C largest = -std::numeric_limits<C>::infinity();
 #pragma omp simd reduction(max : largest)
     for (std::int64_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
-    return largest;
+    // Some compilers start the lanes of a reduction from the lowest finite number.
+    constexpr C lowest = std::numeric_limits<C>::lowest();
+    if (largest > lowest) return largest;
+    return std::find(x, x + n, lowest) != x + n ? lowest : -std::numeric_limits<C>::infinity();
 }
 
 /// y = softmax(x) of one row; x and y may be the same. A row of only -infinity gives NaN, as in PyTorch.

@@ -26,19 +26,20 @@ class Patches {
     template <class X>
     void gather(std::int64_t begin, std::int64_t count, std::int64_t channels, const X* x, X* to) const {
         for (std::int64_t line = begin; line < begin + count; ++line)
-            window_.for_each_line_tap(line, [&](std::int64_t tap, std::int64_t from, std::int64_t i0, std::int64_t i1) {
-                for (std::int64_t c = 0; c < channels; ++c) {
-                    const X* row = x + c * window_.input_pixels() + from;
-                    X* out = to + (c * window_.taps() + tap) * count * width() + (line - begin) * width();
-                    const std::int64_t stride = window_.stride[2];
-                    std::fill_n(out, i0, X(0));
-                    if (stride == 1)
-                        std::copy(row + i0, row + i1, out + i0);
-                    else
-                        for (std::int64_t i = i0; i < i1; ++i) out[i] = row[i * stride];
-                    std::fill_n(out + i1, width() - i1, X(0));
-                }
-            });
+            window_.for_each_line_tap(
+                line, [&](std::int64_t tap, std::int64_t source, std::int64_t shift, std::int64_t i0, std::int64_t i1) {
+                    for (std::int64_t c = 0; c < channels; ++c) {
+                        const X* row = x + c * window_.input_pixels() + source * window_.input[2] + shift;
+                        X* out = to + (c * window_.taps() + tap) * count * width() + (line - begin) * width();
+                        const std::int64_t stride = window_.stride[2];
+                        std::fill_n(out, i0, X(0));
+                        if (stride == 1)
+                            std::copy(row + i0, row + i1, out + i0);
+                        else
+                            for (std::int64_t i = i0; i < i1; ++i) out[i] = row[i * stride];
+                        std::fill_n(out + i1, width() - i1, X(0));
+                    }
+                });
     }
 
   private:
