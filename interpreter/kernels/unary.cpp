@@ -240,9 +240,17 @@ constexpr UnaryEntry predicates[] = {
 };
 
 Tensor abs(const Tensor& self) {
+    if (self.dtype() == DType::Complex128)
+        return elementwise<Complex128>(
+            DType::Float64, [](Complex128 x) { return std::abs(x); }, self);
     if (is_complex(self.dtype()))
         return elementwise<Complex128>(
-            to_real(self.dtype()), [](Complex128 x) { return std::abs(x); }, self);
+            to_real(self.dtype()),
+            [](Complex128 x) {  // squares of floats overflow for infinities only
+                const double square = x.real() * x.real() + x.imag() * x.imag();
+                return square - square == 0 ? std::sqrt(square) : std::abs(x);
+            },
+            self);
     return unary<InReal>([](auto x) {
         if constexpr (std::is_same_v<decltype(x), std::int64_t>)
             return x < 0 ? -x : x;
