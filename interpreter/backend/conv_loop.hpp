@@ -87,10 +87,10 @@ struct Window {
 /// Images with their padding around them: what windows are read from.
 struct PaddedInput {
     std::int64_t size[3];
-    std::int64_t pixels;
-    bool is_input;  // nothing is added
+    std::int64_t pixels = 1;
+    bool is_input = true;  // nothing is added
 
-    explicit PaddedInput(const Window& w) : pixels(1), is_input(true) {
+    explicit PaddedInput(const Window& w) {
         for (std::size_t d = 0; d < 3; ++d) {
             size[d] = std::max(w.reach(d), w.input[d] + w.padding[d]);
             is_input = is_input && size[d] == w.input[d];

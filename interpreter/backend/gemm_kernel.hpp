@@ -40,24 +40,24 @@ inline std::int64_t panel_rows(std::int64_t rows) {
 /// Of two vectors, the lanes whose number has not the bit `half` from `upper` and the others from `lower`, `half` lanes
 /// further up; `high`: the other lanes of both.
 template <std::size_t half, bool high, class Vector, std::size_t... lane>
-Vector exchange(const Vector& upper, const Vector& lower, std::index_sequence<lane...>) {
+Vector exchange(Vector upper, Vector lower, std::index_sequence<lane...>) {
     constexpr std::size_t lanes = sizeof...(lane);
     return __builtin_shufflevector(upper, lower,
                                    (lane & half ? lanes + lane - (high ? 0 : half) : lane + (high ? half : 0))...);
 }
 
 /// Halves, quarters, … of a square off the diagonal change places.
-template <std::size_t half, class Vector, std::size_t lanes>
-void transpose_parts(Vector (&row)[lanes]) {
+template <std::size_t half, class T, std::size_t lanes>
+void transpose_parts(vmath::Vector<T, lanes> (&row)[lanes]) {
 #pragma GCC unroll 8
     for (std::size_t i = 0; i < lanes; ++i)
         if ((i & half) == 0) {
-            const Vector upper = row[i];
+            const auto upper = row[i];
             constexpr auto all = std::make_index_sequence<lanes>();
             row[i] = exchange<half, false>(upper, row[i + half], all);
             row[i + half] = exchange<half, true>(upper, row[i + half], all);
         }
-    if constexpr (half > 1) transpose_parts<half / 2>(row);
+    if constexpr (half > 1) transpose_parts<half / 2, T, lanes>(row);
 }
 
 /// The transpose of a square of one vector's lanes: to[p * to_line + i] = x[i * line + p].
@@ -68,7 +68,7 @@ void transpose_square(T* to, std::int64_t to_line, const T* x, std::int64_t line
     Vector row[lanes];
 #pragma GCC unroll 8
     for (std::int64_t i = 0; i < lanes; ++i) row[i] = *reinterpret_cast<const Vector*>(x + i * line);
-    transpose_parts<lanes / 2>(row);
+    transpose_parts<lanes / 2, T, lanes>(row);
 #pragma GCC unroll 8
     for (std::int64_t p = 0; p < lanes; ++p) *reinterpret_cast<Vector*>(to + p * to_line) = row[p];
 }
@@ -124,13 +124,13 @@ struct Finish {
     T high;
 };
 
-/// sum = min(max(sum + bias, low), high) for numbers or vectors of them; NaN stays.
+/// min(max(sum + bias, low), high) for numbers or vectors of them; NaN stays.
 template <class X, class T>
-void finish_sum(X& sum, const X& bias, const Finish<T>& finish) {
+X finished(X sum, X bias, const Finish<T>& finish) {
     sum += bias;
     const X low = X{} + finish.low, high = X{} + finish.high;
     sum = sum < low ? low : sum;
-    sum = sum > high ? high : sum;
+    return sum > high ? high : sum;
 }
 
 /// C = the products of `rows` rows at `lines` (of Rows at most) and packed columns, of which there are `columns`, +
@@ -172,7 +172,7 @@ void multiply_rows(const T* const* lines, std::int64_t rows, const RowParts& par
                     auto& to = *reinterpret_cast<Vector*>(c + static_cast<std::int64_t>(i) * ldc + half * lanes);
                     Vector result = acc[i][half];
                     if (beta == T(1)) result += to;
-                    if (finish) finish_sum(result, bias[half], *finish);
+                    if (finish) result = finished(result, bias[half], *finish);
                     to = result;
                 }
             return;
@@ -196,7 +196,7 @@ void multiply_rows(const T* const* lines, std::int64_t rows, const RowParts& par
             T& to = c[i * ldc + j];
             to = beta == T(0) ? sum[i][j] : (beta == T(1) ? to : beta * to) + sum[i][j];
             if constexpr (std::is_floating_point_v<T>)
-                if (finish) finish_sum(to, finish->bias ? finish->bias[j] : T(0), *finish);
+                if (finish) to = finished(to, finish->bias ? finish->bias[j] : T(0), *finish);
         }
 }
 

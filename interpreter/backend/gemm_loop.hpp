@@ -105,7 +105,8 @@ void multiply_packed(std::int64_t m, std::int64_t n, const detail::RowParts& par
     const std::int64_t segments_at_once = std::max<std::int64_t>(1, panel_depth<T> / parts.run);
     const std::int64_t cuts = (parts.run + panel_depth<T> - 1) / panel_depth<T>;
     const std::int64_t cut = (parts.run + cuts - 1) / cuts;
-    const std::int64_t most_columns = std::clamp(n / (4 * get_threads()) / group * group, group, 3 * group);
+    const std::int64_t most_columns =
+        std::clamp(n / (std::int64_t{4} * get_threads()) / group * group, group, 3 * group);
     parallel_for_tiles(
         m, n, panel_rows(m), most_columns, m * n * k,
         [&](std::int64_t i0, std::int64_t rows, std::int64_t first, std::int64_t columns) {
