@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Discrete Fourier transforms: radix 2 for powers of two, Bluestein's convolution for other sizes, in double.
+// Discrete Fourier transforms in double: factor by factor, Bluestein's convolution for sizes with a large prime factor.
 #include "kernels/fft.hpp"
 
 #include <algorithm>
@@ -32,79 +32,141 @@ struct ComplexLanes {
     Lanes re;
     Lanes im;
 };
+ComplexLanes operator+(const ComplexLanes& a, const ComplexLanes& b) { return {a.re + b.re, a.im + b.im}; }
+ComplexLanes operator-(const ComplexLanes& a, const ComplexLanes& b) { return {a.re - b.re, a.im - b.im}; }
 ComplexLanes operator*(const ComplexLanes& a, const Complex& b) {
     return {a.re * b.real() - a.im * b.imag(), a.re * b.imag() + a.im * b.real()};
+}
+
+/// Sizes with no larger prime factor are transformed factor by factor.
+constexpr std::int64_t largest_factor = 13;
+
+/// Four as one factor, then primes; empty when one is too large.
+std::vector<std::int64_t> factors_of(std::int64_t n) {
+    std::vector<std::int64_t> factors;
+    for (const std::int64_t factor : {4, 2, 3, 5, 7, 11, 13})
+        for (; n % factor == 0; n /= factor) factors.push_back(factor);
+    return n == 1 ? factors : std::vector<std::int64_t>{};
 }
 
 /// Transforms of one size and direction, unscaled.
 class Transform {
   public:
-    Transform(std::int64_t n, bool forward) : n_(n), sign_(forward ? -1 : 1) {
-        for (size_ = 1; size_ < n_; size_ *= 2) {
-        }
-        if (size_ != n_) {
-            while (size_ < 2 * n_ - 1) size_ *= 2;
-            chirp_.resize(static_cast<std::size_t>(n_));
+    Transform(std::int64_t n, bool forward) : n_(n), size_(n), sign_(forward ? -1 : 1), factors_(factors_of(n)) {
+        if (n > 1 && factors_.empty()) {
+            for (size_ = 1; size_ < 2 * n_ - 1;) size_ *= 2;
+            factors_ = factors_of(size_);
             std::int64_t square = 0;  // k² mod 2n
             for (std::int64_t k = 0; k < n_; ++k) {
-                chirp_[static_cast<std::size_t>(k)] = unit(square, 2 * n_, sign_);
+                chirp_.push_back(unit(square, 2 * n_, sign_));
                 square = (square + 2 * k + 1) % (2 * n_);
             }
         }
-        for (std::int64_t k = 0; k < size_ / 2; ++k) twiddles_.push_back(unit(k, size_, -1));
+        for (std::int64_t k = 0; k < size_; ++k) roots_.push_back(unit(k, size_, -1));
         if (chirp_.empty()) return;
-        std::vector<ComplexLanes> kernel(static_cast<std::size_t>(size_));
+        std::vector<ComplexLanes> kernel(static_cast<std::size_t>(2 * size_));
         for (std::int64_t k = 0; k < n_; ++k) {
             const Complex conjugate = std::conj(chirp_[static_cast<std::size_t>(k)]);
             for (const std::int64_t i : {k, (size_ - k) % size_})
                 kernel[static_cast<std::size_t>(i)] = {Lanes{} + conjugate.real(), Lanes{} + conjugate.imag()};
         }
-        radix2(kernel.data(), -1);
-        for (const ComplexLanes& k : kernel) kernel_.emplace_back(k.re[0], k.im[0]);
+        by_factors(kernel.data(), -1);
+        for (std::int64_t k = 0; k < size_; ++k) {
+            const ComplexLanes& value = kernel[static_cast<std::size_t>(k)];
+            kernel_.emplace_back(value.re[0], value.im[0]);
+        }
     }
 
     /// Elements that run() works on.
-    std::int64_t size() const { return size_; }
+    std::int64_t size() const { return 2 * size_; }
 
     /// Transforms the first n of a[size()] in place.
     void run(ComplexLanes* a) const {
-        if (chirp_.empty()) return radix2(a, sign_);
+        if (chirp_.empty()) return by_factors(a, sign_);
         for (std::int64_t k = 0; k < n_; ++k) a[k] = a[k] * chirp_[static_cast<std::size_t>(k)];
         std::fill(a + n_, a + size_, ComplexLanes{});
-        radix2(a, -1);
+        by_factors(a, -1);
         for (std::int64_t k = 0; k < size_; ++k) a[k] = a[k] * kernel_[static_cast<std::size_t>(k)];
-        radix2(a, 1);
+        by_factors(a, 1);
         const double scale = 1.0 / static_cast<double>(size_);
         for (std::int64_t k = 0; k < n_; ++k) a[k] = a[k] * (chirp_[static_cast<std::size_t>(k)] * scale);
     }
 
   private:
-    void radix2(ComplexLanes* a, int sign) const {
-        const std::int64_t n = size_;
-        for (std::int64_t i = 1, j = 0; i < n; ++i) {
-            std::int64_t bit = n >> 1;
-            for (; j & bit; bit >>= 1) j ^= bit;
-            j ^= bit;
-            if (i < j) std::swap(a[i], a[j]);
+    /// e^(sign · 2πi · k / size) for k < size.
+    Complex root(std::int64_t k, int sign) const {
+        const Complex& r = roots_[static_cast<std::size_t>(k)];
+        return sign < 0 ? r : std::conj(r);
+    }
+
+    /// A transform of x[count], in place.
+    void butterfly(ComplexLanes* x, std::int64_t count, int sign) const {
+        if (count == 2) {
+            const ComplexLanes sum = x[0] + x[1];
+            x[1] = x[0] - x[1];
+            x[0] = sum;
+        } else if (count == 4) {
+            const ComplexLanes even = x[0] + x[2], even_odd = x[0] - x[2];
+            const ComplexLanes odd = x[1] + x[3], difference = x[1] - x[3];
+            const ComplexLanes turned =  // by a quarter
+                sign < 0 ? ComplexLanes{difference.im, -difference.re} : ComplexLanes{-difference.im, difference.re};
+            x[0] = even + odd;
+            x[1] = even_odd + turned;
+            x[2] = even - odd;
+            x[3] = even_odd - turned;
+        } else {
+            ComplexLanes y[largest_factor];
+            for (std::int64_t k = 0; k < count; ++k) {
+                y[k] = x[0];
+                for (std::int64_t j = 1; j < count; ++j)
+                    y[k] = y[k] + x[j] * root(j * k % count * (size_ / count), sign);
+            }
+            std::copy_n(y, count, x);
         }
-        for (std::int64_t length = 2; length <= n; length *= 2) {
-            const std::int64_t half = length / 2;
-            const std::int64_t step = n / length;
-            for (std::int64_t i = 0; i < n; i += length)
-                for (std::int64_t k = 0; k < half; ++k) {
-                    const Complex t = twiddles_[static_cast<std::size_t>(k * step)];
-                    const ComplexLanes u = a[i + k];
-                    const ComplexLanes w = a[i + k + half] * (sign < 0 ? t : std::conj(t));
-                    a[i + k] = {u.re + w.re, u.im + w.im};
-                    a[i + k + half] = {u.re - w.re, u.im - w.im};
-                }
+    }
+
+    /// Stockham's order: each factor takes its elements from one half of a[2 size] and writes them sorted to the other.
+    void by_factors(ComplexLanes* a, int sign) const {
+        ComplexLanes* from = a;
+        ComplexLanes* to = a + size_;
+        std::int64_t done = 1;  // product of the factors so far
+        for (const std::int64_t factor : factors_) {
+            const auto stage = factor == 4   ? &Transform::stage<4>
+                               : factor == 2 ? &Transform::stage<2>
+                               : factor == 3 ? &Transform::stage<3>
+                               : factor == 5 ? &Transform::stage<5>
+                                             : &Transform::stage<0>;
+            (this->*stage)(from, to, factor, done, sign);
+            std::swap(from, to);
+            done *= factor;
+        }
+        if (from != a) std::copy_n(from, size_, a);
+    }
+
+    /// One factor; `known` of them, if that is not 0.
+    template <std::int64_t known>
+    void stage(const ComplexLanes* from, ComplexLanes* to, std::int64_t any, std::int64_t done, int sign) const {
+        const std::int64_t factor = known > 0 ? known : any;
+        const std::int64_t rest = size_ / (done * factor);
+        for (std::int64_t p = 0; p < rest; ++p) {
+            Complex twiddle[largest_factor];
+            for (std::int64_t k = 1; k < factor; ++k) twiddle[k] = root(p * k * done, sign);
+            for (std::int64_t q = 0; q < done; ++q) {
+                ComplexLanes x[largest_factor];
+                for (std::int64_t j = 0; j < factor; ++j) x[j] = from[q + done * (p + rest * j)];
+                butterfly(x, factor, sign);
+                ComplexLanes* y = to + q + done * factor * p;
+                y[0] = x[0];
+                for (std::int64_t k = 1; k < factor; ++k) y[done * k] = x[k] * twiddle[k];
+            }
         }
     }
 
     std::int64_t n_;
+    std::int64_t size_;  // of the transform that is made by factors
     int sign_;
-    std::int64_t size_ = 1;  // of the radix 2 transform
-    std::vector<Complex> twiddles_;
+    std::vector<std::int64_t> factors_;
+    std::vector<Complex> roots_;
     std::vector<Complex> chirp_;   // Bluestein only
     std::vector<Complex> kernel_;  // the transformed conjugate chirp
 };
