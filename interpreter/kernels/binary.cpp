@@ -83,6 +83,21 @@ Tensor sub(const Tensor& self, const Tensor& other, const Scalar& alpha) {
 
 Tensor rsub(const Tensor& self, const Tensor& other, const Scalar& alpha) { return sub(other, self, alpha); }
 
+/// std::fmod. Of floats by one division in double, in which quotients below 2^29 are exact enough to be cut off and
+/// their products with y are exact.
+template <class F>
+F left_of_division(F x, F y) {
+    if constexpr (std::is_same_v<F, float>) {
+        const double quotient = std::trunc(static_cast<double>(x) / static_cast<double>(y));
+        if (std::fabs(quotient) < 0x1p29) {
+            const double product = quotient * y;
+            const double left = x - (quotient == 0 ? 0 : product);  // y may be infinite
+            return std::copysign(static_cast<float>(left), x);
+        }
+    }
+    return std::fmod(x, y);
+}
+
 /// Python's `//`: rounds toward minus infinity; correct for quotients near an integer, as in c10/util/generic_math.h.
 struct FloorDivide {
     std::int64_t operator()(std::int64_t x, std::int64_t y) const {
@@ -94,7 +109,7 @@ struct FloorDivide {
     template <class F>
     F operator()(F x, F y) const {
         if (y == 0) return x / y;
-        const F mod = std::fmod(x, y);
+        const F mod = left_of_division(x, y);
         F div = (x - mod) / y;
         if (mod != 0 && (y < 0) != (mod < 0)) div -= F(1);
         if (div == 0) return std::copysign(F(0), x / y);
@@ -136,7 +151,7 @@ struct Modulus {
     }
     template <class F>
     F operator()(F x, F y) const {
-        const F left = std::fmod(x, y);
+        const F left = left_of_division(x, y);
         return floors && left != 0 && (left < 0) != (y < 0) ? left + y : left;
     }
 };

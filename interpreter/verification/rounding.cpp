@@ -185,8 +185,23 @@ double most_own_error(const OpCall& call, const Tensor& y) {
     return 2 * static_cast<double>(size);
 }
 
-/// The error of the op's own float32 arithmetic in units of `sigma`, at least 1: what an algorithm loses beside the
-/// rounding of its operands. Rms, or a quarter of the largest.
+/// At least: factorisations go over every element as often as a matrix has columns.
+double least_own_error(const OpCall& call) {
+    const std::string op = call.base_name();
+    static const Names plain{"cholesky", "cholesky_inverse", "cholesky_solve", "det", "geqrf",
+                             "inverse",  "lu_solve",         "pinverse",       "qr",  "logdet",
+                             "svd",      "triangular_solve"};
+    if (op.find("norm") != std::string::npos || (op.find("linalg_") == std::string::npos && !plain.contains(op)))
+        return 1;
+    const IValue& first = call.args().front();
+    const auto* matrix = std::get_if<Tensor>(&first);
+    return matrix && matrix->defined() && matrix->dim() >= 2
+               ? std::sqrt(static_cast<double>(std::max({matrix->size(-1), matrix->size(-2), std::int64_t{1}})))
+               : 1;
+}
+
+/// The error of the op's own float32 arithmetic in units of `sigma`: what an algorithm loses beside the rounding of its
+/// operands. Rms, or a quarter of the largest.
 double own_error(const OpCall& call, std::size_t index, const Tensor& y, const Tensor& sigma) {
     const OpCall narrow = call.map_tensors(
         [](const Tensor& tensor) { return is_complex(tensor.dtype()) ? tensor : tensor.to(DType::Float32); });
@@ -203,8 +218,9 @@ double own_error(const OpCall& call, std::size_t index, const Tensor& y, const T
     const Tensor dense = ratios.contiguous();
     const double* q = dense.data<double>();
     const double mean = std::accumulate(q, q + dense.numel(), 0.0) / static_cast<double>(dense.numel());
-    return std::clamp(std::sqrt(std::max(mean, *std::max_element(q, q + dense.numel()) / 16)), 1.0,
-                      most_own_error(call, y));
+    const double least = least_own_error(call);
+    return std::clamp(std::sqrt(std::max(mean, *std::max_element(q, q + dense.numel()) / 16)), least,
+                      std::max(least, most_own_error(call, y)));
 }
 
 /// For ops without a model of their own: what relative errors of one rounding in the operands do to the result.
