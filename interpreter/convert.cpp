@@ -6,6 +6,10 @@
 #include <cstring>
 #include <limits>
 
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
 #include "half.hpp"
 
 namespace torch_ir {
@@ -80,6 +84,28 @@ bool convert_by_int32(To* dst, const From* src, std::int64_t n) {
     return true;
 }
 
+#ifdef __F16C__
+/// dst[i] = src[i], eight at a time, for which g++ 12 makes no loop; returns how many.
+std::int64_t convert_eights(Float16* dst, const float* src, std::int64_t n) {
+    std::int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128(reinterpret_cast<__m128i_u*>(dst + i),
+                         _mm256_cvtps_ph(_mm256_loadu_ps(src + i), _MM_FROUND_TO_NEAREST_INT));
+    return i;
+}
+std::int64_t convert_eights(float* dst, const Float16* src, std::int64_t n) {
+    std::int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(dst + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i_u*>(src + i))));
+    return i;
+}
+#endif
+/// For other types none.
+template <class To, class From>
+std::int64_t convert_eights(To*, const From*, std::int64_t) {
+    return 0;
+}
+
 template <class To, class From>
 void convert_loop(To* dst, std::int64_t dst_stride, const From* src, std::int64_t src_stride, std::int64_t n) {
     if (dst_stride == 1 && src_stride == 1) {
@@ -88,7 +114,7 @@ void convert_loop(To* dst, std::int64_t dst_stride, const From* src, std::int64_
         } else {
             if constexpr (is_made_of_64_bits<To> && std::is_floating_point_v<From>)
                 if (convert_by_int32(dst, src, n)) return;
-            for (std::int64_t i = 0; i < n; ++i) dst[i] = convert_one<To>(src[i]);
+            for (std::int64_t i = convert_eights(dst, src, n); i < n; ++i) dst[i] = convert_one<To>(src[i]);
         }
     } else if (dst_stride == 1 && src_stride == 0 && n > 0) {
         std::fill_n(dst, n, convert_one<To>(*src));
