@@ -83,7 +83,7 @@ class Cursor {
     std::int64_t row_left() const { return loops_->sizes.back() - index_.back(); }
 
     /// Whole rows left in the second dimension from the inside.
-    std::int64_t rows_left() const { return *(loops_->sizes.end() - 2) - *(index_.end() - 2); }
+    std::int64_t rows_left() const { return index_.size() < 2 ? 1 : *(loops_->sizes.end() - 2) - *(index_.end() - 2); }
 
     /// Moves on by `n` elements, at most to the end of the row.
     void advance(std::int64_t n) { advance(index_.size() - 1, n); }
@@ -116,44 +116,63 @@ Loops make_loops(const Ints& shape, std::span<const detail::Operand> outputs, st
     return loops;
 }
 
-/// One thread's part of a walk.
+/// One thread's part of a walk. A slot is an operand: the outputs come first.
 class BlockRunner {
   public:
     BlockRunner(const Loops& loops, std::span<const detail::Operand> outputs, std::span<const detail::Operand> inputs)
-        : loops_(loops), outputs_(outputs), inputs_(inputs), scratch_(outputs.size() + inputs.size()) {}
+        : loops_(loops), outputs_(outputs), inputs_(inputs), scratch_(outputs.size() + inputs.size()) {
+        for (const detail::Operand& operand : outputs)
+            add_place(*operand.tensor, operand.as_bool ? DType::Bool : dtype_of(operand.compute));
+        for (const detail::Operand& operand : inputs) add_place(*operand.tensor, dtype_of(operand.compute));
+    }
 
     void run(std::int64_t begin, std::int64_t end, detail::BlockFn block, const void* f) {
         if (loops_.sizes.back() < short_row && loops_.sizes.size() > 1)
             run_gathered(begin, end, block, f);
-        else if (in_place())
+        else if (std::all_of(places_.begin(), places_.end(), [](const Place& place) { return place.has_blocks; }))
             run_in_place(begin, end, block, f);
         else
             run_rows(begin, end, block, f);
     }
 
   private:
+    /// Where an operand lies, and what its blocks hold.
+    struct Place {
+        std::byte* first;
+        std::int64_t size;  // of an element there
+        DType dtype;
+        DType block_dtype;
+        std::int64_t next_row;  // bytes to the next row
+        bool has_blocks;        // rows lie there as blocks have them
+    };
+
+    void add_place(const Tensor& tensor, DType block_dtype) {
+        const Ints& strides = loops_.strides[places_.size()];
+        const auto size = static_cast<std::int64_t>(item_size(tensor.dtype()));
+        const std::int64_t next = strides.size() > 1 ? *(strides.end() - 2) : 0;
+        places_.push_back({tensor.raw(), size, tensor.dtype(), block_dtype, next * size,
+                           strides.back() == 1 && tensor.dtype() == block_dtype});
+    }
+
+    std::byte* at(std::size_t slot, const Cursor& cursor) const {
+        return places_[slot].first + cursor.offset(slot) * places_[slot].size;
+    }
+
     /// Whole rows where they lie.
     void run_in_place(std::int64_t begin, std::int64_t end, detail::BlockFn block, const void* f) const {
         Cursor cursor(loops_, begin);
-        std::array<std::byte*, 2 * max_operands> first{};
-        std::array<std::int64_t, 2 * max_operands> size{};
-        const auto remember = [&](std::size_t slot, const Tensor& tensor) {
-            first[slot] = tensor.raw();
-            size[slot] = static_cast<std::int64_t>(item_size(tensor.dtype()));
-        };
-        for (std::size_t k = 0; k < outputs_.size(); ++k) remember(k, *outputs_[k].tensor);
-        for (std::size_t k = 0; k < inputs_.size(); ++k) remember(outputs_.size() + k, *inputs_[k].tensor);
         std::array<std::byte*, max_operands> out{};
         std::array<const std::byte*, max_operands> in{};
-        for (std::int64_t position = begin; position < end;) {
-            const std::int64_t n = std::min(end - position, cursor.row_left());
-            const auto place = [&](std::size_t slot) { return first[slot] + cursor.offset(slot) * size[slot]; };
-            for (std::size_t k = 0; k < outputs_.size(); ++k) out[k] = place(k);
-            for (std::size_t k = 0; k < inputs_.size(); ++k) in[k] = place(outputs_.size() + k);
-            block(f, out.data(), in.data(), n);
-            position += n;
-            cursor.advance(n);
-        }
+        for_rows(cursor, end - begin, [&](std::int64_t, std::int64_t rows, std::int64_t n) {
+            for (std::size_t k = 0; k < outputs_.size(); ++k) out[k] = at(k, cursor);
+            for (std::size_t k = 0; k < inputs_.size(); ++k) in[k] = at(outputs_.size() + k, cursor);
+            for (std::int64_t row = 0;;) {
+                block(f, out.data(), in.data(), n);
+                if (++row == rows) break;
+                for (std::size_t k = 0; k < outputs_.size(); ++k) out[k] += places_[k].next_row;
+                for (std::size_t k = 0; k < inputs_.size(); ++k) in[k] += places_[outputs_.size() + k].next_row;
+            }
+        });
     }
 
     /// Blocks within a row.
@@ -163,13 +182,13 @@ class BlockRunner {
         std::array<const std::byte*, max_operands> in{};
         for (std::int64_t position = begin; position < end;) {
             const std::int64_t n = std::min({block_size, end - position, cursor.row_left()});
-            for (std::size_t k = 0; k < inputs_.size(); ++k)
-                in[k] = row_input(k, cursor.offset(outputs_.size() + k), n);
-            for (std::size_t k = 0; k < outputs_.size(); ++k) out[k] = row_output(k, cursor.offset(k));
+            for (std::size_t k = 0, slot = outputs_.size(); k < inputs_.size(); ++k, ++slot)
+                in[k] = places_[slot].has_blocks ? at(slot, cursor) : row_input(k, at(slot, cursor), n);
+            for (std::size_t k = 0; k < outputs_.size(); ++k)
+                out[k] = places_[k].has_blocks ? at(k, cursor) : scratch(k);
             block(f, out.data(), in.data(), n);
             for (std::size_t k = 0; k < outputs_.size(); ++k)
-                if (out[k] == scratch_[k].aligned)
-                    store_output(k, cursor.offset(k), loops_.strides[k].back(), out[k], n);
+                if (!places_[k].has_blocks) store_output(k, at(k, cursor), out[k], n);
             position += n;
             cursor.advance(n);
         }
@@ -190,11 +209,10 @@ class BlockRunner {
         for (std::int64_t position = begin; position < end;) {
             const bool whole_rows = position % row == 0;
             const std::int64_t n = std::min(whole_rows ? block_size / row * row : reading.row_left(), end - position);
-            for (std::size_t k = 0; k < outputs_.size(); ++k)
-                out[k] = lies[k] ? element(*outputs_[k].tensor, reading.offset(k)) : scratch(k);
+            for (std::size_t k = 0; k < outputs_.size(); ++k) out[k] = lies[k] ? at(k, reading) : scratch(k);
             for (std::size_t k = 0; k < inputs_.size(); ++k) {
                 const std::size_t slot = outputs_.size() + k;
-                in[k] = lies[slot] ? element(*inputs_[k].tensor, reading.offset(slot)) : scratch(slot);
+                in[k] = lies[slot] ? at(slot, reading) : scratch(slot);
             }
             for_rows(reading, n, [&](std::int64_t done, std::int64_t rows, std::int64_t piece) {
                 for (std::size_t k = 0; k < inputs_.size(); ++k)
@@ -229,60 +247,26 @@ class BlockRunner {
         return s.aligned;
     }
 
-    static std::byte* element(const Tensor& tensor, std::int64_t offset) {
-        return tensor.raw() + offset * static_cast<std::int64_t>(item_size(tensor.dtype()));
-    }
-
-    bool is_block(const Tensor& tensor, std::size_t slot, DType block_dtype) const {
-        return loops_.strides[slot].back() == 1 && tensor.dtype() == block_dtype;
-    }
-    static DType output_dtype(const detail::Operand& operand) {
-        return operand.as_bool ? DType::Bool : dtype_of(operand.compute);
-    }
-
-    /// Does every row of every operand lie in memory as a block has it?
-    bool in_place() const {
-        for (std::size_t k = 0; k < outputs_.size(); ++k)
-            if (!is_block(*outputs_[k].tensor, k, output_dtype(outputs_[k]))) return false;
-        for (std::size_t k = 0; k < inputs_.size(); ++k)
-            if (!is_block(*inputs_[k].tensor, outputs_.size() + k, dtype_of(inputs_[k].compute))) return false;
-        return true;
-    }
-
-    /// A whole row: the tensor's own memory when it is already a contiguous array of the compute type.
-    const std::byte* row_input(std::size_t k, std::int64_t offset, std::int64_t n) {
-        const detail::Operand& operand = inputs_[k];
-        const Tensor& tensor = *operand.tensor;
-        const std::int64_t stride = loops_.strides[outputs_.size() + k].back();
-        const std::byte* source = element(tensor, offset);
-        if (is_block(tensor, outputs_.size() + k, dtype_of(operand.compute))) return source;
-        Scratch& s = scratch_[outputs_.size() + k];
-        std::byte* memory = scratch(outputs_.size() + k);
-        if (stride == 0) {
-            if (s.constant == source) return memory;
-            load(operand.compute, memory, tensor.dtype(), source, 0, block_size);
-            s.constant = source;
-            return memory;
-        }
-        s.constant = nullptr;
-        load(operand.compute, memory, tensor.dtype(), source, stride, n);
+    /// A row of an input as a block.
+    const std::byte* row_input(std::size_t k, const std::byte* source, std::int64_t n) {
+        const std::size_t slot = outputs_.size() + k;
+        const std::int64_t stride = loops_.strides[slot].back();
+        Scratch& s = scratch_[slot];
+        std::byte* memory = scratch(slot);
+        if (stride != 0 || s.constant != source)
+            load(inputs_[k].compute, memory, places_[slot].dtype, source, stride, stride == 0 ? block_size : n);
+        s.constant = stride == 0 ? source : nullptr;
         return memory;
     }
 
-    std::byte* row_output(std::size_t k, std::int64_t offset) {
+    /// Stores a block to a row of an output.
+    void store_output(std::size_t k, std::byte* destination, const std::byte* block, std::int64_t n) const {
         const detail::Operand& operand = outputs_[k];
-        if (is_block(*operand.tensor, k, output_dtype(operand))) return element(*operand.tensor, offset);
-        return scratch(k);
-    }
-
-    void store_output(std::size_t k, std::int64_t offset, std::int64_t stride, const std::byte* block,
-                      std::int64_t n) const {
-        const detail::Operand& operand = outputs_[k];
-        std::byte* destination = element(*operand.tensor, offset);
+        const std::int64_t stride = loops_.strides[k].back();
         if (operand.as_bool)
-            convert(operand.tensor->dtype(), destination, stride, DType::Bool, block, 1, n);
+            convert(places_[k].dtype, destination, stride, DType::Bool, block, 1, n);
         else
-            store(operand.tensor->dtype(), destination, stride, operand.compute, block, n);
+            store(places_[k].dtype, destination, stride, operand.compute, block, n);
     }
 
     /// Calls `f(done, rows, n)` for the neighbouring rows, or the piece of one, that make up the next `total` elements,
@@ -294,7 +278,7 @@ class BlockRunner {
             const std::int64_t n = std::min(total - done, cursor.row_left());
             const std::int64_t rows = n < row ? 1 : std::min((total - done) / row, cursor.rows_left());
             f(done, rows, n);
-            if (n < row)
+            if (rows == 1)
                 cursor.advance(n);
             else
                 cursor.advance_rows(rows);
@@ -304,9 +288,7 @@ class BlockRunner {
 
     /// Does a whole operand lie in memory as the blocks have it, one after the other?
     bool lies_as_blocks(std::size_t slot) const {
-        const bool output = slot < outputs_.size();
-        const detail::Operand& operand = output ? outputs_[slot] : inputs_[slot - outputs_.size()];
-        if (operand.tensor->dtype() != (output ? output_dtype(operand) : dtype_of(operand.compute))) return false;
+        if (places_[slot].dtype != places_[slot].block_dtype) return false;
         std::int64_t expected = 1;
         for (std::size_t d = loops_.sizes.size(); d-- > 0; expected *= loops_.sizes[d])
             if (loops_.strides[slot][d] != expected) return false;
@@ -320,20 +302,18 @@ class BlockRunner {
 
     /// Puts rows of `n` elements of an input into its block, from position `done` of the block on.
     void gather(std::size_t k, const Cursor& cursor, std::int64_t done, std::int64_t rows, std::int64_t n) {
-        const detail::Operand& operand = inputs_[k];
         const std::size_t slot = outputs_.size() + k;
+        const Place& place = places_[slot];
         const std::int64_t stride = loops_.strides[slot].back();
-        const std::int64_t next = *(loops_.strides[slot].end() - 2);
-        const std::byte* source = element(*operand.tensor, cursor.offset(slot));
-        const auto size = static_cast<std::int64_t>(item_size(dtype_of(operand.compute)));
+        const std::byte* source = at(slot, cursor);
+        const auto size = static_cast<std::int64_t>(item_size(place.block_dtype));
         std::byte* to = scratch(slot) + done * size;
-        if (operand.compute == Compute::Float && operand.tensor->dtype() == DType::Float32) {  // without calls
-            gather_floats(reinterpret_cast<float*>(to), reinterpret_cast<const float*>(source), next, rows, stride, n);
-            return;
-        }
-        const std::int64_t step = next * static_cast<std::int64_t>(item_size(operand.tensor->dtype()));
-        for (std::int64_t row = 0; row < rows; ++row)
-            load(operand.compute, to + row * n * size, operand.tensor->dtype(), source + row * step, stride, n);
+        if (place.dtype == DType::Float32 && place.block_dtype == DType::Float32)  // without calls
+            gather_floats(reinterpret_cast<float*>(to), reinterpret_cast<const float*>(source), place.next_row / 4,
+                          rows, stride, n);
+        else
+            for (std::int64_t row = 0; row < rows; ++row)
+                load(inputs_[k].compute, to + row * n * size, place.dtype, source + row * place.next_row, stride, n);
     }
 
     static void gather_floats(float* to, const float* from, std::int64_t next, std::int64_t rows, std::int64_t stride,
@@ -353,17 +333,15 @@ class BlockRunner {
 
     /// Stores rows of `n` elements of an output's block, from position `done` of the block on.
     void scatter(std::size_t k, const Cursor& cursor, std::int64_t done, std::int64_t rows, std::int64_t n) {
-        const detail::Operand& operand = outputs_[k];
-        const auto size =
-            operand.as_bool ? std::int64_t{1} : static_cast<std::int64_t>(item_size(dtype_of(operand.compute)));
+        const auto size = static_cast<std::int64_t>(item_size(places_[k].block_dtype));
         for (std::int64_t row = 0; row < rows; ++row)
-            store_output(k, cursor.offset(k) + row * *(loops_.strides[k].end() - 2), loops_.strides[k].back(),
-                         scratch(k) + (done + row * n) * size, n);
+            store_output(k, at(k, cursor) + row * places_[k].next_row, scratch(k) + (done + row * n) * size, n);
     }
 
     const Loops& loops_;
     std::span<const detail::Operand> outputs_;
     std::span<const detail::Operand> inputs_;
+    std::vector<Place> places_;
     std::vector<Scratch> scratch_;
 };
 
