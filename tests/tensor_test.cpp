@@ -3,9 +3,12 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <complex>
 #include <limits>
 
+#include "elementwise.hpp"
+#include "parallel.hpp"
 #include "support/graphs.hpp"
 #include "xt.hpp"
 
@@ -91,4 +94,31 @@ TEST_CASE("truths of long rows are counted") {
         CHECK(of_rows("aten.any.dim", truth) == std::vector<double>{1, 0, 1});
         CHECK(of_rows("aten.all.dim", truth) == std::vector<double>{1, 0, 0});
     }
+}
+
+TEST_CASE("operands broadcast to short rows, into an output of any layout, whatever the threads take") {
+    constexpr std::int64_t n = 701;
+    constexpr std::int64_t m = 33;
+    constexpr std::int64_t k = 7;
+    const Tensor a = test::noise({n, m, k}, 1);
+    const Tensor row = test::noise({k}, 2);
+    const Tensor column = test::noise({n, m, 1}, 3).to(DType::Float64);
+    const auto term = [](float x, float r, float c) { return x * r + c; };
+    const int threads = get_threads();
+    for (const int count : {1, 3}) {
+        set_threads(count);
+        const Tensor dense = Tensor::empty({n, m, k}, DType::Float32);
+        const Tensor strided = Tensor::empty({k, n, m}, DType::Float64).permute(Ints{1, 2, 0});
+        elementwise_into<float>(dense, term, a, row, column);
+        elementwise_into<float>(strided, term, a, row, column);
+        std::int64_t wrong = 0;
+        for (std::int64_t i = 0; i < n * m * k; ++i) {
+            const float expected =
+                term(a.data<float>()[i], row.data<float>()[i % k], static_cast<float>(column.data<double>()[i / k]));
+            const double other = strided.select(0, i / (m * k)).data<double>()[i / k % m + i % k * n * m];
+            wrong += std::fabs(dense.data<float>()[i] - expected) > 1e-6F || std::fabs(other - expected) > 1e-6 ? 1 : 0;
+        }
+        CHECK(wrong == 0);
+    }
+    set_threads(threads);
 }
