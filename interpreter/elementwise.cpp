@@ -201,8 +201,12 @@ class BlockRunner {
         Cursor writing(loops_, begin);
         const std::int64_t row = loops_.sizes.back();
         std::array<bool, 2 * max_operands> lies{};
+        std::array<bool, 2 * max_operands> alike{};
         std::array<std::int64_t, 2 * max_operands> ready{};  // elements that are there since an earlier block
-        for (std::size_t slot = 0; slot < loops_.strides.size(); ++slot) lies[slot] = lies_as_blocks(slot);
+        for (std::size_t slot = 0; slot < loops_.strides.size(); ++slot) {
+            lies[slot] = lies_as_blocks(slot);
+            alike[slot] = rows_are_alike(slot);
+        }
         const bool scatters = !std::all_of(lies.begin(), lies.begin() + outputs_.size(), [](bool x) { return x; });
         std::array<std::byte*, max_operands> out{};
         std::array<const std::byte*, max_operands> in{};
@@ -220,7 +224,7 @@ class BlockRunner {
                         gather(k, reading, done, rows, piece);
             });
             for (std::size_t slot = outputs_.size(); whole_rows && slot < loops_.strides.size(); ++slot)
-                if (rows_are_alike(slot)) ready[slot] = std::max(ready[slot], n);
+                if (alike[slot]) ready[slot] = std::max(ready[slot], n);
             block(f, out.data(), in.data(), n);
             if (scatters)
                 for_rows(writing, n, [&](std::int64_t done, std::int64_t rows, std::int64_t piece) {
@@ -309,8 +313,8 @@ class BlockRunner {
         const auto size = static_cast<std::int64_t>(item_size(place.block_dtype));
         std::byte* to = scratch(slot) + done * size;
         if (place.dtype == DType::Float32 && place.block_dtype == DType::Float32)  // without calls
-            gather_floats(reinterpret_cast<float*>(to), reinterpret_cast<const float*>(source), place.next_row / 4,
-                          rows, stride, n);
+            gather_floats(reinterpret_cast<float*>(to), reinterpret_cast<const float*>(source),
+                          place.next_row / place.size, rows, stride, n);
         else
             for (std::int64_t row = 0; row < rows; ++row)
                 load(inputs_[k].compute, to + row * n * size, place.dtype, source + row * place.next_row, stride, n);

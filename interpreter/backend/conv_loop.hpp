@@ -62,8 +62,8 @@ struct Window {
     /// Output pixels that are neighbours in the last dimension.
     std::int64_t lines() const { return output[0] * output[1]; }
 
-    /// Calls `f(tap, source, begin, end)` for every kernel tap of a line of output pixels: pixels begin to end see
-    /// input pixel `source + pixel * stride[2]`, the others padding.
+    /// Calls `f(tap, source, shift, begin, end)` for every kernel tap of a line of output pixels: pixels begin to end
+    /// see position `shift + pixel * stride[2]` of input line `source`, the others padding.
     template <class F>
     void for_each_line_tap(std::int64_t line, F&& f) const {
         const std::int64_t at[2] = {line / output[1], line % output[1]};

@@ -217,7 +217,7 @@ void multiply_panel(const T* const* lines, std::int64_t rows, const RowParts& pa
                               : count <= 4 ? multiply_rows<4, T>
                               : count == 5 ? multiply_rows<5, T>
                                            : multiply_rows<block_rows, T>;
-        multiply(lines + i, std::min(left, count), parts, b, columns, beta, c + i * ldc, ldc, finish);
+        multiply(lines + i, count, parts, b, columns, beta, c + i * ldc, ldc, finish);
         i += count;
     }
 }
