@@ -12,9 +12,9 @@ namespace {
 
 /// The arguments of a call by name: lists of tensors (the parameters `self`, `grads`, the optimizer's state), numbers
 /// of which `lr` may be a tensor, flags.
-class Step {
+class OptimizerStep {
   public:
-    Step(const Schema& schema, std::span<const IValue* const> args) : schema_(schema), args_(args) {}
+    OptimizerStep(const Schema& schema, std::span<const IValue* const> args) : schema_(schema), args_(args) {}
 
     const std::string& op() const { return schema_.name; }
     const IValue& arg(const char* name) const {
@@ -43,7 +43,7 @@ class Step {
 /// Calls `f(i, x, n)` for the i-th tensors of the named lists, x[k] being the n numbers of the k-th one in the compute
 /// type; then they are written. Gradients, the second, come divided by grad_scale. Does nothing where found_inf is 1.
 template <class F>
-void update(const Step& step, std::initializer_list<const char*> names, const F& f) {
+void update(const OptimizerStep& step, std::initializer_list<const char*> names, const F& f) {
     std::vector<const TensorList*> lists;
     for (const char* name : names) lists.push_back(&step.list(name));
     const TensorList& params = *lists[0];
@@ -76,7 +76,7 @@ void update(const Step& step, std::initializer_list<const char*> names, const F&
 
 /// Adam; the weight decay of AdamW shrinks the parameter, that of Adam is part of the gradient.
 template <bool decoupled>
-void adam(const Step& step) {
+void adam(const OptimizerStep& step) {
     const double lr = step.number("lr"), beta1 = step.number("beta1"), beta2 = step.number("beta2");
     const double eps = step.number("eps"), weight_decay = step.number("weight_decay");
     const bool amsgrad = step.flag("amsgrad"), maximize = step.flag("maximize");
@@ -107,7 +107,7 @@ void adam(const Step& step) {
         update(step, {"self", "grads", "exp_avgs", "exp_avg_sqs"}, f);
 }
 
-void sgd(const Step& step) {
+void sgd(const OptimizerStep& step) {
     const double lr = step.number("lr"), weight_decay = step.number("weight_decay");
     const double momentum = step.number("momentum"), dampening = step.number("dampening");
     const bool nesterov = step.flag("nesterov"), is_first = step.flag("is_first_step"),
@@ -132,7 +132,7 @@ void sgd(const Step& step) {
     update(step, {"self", "grads"}, f);
 }
 
-void adagrad(const Step& step) {
+void adagrad(const OptimizerStep& step) {
     const double lr = step.number("lr"), lr_decay = step.number("lr_decay");
     const double eps = step.number("eps"), weight_decay = step.number("weight_decay");
     const bool maximize = step.flag("maximize");
@@ -150,7 +150,7 @@ void adagrad(const Step& step) {
 }
 
 /// The step on copies of the lists, which are returned.
-void on_copies(void (*take)(const Step&), const Schema& schema, std::span<const IValue* const> args,
+void on_copies(void (*take)(const OptimizerStep&), const Schema& schema, std::span<const IValue* const> args,
                std::vector<IValue>& results) {
     std::vector<IValue> own;
     for (const IValue* arg : args) {
@@ -160,14 +160,14 @@ void on_copies(void (*take)(const Step&), const Schema& schema, std::span<const 
     }
     std::vector<const IValue*> given;
     for (const IValue& value : own) given.push_back(&value);
-    take(Step(schema, given));
+    take(OptimizerStep(schema, given));
     for (std::size_t i = 0; i < schema.returns.size(); ++i) results.push_back(own[i]);
 }
 
 }  // namespace
 
 void register_optimizer(Registry& r) {
-    constexpr std::pair<std::string_view, void (*)(const Step&)> steps[] = {
+    constexpr std::pair<std::string_view, void (*)(const OptimizerStep&)> steps[] = {
         {"_fused_adam", adam<false>}, {"_fused_adamw", adam<true>}, {"_fused_sgd", sgd}, {"_fused_adagrad", adagrad}};
     for (const auto& [name, take] : steps)
         for (const std::string form : {"", "_"})
@@ -176,7 +176,7 @@ void register_optimizer(Registry& r) {
                 r.add_boxed(schema, [&schema, take = take](Context&, std::span<const IValue* const> args,
                                                            std::vector<IValue>& results) {
                     if (schema.returns.empty())
-                        take(Step(schema, args));
+                        take(OptimizerStep(schema, args));
                     else
                         on_copies(take, schema, args, results);
                 });

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdio>
+#include <functional>
 #include <string>
 
 #include "torch_ir/impl/shape_text.hpp"
@@ -22,9 +23,10 @@ inline std::string double_text(double value) {
     return text;
 }
 
-/// `value_text(ValueRef)` says what stands for a value of the graph.
-template <class F>
-std::string argument_text(const Argument& argument, F&& value_text) {
+/// What stands for a value of the graph.
+using ValueText = std::function<std::string(ValueRef)>;
+
+inline std::string argument_text(const Argument& argument, const ValueText& value_text) {
     return std::visit(
         [&]<class T>(const T& held) -> std::string {
             if constexpr (std::is_same_v<T, None>) {

@@ -51,8 +51,7 @@ class Differ {
     }
 
     /// The arguments with defaults left out, as (name, text); `value` says what stands for a value.
-    template <class F>
-    static std::map<std::string, std::string> arguments(const Node& node, F&& value) {
+    static std::map<std::string, std::string> arguments(const Node& node, const ValueText& value) {
         std::map<std::string, std::string> texts;
         const Schema* schema = find_schema(node.op_type);
         for (std::size_t i = 0; i < node.args.size(); ++i) {

@@ -287,7 +287,7 @@ TORCH_IR_INLINE const Schema* find_schema(std::string_view op_type) {
     static std::vector<std::unique_ptr<const Schema>> parsed(count);
 
     const std::string head = detail::schema_head_of_op(op_type);
-    const auto* line = std::ranges::lower_bound(detail::aten_schema_table, head, {}, detail::schema_head);
+    const auto* const line = std::ranges::lower_bound(detail::aten_schema_table, head, {}, detail::schema_head);
     if (head.empty() || line == std::end(detail::aten_schema_table) || detail::schema_head(*line) != head)
         return nullptr;
     const std::lock_guard lock(mutex);
