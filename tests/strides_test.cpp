@@ -12,7 +12,7 @@ namespace {
 Ints strides_of(std::string_view op, std::vector<IValue> args) { return kernels::call(op, std::move(args)).strides(); }
 
 const Ints row_major{4, 1}, column_major{1, 3};
-Tensor dense() { return test::noise({3, 4}, 1); }
+Tensor plain() { return test::noise({3, 4}, 1); }
 Tensor transposed() { return test::noise({4, 3}, 2).transpose(0, 1); }
 Tensor channels_last() { return test::noise({2, 6, 6, 4}, 3).permute(Ints{0, 3, 1, 2}); }
 
@@ -26,7 +26,7 @@ TEST_CASE("some results lie in the order of their dimensions whatever the operan
     CHECK(strides_of("aten.sort.default", {transposed(), std::int64_t{0}}) == column_major);
     CHECK(strides_of("aten.index_copy.default", {transposed(), std::int64_t{0}, index, transposed().narrow(0, 0, 1)}) ==
           row_major);
-    CHECK(strides_of("aten._softmax_backward_data.default", {dense(), transposed(), std::int64_t{1}, DType::Float32}) ==
+    CHECK(strides_of("aten._softmax_backward_data.default", {plain(), transposed(), std::int64_t{1}, DType::Float32}) ==
           row_major);
     const Tensor volume = test::noise({2, 4, 4, 4, 2}, 4).permute(Ints{0, 4, 1, 2, 3});
     CHECK(strides_of("aten.avg_pool3d.default", {volume, Ints{2, 2, 2}}) == Ints{16, 8, 4, 2, 1});
@@ -38,11 +38,11 @@ TEST_CASE("other results lie like one operand") {
     CHECK(strides_of("aten.index_fill.int_Scalar", {sliced, std::int64_t{0}, Tensor::zeros({1}, DType::Int64), 1.0}) ==
           row_major);
     const std::int64_t none = 0;
-    CHECK(strides_of("aten.binary_cross_entropy_with_logits.default", {dense(), transposed(), None{}, None{}, none}) ==
+    CHECK(strides_of("aten.binary_cross_entropy_with_logits.default", {plain(), transposed(), None{}, None{}, none}) ==
           column_major);
-    CHECK(strides_of("aten.quantile.default", {dense(), test::floats({2}, {.1F, .5F}), std::int64_t{0}}) == Ints{1, 2});
+    CHECK(strides_of("aten.quantile.default", {plain(), test::floats({2}, {.1F, .5F}), std::int64_t{0}}) == Ints{1, 2});
     CHECK(strides_of("aten.mode.default", {transposed(), std::int64_t{0}}) == Ints{1});
-    CHECK(strides_of("aten.kl_div.default", {dense(), transposed(), none}) == column_major);
+    CHECK(strides_of("aten.kl_div.default", {plain(), transposed(), none}) == column_major);
     const Tensor expanded = test::noise({1, 4}, 5).expand(Ints{3, 4});
     CHECK(strides_of("aten.huber_loss.default", {expanded, transposed(), none}) == row_major);
     CHECK(strides_of("aten.soft_margin_loss.default", {expanded, transposed(), none}) == row_major);

@@ -4,54 +4,190 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
-
-#include "torch_ir/error.hpp"
 
 namespace torch_ir::dense {
 namespace {
 
-constexpr double epsilon = std::numeric_limits<double>::epsilon();
-
-void swap_rows(Matrix& a, Index i, Index j) {
-    if (i != j)
-        for (Index k = 0; k < a.columns(); ++k) std::swap(a(i, k), a(j, k));
-}
-
-/// The columns of `a` in the order of `order`.
-Matrix columns_of(const Matrix& a, const std::vector<Index>& order) {
-    Matrix b(a.rows(), static_cast<Index>(order.size()));
-    for (Index i = 0; i < b.rows(); ++i)
-        for (Index j = 0; j < b.columns(); ++j) b(i, j) = a(i, order[static_cast<std::size_t>(j)]);
-    return b;
-}
+double conjugate(double x) { return x; }
+Complex conjugate(Complex z) { return std::conj(z); }
+double imaginary(double /*x*/) { return 0; }
+double imaginary(Complex z) { return z.imag(); }
 
 /// Of real numbers they are real: no infinity becomes NaN by the imaginary zeros.
 Complex times(Complex a, Complex b) { return a.imag() == 0 && b.imag() == 0 ? Complex(a.real() * b.real()) : a * b; }
 Complex over(Complex a, Complex b) { return a.imag() == 0 && b.imag() == 0 ? Complex(a.real() / b.real()) : a / b; }
+double times(double a, double b) { return a * b; }
+double over(double a, double b) { return a / b; }
 
-}  // namespace
+/// y += factor x.
+template <class T>
+void add_scaled(T* __restrict y, T factor, const T* __restrict x, Index n) {
+    for (Index i = 0; i < n; ++i) y[i] += times(factor, x[i]);
+}
 
-Matrix Matrix::identity(Index n) {
-    Matrix a(n, n);
-    for (Index i = 0; i < n; ++i) a(i, i) = 1;
+template <class T>
+void swap_rows(MatrixOf<T>& a, Index i, Index j) {
+    if (i != j) std::swap_ranges(a.row(i), a.row(i) + a.columns(), a.row(j));
+}
+
+template <class T>
+MatrixOf<T> product(const MatrixOf<T>& a, const MatrixOf<T>& b) {
+    MatrixOf<T> c(a.rows(), b.columns());
+    for (Index i = 0; i < a.rows(); ++i)
+        for (Index k = 0; k < a.columns(); ++k) add_scaled(c.row(i), a(i, k), b.row(k), b.columns());
+    return c;
+}
+
+/// Sets everything of `f` but the matrix of factors, which it returns.
+template <class T>
+MatrixOf<T> factors(MatrixOf<T> a, bool pivot, Lu& f) {
+    const auto size = [](T v) { return std::abs(std::real(v)) + std::abs(imaginary(v)); };
+    for (Index k = 0; k < std::min(a.rows(), a.columns()); ++k) {
+        Index p = k;
+        if (pivot)
+            for (Index i = k + 1; i < a.rows(); ++i)
+                if (size(a(i, k)) > size(a(p, k))) p = i;
+        f.pivots.push_back(p);
+        if (p != k) f.sign = -f.sign;
+        swap_rows(a, k, p);
+        if (a(k, k) == T(0)) {
+            if (f.info == 0) f.info = k + 1;
+            if (pivot) continue;
+        }
+        for (Index i = k + 1; i < a.rows(); ++i) {
+            const T factor = over(a(i, k), a(k, k));
+            a(i, k) = factor;
+            add_scaled(a.row(i) + k + 1, -factor, a.row(k) + k + 1, a.columns() - k - 1);
+        }
+    }
     return a;
 }
 
-Matrix operator*(const Matrix& a, const Matrix& b) {
-    Matrix c(a.rows(), b.columns());
-    for (Index i = 0; i < a.rows(); ++i)
-        for (Index k = 0; k < a.columns(); ++k)
-            for (Index j = 0; j < b.columns(); ++j) c(i, j) += times(a(i, k), b(k, j));
+template <class T>
+void solve(const MatrixOf<T>& t, MatrixOf<T>& b, bool upper, bool unit) {
+    const Index n = t.rows();
+    for (Index step = 0; step < n; ++step) {
+        const Index i = upper ? n - 1 - step : step;
+        for (Index k = upper ? i + 1 : 0; k < (upper ? n : i); ++k)
+            add_scaled(b.row(i), -t(i, k), b.row(k), b.columns());
+        if (!unit)
+            for (Index j = 0; j < b.columns(); ++j) b(i, j) = over(b(i, j), t(i, i));
+    }
+}
+
+template <class T>
+MatrixOf<T> cholesky_factor(const MatrixOf<T>& a, Index& info) {
+    MatrixOf<T> l(a.rows(), a.rows());
+    info = 0;
+    for (Index j = 0; j < a.rows(); ++j) {
+        double d = std::real(a(j, j));
+        for (Index k = 0; k < j; ++k) d -= std::norm(l(j, k));
+        if (!(d > 0)) {  // the rest stays as it was
+            info = j + 1;
+            for (Index i = j; i < a.rows(); ++i)
+                for (Index k = j; k <= i; ++k) l(i, k) = a(i, k);
+            l(j, j) = d;
+            return l;
+        }
+        const double root = std::sqrt(d);
+        l(j, j) = root;
+        for (Index i = j + 1; i < a.rows(); ++i) {
+            T v = a(i, j);
+            for (Index k = 0; k < j; ++k) v -= l(i, k) * conjugate(l(j, k));
+            l(i, j) = v / root;
+        }
+    }
+    return l;
+}
+
+/// c - tau v vᴴ c from row `row` and column `column` on; v[0] stands for 1.
+template <class T>
+void reflect(const T* v, T tau, MatrixOf<T>& c, Index row, Index column) {
+    const Index n = c.columns() - column;
+    if (n <= 0) return;
+    std::vector<T> dots(c.row(row) + column, c.row(row) + column + n);
+    for (Index i = row + 1; i < c.rows(); ++i) add_scaled(dots.data(), conjugate(v[i - row]), c.row(i) + column, n);
+    for (T& dot : dots) dot *= tau;
+    for (Index i = row; i < c.rows(); ++i)
+        add_scaled(c.row(i) + column, i == row ? T(-1) : -v[i - row], dots.data(), n);
+}
+
+/// Column k from row k on.
+template <class T>
+std::vector<T> below(const MatrixOf<T>& a, Index k) {
+    std::vector<T> v;
+    for (Index i = k; i < a.rows(); ++i) v.push_back(a(i, k));
+    return v;
+}
+
+template <class T>
+MatrixOf<T> reflectors(MatrixOf<T> a, std::vector<Complex>& taus) {
+    for (Index k = 0; k < std::min(a.rows(), a.columns()); ++k) {
+        double rest = 0;
+        for (Index i = k + 1; i < a.rows(); ++i) rest += std::norm(a(i, k));
+        const T alpha = a(k, k);
+        if (rest == 0 && imaginary(alpha) == 0) {
+            taus.emplace_back(0);
+            continue;
+        }
+        const double beta = -std::copysign(std::sqrt(std::norm(alpha) + rest), std::real(alpha));
+        const T tau = (beta - alpha) / beta;
+        for (Index i = k + 1; i < a.rows(); ++i) a(i, k) /= alpha - beta;
+        a(k, k) = beta;
+        taus.emplace_back(tau);
+        reflect(below(a, k).data(), conjugate(tau), a, k, k + 1);
+    }
+    return a;
+}
+
+template <class T>
+MatrixOf<T> reflected(const MatrixOf<T>& vectors, const std::vector<Complex>& taus, MatrixOf<T> c, bool adjoint) {
+    const auto n = static_cast<Index>(taus.size());
+    for (Index step = 0; step < n; ++step) {
+        const Index k = adjoint ? step : n - 1 - step;
+        T tau;
+        if constexpr (std::is_same_v<T, double>)
+            tau = taus[static_cast<std::size_t>(k)].real();
+        else
+            tau = adjoint ? std::conj(taus[static_cast<std::size_t>(k)]) : taus[static_cast<std::size_t>(k)];
+        reflect(below(vectors, k).data(), tau, c, k, 0);
+    }
     return c;
+}
+
+/// Whether all is real, and enough of it that the copies are worth their time.
+bool in_reals(const Matrix& a) { return a.size() >= 64 && is_real(a); }
+
+bool is_real(const std::vector<Complex>& values) {
+    return std::all_of(values.begin(), values.end(), [](Complex z) { return z.imag() == 0; });
+}
+
+}  // namespace
+
+bool is_real(const Matrix& a) {
+    return std::all_of(a.data(), a.data() + a.size(), [](Complex z) { return z.imag() == 0; });
+}
+RealMatrix to_real(const Matrix& a) {
+    RealMatrix b(a.rows(), a.columns());
+    for (Index i = 0; i < a.size(); ++i) b.data()[i] = a.data()[i].real();
+    return b;
+}
+Matrix to_complex(const RealMatrix& a) {
+    Matrix b(a.rows(), a.columns());
+    std::copy_n(a.data(), a.size(), b.data());
+    return b;
+}
+
+Matrix operator*(const Matrix& a, const Matrix& b) {
+    return in_reals(a) && is_real(b) ? to_complex(product(to_real(a), to_real(b))) : product(a, b);
 }
 Matrix operator+(const Matrix& a, const Matrix& b) {
     Matrix c = a;
-    for (Index i = 0; i < a.rows() * a.columns(); ++i) c.data()[i] += b.data()[i];
+    for (Index i = 0; i < a.size(); ++i) c.data()[i] += b.data()[i];
     return c;
 }
 Matrix scaled(Matrix a, Complex factor) {
-    for (Index i = 0; i < a.rows() * a.columns(); ++i) a.data()[i] *= factor;
+    for (Index i = 0; i < a.size(); ++i) a.data()[i] *= factor;
     return a;
 }
 Matrix transpose(const Matrix& a) {
@@ -62,7 +198,7 @@ Matrix transpose(const Matrix& a) {
 }
 Matrix adjoint(const Matrix& a) {
     Matrix b = transpose(a);
-    for (Index i = 0; i < a.rows() * a.columns(); ++i) b.data()[i] = std::conj(b.data()[i]);
+    for (Index i = 0; i < a.size(); ++i) b.data()[i] = std::conj(b.data()[i]);
     return b;
 }
 Matrix top_left(const Matrix& a, Index rows, Index columns) {
@@ -73,48 +209,25 @@ Matrix top_left(const Matrix& a, Index rows, Index columns) {
 }
 
 bool has_nan(const Matrix& a) {
-    return std::any_of(a.data(), a.data() + a.rows() * a.columns(),
+    return std::any_of(a.data(), a.data() + a.size(),
                        [](Complex x) { return std::isnan(x.real()) || std::isnan(x.imag()); });
 }
 bool is_finite(const Matrix& a) {
-    return std::all_of(a.data(), a.data() + a.rows() * a.columns(),
+    return std::all_of(a.data(), a.data() + a.size(),
                        [](Complex x) { return std::isfinite(x.real()) && std::isfinite(x.imag()); });
 }
 
 Lu lu(Matrix a, bool pivot) {
     Lu f;
-    const auto size = [](Complex v) { return std::abs(v.real()) + std::abs(v.imag()); };
-    for (Index k = 0; k < std::min(a.rows(), a.columns()); ++k) {
-        Index p = k;
-        if (pivot)
-            for (Index i = k + 1; i < a.rows(); ++i)
-                if (size(a(i, k)) > size(a(p, k))) p = i;
-        f.pivots.push_back(p);
-        if (p != k) f.sign = -f.sign;
-        swap_rows(a, k, p);
-        if (a(k, k) == 0.0) {
-            if (f.info == 0) f.info = k + 1;
-            if (pivot) continue;
-        }
-        for (Index i = k + 1; i < a.rows(); ++i) {
-            const Complex factor = over(a(i, k), a(k, k));
-            a(i, k) = factor;
-            for (Index j = k + 1; j < a.columns(); ++j) a(i, j) -= times(factor, a(k, j));
-        }
-    }
-    f.lu = std::move(a);
+    f.lu = in_reals(a) ? to_complex(factors(to_real(a), pivot, f)) : factors(std::move(a), pivot, f);
     return f;
 }
 
 void solve_triangular(const Matrix& t, Matrix& b, bool upper, bool unit) {
-    const Index n = t.rows();
-    for (Index step = 0; step < n; ++step) {
-        const Index i = upper ? n - 1 - step : step;
-        for (Index k = upper ? i + 1 : 0; k < (upper ? n : i); ++k)
-            for (Index j = 0; j < b.columns(); ++j) b(i, j) -= times(t(i, k), b(k, j));
-        if (!unit)
-            for (Index j = 0; j < b.columns(); ++j) b(i, j) = over(b(i, j), t(i, i));
-    }
+    if (!in_reals(t) || !is_real(b)) return solve(t, b, upper, unit);
+    RealMatrix x = to_real(b);
+    solve(to_real(t), x, upper, unit);
+    b = to_complex(x);
 }
 
 Matrix lu_solve(const Lu& f, Matrix b, bool adjoint) {
@@ -133,196 +246,19 @@ Matrix lu_solve(const Lu& f, Matrix b, bool adjoint) {
 }
 
 Matrix cholesky(const Matrix& a, Index& info) {
-    Matrix l(a.rows(), a.rows());
-    info = 0;
-    for (Index j = 0; j < a.rows(); ++j) {
-        double d = a(j, j).real();
-        for (Index k = 0; k < j; ++k) d -= std::norm(l(j, k));
-        if (!(d > 0)) {  // the rest stays as it was
-            info = j + 1;
-            for (Index i = j; i < a.rows(); ++i)
-                for (Index k = j; k <= i; ++k) l(i, k) = a(i, k);
-            l(j, j) = d;
-            return l;
-        }
-        const double root = std::sqrt(d);
-        l(j, j) = root;
-        for (Index i = j + 1; i < a.rows(); ++i) {
-            Complex v = a(i, j);
-            for (Index k = 0; k < j; ++k) v -= l(i, k) * std::conj(l(j, k));
-            l(i, j) = v / root;
-        }
-    }
-    return l;
+    return in_reals(a) ? to_complex(cholesky_factor(to_real(a), info)) : cholesky_factor(a, info);
 }
 
 Qr qr(Matrix a) {
     Qr f;
-    for (Index k = 0; k < std::min(a.rows(), a.columns()); ++k) {
-        double below = 0;
-        for (Index i = k + 1; i < a.rows(); ++i) below += std::norm(a(i, k));
-        const Complex alpha = a(k, k);
-        if (below == 0 && alpha.imag() == 0) {
-            f.tau.emplace_back(0);
-            continue;
-        }
-        const double beta = -std::copysign(std::sqrt(std::norm(alpha) + below), alpha.real());
-        const Complex tau = (beta - alpha) / beta;
-        for (Index i = k + 1; i < a.rows(); ++i) a(i, k) /= alpha - beta;
-        a(k, k) = beta;
-        f.tau.push_back(tau);
-        // (I - τ v vᴴ)ᴴ to the right of the column.
-        for (Index j = k + 1; j < a.columns(); ++j) {
-            Complex dot = a(k, j);
-            for (Index i = k + 1; i < a.rows(); ++i) dot += std::conj(a(i, k)) * a(i, j);
-            dot *= std::conj(tau);
-            a(k, j) -= dot;
-            for (Index i = k + 1; i < a.rows(); ++i) a(i, j) -= a(i, k) * dot;
-        }
-    }
-    f.a = std::move(a);
+    f.a = in_reals(a) ? to_complex(reflectors(to_real(a), f.tau)) : reflectors(std::move(a), f.tau);
     return f;
 }
 
 Matrix apply_q(const Qr& f, Matrix c, bool adjoint) {
-    const auto n = static_cast<Index>(f.tau.size());
-    for (Index step = 0; step < n; ++step) {
-        const Index k = adjoint ? step : n - 1 - step;
-        const Complex tau =
-            adjoint ? std::conj(f.tau[static_cast<std::size_t>(k)]) : f.tau[static_cast<std::size_t>(k)];
-        for (Index j = 0; j < c.columns(); ++j) {
-            Complex dot = c(k, j);
-            for (Index i = k + 1; i < c.rows(); ++i) dot += std::conj(f.a(i, k)) * c(i, j);
-            dot *= tau;
-            c(k, j) -= dot;
-            for (Index i = k + 1; i < c.rows(); ++i) c(i, j) -= f.a(i, k) * dot;
-        }
-    }
-    return c;
-}
-
-Eigen eigh(const Matrix& input) {
-    Matrix a = input;
-    const Index n = a.rows();
-    Matrix v = Matrix::identity(n);
-    if (n > 1 && !is_finite(input)) {
-        constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
-        return {std::vector<Complex>(static_cast<std::size_t>(n), unknown), scaled(a, unknown)};
-    }
-    // Jacobi rotations that make one pair of elements zero at a time.
-    for (int sweep = 0; sweep < 60; ++sweep) {
-        double off = 0;
-        double all = 0;
-        for (Index i = 0; i < n; ++i)
-            for (Index j = 0; j < n; ++j) (i == j ? all : off) += std::norm(a(i, j));
-        if (!(off > epsilon * epsilon * (all + off) * 1e-4)) break;
-        for (Index p = 0; p < n; ++p)
-            for (Index q = p + 1; q < n; ++q) {
-                const double r = std::abs(a(p, q));
-                if (r == 0) continue;
-                const Complex phase = a(p, q) / r;
-                const double theta = (a(q, q).real() - a(p, p).real()) / (2 * r);
-                const double t = (theta >= 0 ? 1.0 : -1.0) / (std::abs(theta) + std::sqrt(theta * theta + 1));
-                const double c = 1 / std::sqrt(t * t + 1);
-                const double s = t * c;
-                // Columns p, q times [[c, s·phase], [-s·conj(phase), c]], rows by the adjoint.
-                for (Matrix* m : {&a, &v})
-                    for (Index k = 0; k < n; ++k) {
-                        const Complex x = (*m)(k, p);
-                        const Complex y = (*m)(k, q);
-                        (*m)(k, p) = c * x - s * std::conj(phase) * y;
-                        (*m)(k, q) = s * phase * x + c * y;
-                    }
-                for (Index k = 0; k < n; ++k) {
-                    const Complex x = a(p, k);
-                    const Complex y = a(q, k);
-                    a(p, k) = c * x - s * phase * y;
-                    a(q, k) = s * std::conj(phase) * x + c * y;
-                }
-                a(p, q) = a(q, p) = 0;
-            }
-    }
-    std::vector<Index> order(static_cast<std::size_t>(n));
-    std::iota(order.begin(), order.end(), Index{0});
-    std::sort(order.begin(), order.end(), [&](Index i, Index j) { return a(i, i).real() < a(j, j).real(); });
-    Eigen e;
-    for (const Index i : order) e.values.emplace_back(a(i, i).real());
-    e.vectors = columns_of(v, order);
-    return e;
-}
-
-Svd svd(const Matrix& input) {
-    if (input.rows() < input.columns()) {
-        Svd f = svd(adjoint(input));
-        std::swap(f.u, f.v);
-        return f;
-    }
-    Matrix a = input;
-    const Index m = a.rows();
-    const Index n = a.columns();
-    Matrix v = Matrix::identity(n);
-    if (has_nan(input)) throw Error("linalg.svd: the matrix holds NaN, so that the iteration would not converge");
-    if (!is_finite(input)) {
-        const std::vector<double> unknown(static_cast<std::size_t>(n), std::numeric_limits<double>::quiet_NaN());
-        return {top_left(Matrix::identity(m), m, n), unknown, v};
-    }
-    // One-sided Jacobi: columns are made orthogonal in pairs.
-    bool changed = true;
-    for (int sweep = 0; changed && sweep < 60; ++sweep) {
-        changed = false;
-        for (Index p = 0; p < n; ++p)
-            for (Index q = p + 1; q < n; ++q) {
-                double x = 0;
-                double y = 0;
-                Complex dot = 0;
-                for (Index i = 0; i < m; ++i) {
-                    x += std::norm(a(i, p));
-                    y += std::norm(a(i, q));
-                    dot += std::conj(a(i, p)) * a(i, q);
-                }
-                const double r = std::abs(dot);
-                if (!(r > epsilon * std::sqrt(x * y)) || r == 0) continue;
-                changed = true;
-                const Complex phase = dot / r;
-                const double theta = (y - x) / (2 * r);
-                const double t = (theta >= 0 ? 1.0 : -1.0) / (std::abs(theta) + std::sqrt(theta * theta + 1));
-                const double c = 1 / std::sqrt(t * t + 1);
-                const double s = t * c;
-                for (Matrix* matrix : {&a, &v})
-                    for (Index i = 0; i < matrix->rows(); ++i) {
-                        const Complex u = (*matrix)(i, p);
-                        const Complex w = (*matrix)(i, q);
-                        (*matrix)(i, p) = c * u - s * std::conj(phase) * w;
-                        (*matrix)(i, q) = s * phase * u + c * w;
-                    }
-            }
-    }
-    std::vector<double> norms;
-    std::vector<Index> order;
-    for (Index j = 0; j < n; ++j) {
-        double x = 0;
-        for (Index i = 0; i < m; ++i) x += std::norm(a(i, j));
-        norms.push_back(std::sqrt(x));
-        order.push_back(j);
-    }
-    std::stable_sort(order.begin(), order.end(), [&](Index i, Index j) {
-        return norms[static_cast<std::size_t>(i)] > norms[static_cast<std::size_t>(j)];
-    });
-    Svd f;
-    f.u = columns_of(a, order);
-    f.v = columns_of(v, order);
-    for (const Index j : order) f.s.push_back(norms[static_cast<std::size_t>(j)]);
-    const double smallest = f.s.empty() ? 0 : f.s[0] * epsilon * 1e-3;
-    Index rank = 0;
-    for (Index j = 0; j < n; ++j) {
-        const double s = f.s[static_cast<std::size_t>(j)];
-        if (!(s > smallest)) break;
-        rank = j + 1;
-        for (Index i = 0; i < m; ++i) f.u(i, j) /= s;
-    }
-    // Columns without a singular value: any that complete the basis.
-    if (rank < n) f.u = top_left(completed(top_left(f.u, m, rank)), m, n);
-    return f;
+    return in_reals(f.a) && is_real(f.tau) && is_real(c)
+               ? to_complex(reflected(to_real(f.a), f.tau, to_real(c), adjoint))
+               : reflected(f.a, f.tau, std::move(c), adjoint);
 }
 
 Matrix completed(const Matrix& q) {
@@ -352,115 +288,6 @@ Matrix completed(const Matrix& q) {
         }
     }
     return full;
-}
-
-namespace {
-
-/// A = Q T Qᴴ with T upper triangular: Hessenberg form, then QR steps with Wilkinson's shift.
-void schur(Matrix& a, Matrix& q) {
-    const Index n = a.rows();
-    q = Matrix::identity(n);
-    const auto rotate = [&](Index p, Index r, double c, Complex s, Index first) {
-        // Rows p, r times [[c, s], [-conj(s), c]]; columns by its adjoint, in q as well.
-        for (Index k = first; k < n; ++k) {
-            const Complex x = a(p, k);
-            const Complex y = a(r, k);
-            a(p, k) = c * x + s * y;
-            a(r, k) = -std::conj(s) * x + c * y;
-        }
-        for (Matrix* m : {&a, &q})
-            for (Index k = 0; k < n; ++k) {
-                const Complex x = (*m)(k, p);
-                const Complex y = (*m)(k, r);
-                (*m)(k, p) = c * x + std::conj(s) * y;
-                (*m)(k, r) = -s * x + c * y;
-            }
-    };
-    /// The rotation that takes (x, y) to (r, 0).
-    const auto rotation = [](Complex x, Complex y, double& c, Complex& s) {
-        const double size = std::hypot(std::abs(x), std::abs(y));
-        c = size == 0 ? 1 : std::abs(x) / size;
-        s = size == 0 ? 0 : (std::abs(x) == 0 ? std::conj(y) / size : x / std::abs(x) * std::conj(y) / size);
-    };
-    double c = 1;
-    Complex s = 0;
-    for (Index k = 0; k + 2 < n; ++k)
-        for (Index i = n - 1; i > k + 1; --i) {
-            if (a(i, k) == 0.0) continue;
-            rotation(a(i - 1, k), a(i, k), c, s);
-            rotate(i - 1, i, c, s, 0);
-            a(i, k) = 0;
-        }
-    Index high = n - 1;
-    int iterations = 0;
-    while (high > 0) {
-        Index low = high;
-        while (low > 0 && std::abs(a(low, low - 1)) > epsilon * (std::abs(a(low, low)) + std::abs(a(low - 1, low - 1))))
-            --low;
-        if (low > 0) a(low, low - 1) = 0;
-        if (low == high) {
-            --high;
-            iterations = 0;
-            continue;
-        }
-        if (++iterations > 300) throw ArgumentError("linalg.eig: the iteration did not converge");
-        const Complex half = (a(high - 1, high - 1) - a(high, high)) / 2.0;
-        const Complex product = a(high, high - 1) * a(high - 1, high);
-        const Complex root = std::sqrt(half * half + product);
-        const Complex denominator = std::abs(half + root) > std::abs(half - root) ? half + root : half - root;
-        Complex shift = denominator == 0.0 ? a(high, high) : a(high, high) - product / denominator;
-        if (iterations % 11 == 10) shift += std::abs(a(high, high - 1));
-        // A bulge chased from low to high.
-        Complex x = a(low, low) - shift;
-        Complex y = a(low + 1, low);
-        for (Index k = low; k < high; ++k) {
-            rotation(x, y, c, s);
-            rotate(k, k + 1, c, s, 0);
-            if (k + 1 < high) {
-                x = a(k + 1, k);
-                y = a(k + 2, k);
-            }
-        }
-        for (Index k = low; k + 2 <= high; ++k) a(k + 2, k) = 0;
-    }
-}
-
-}  // namespace
-
-Eigen eig(const Matrix& input) {
-    const Index n = input.rows();
-    Matrix t = input;
-    Matrix q;
-    schur(t, q);
-    Eigen e;
-    Matrix v(n, n);
-    double size = 0;
-    for (Index i = 0; i < n * n; ++i) size = std::max(size, std::abs(t.data()[i]));
-    for (Index k = 0; k < n; ++k) {
-        e.values.push_back(t(k, k));
-        v(k, k) = 1;
-        for (Index i = k; i-- > 0;) {
-            Complex sum = 0;
-            for (Index j = i + 1; j <= k; ++j) sum += t(i, j) * v(j, k);
-            Complex d = t(k, k) - t(i, i);
-            if (std::abs(d) < epsilon * size) d = epsilon * std::max(size, std::numeric_limits<double>::min());
-            v(i, k) = sum / d;
-        }
-    }
-    e.vectors = q * v;
-    // Unit length, the largest element real.
-    for (Index k = 0; k < n; ++k) {
-        double norm = 0;
-        Complex largest = 0;
-        for (Index i = 0; i < n; ++i) {
-            norm += std::norm(e.vectors(i, k));
-            if (std::norm(e.vectors(i, k)) > std::norm(largest) * (1 + 1e-9)) largest = e.vectors(i, k);
-        }
-        if (norm == 0) continue;
-        const Complex factor = std::conj(largest) / std::abs(largest) / std::sqrt(norm);
-        for (Index i = 0; i < n; ++i) e.vectors(i, k) *= factor;
-    }
-    return e;
 }
 
 Matrix exponential(const Matrix& input) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Dense linear algebra on small matrices, always in complex doubles: real matrices stay real up to rounding of zeros.
+// Dense linear algebra on matrices of complex doubles. What takes time is done in real numbers where all are real.
 #pragma once
 
 #include <complex>
@@ -12,24 +12,40 @@ using Complex = std::complex<double>;
 using Index = std::int64_t;
 
 /// Row-major.
-class Matrix {
+template <class T>
+class MatrixOf {
   public:
-    Matrix() = default;
-    Matrix(Index rows, Index columns) : rows_(rows), columns_(columns), a_(static_cast<std::size_t>(rows * columns)) {}
-    static Matrix identity(Index n);
+    MatrixOf() = default;
+    MatrixOf(Index rows, Index columns)
+        : rows_(rows), columns_(columns), a_(static_cast<std::size_t>(rows * columns)) {}
+    static MatrixOf identity(Index n) {
+        MatrixOf a(n, n);
+        for (Index i = 0; i < n; ++i) a(i, i) = 1;
+        return a;
+    }
 
     Index rows() const { return rows_; }
     Index columns() const { return columns_; }
-    Complex& operator()(Index i, Index j) { return a_[static_cast<std::size_t>(i * columns_ + j)]; }
-    const Complex& operator()(Index i, Index j) const { return a_[static_cast<std::size_t>(i * columns_ + j)]; }
-    Complex* data() { return a_.data(); }
-    const Complex* data() const { return a_.data(); }
+    Index size() const { return rows_ * columns_; }
+    T& operator()(Index i, Index j) { return a_[static_cast<std::size_t>(i * columns_ + j)]; }
+    const T& operator()(Index i, Index j) const { return a_[static_cast<std::size_t>(i * columns_ + j)]; }
+    T* row(Index i) { return a_.data() + i * columns_; }
+    const T* row(Index i) const { return a_.data() + i * columns_; }
+    T* data() { return a_.data(); }
+    const T* data() const { return a_.data(); }
 
   private:
     Index rows_ = 0;
     Index columns_ = 0;
-    std::vector<Complex> a_;
+    std::vector<T> a_;
 };
+using Matrix = MatrixOf<Complex>;
+using RealMatrix = MatrixOf<double>;
+
+/// Whether no element has an imaginary part.
+bool is_real(const Matrix& a);
+RealMatrix to_real(const Matrix& a);
+Matrix to_complex(const RealMatrix& a);
 
 Matrix operator*(const Matrix& a, const Matrix& b);
 Matrix operator+(const Matrix& a, const Matrix& b);
