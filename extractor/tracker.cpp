@@ -3,16 +3,13 @@
 
 #include <algorithm>
 
+#include "call.hpp"
 #include "convert.hpp"
 
 namespace torch_ir::extractor {
 namespace {
 
 Argument ints(const std::vector<std::int64_t>& values) { return ArgumentList(values.begin(), values.end()); }
-
-bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
-    return std::ranges::find(names, name) != names.end();
-}
 
 std::int64_t numel(const std::vector<std::int64_t>& sizes) {
     std::int64_t product = 1;

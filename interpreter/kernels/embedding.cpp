@@ -72,6 +72,11 @@ std::int64_t fill_bag(const Bags& bags, std::int64_t bag, const C* weight, std::
         const std::int64_t row = bags.indices.data<std::int64_t>()[i];
         if (row == bags.padding_idx) continue;
         const C* x = weight + row * width;
+        if (constexpr std::int64_t ahead = 8; i + ahead < bags.indices.numel()) {  // rows lie anywhere in a large table
+            const C* const later = weight + bags.indices.data<std::int64_t>()[i + ahead] * width;
+            for (std::int64_t j = 0; j < width; j += 64 / static_cast<std::int64_t>(sizeof(C)))
+                __builtin_prefetch(later + j);
+        }
         const C scale = per_sample ? per_sample[i] : C(1);
         if (bags.mode != BagMode::Max) {
             for (std::int64_t j = 0; j < width; ++j) out[j] += scale * x[j];

@@ -11,6 +11,50 @@
 namespace torch_ir::kernels {
 namespace {
 
+constexpr std::int64_t columns_at_once = 64;
+
+/// y = softmax(x), or its logarithm, along the first dimension of [length, n <= columns_at_once], whose rows are
+/// `stride` apart: what softmax_row does, for columns side by side.
+template <class C>
+void softmax_columns(const C* __restrict x, C* __restrict y, std::int64_t length, std::int64_t n, std::int64_t stride,
+                     bool logarithm) {
+    C largest[columns_at_once];
+    C total[columns_at_once] = {};
+    std::copy_n(x, n, largest);
+    for (std::int64_t k = 1; k < length; ++k)
+        for (std::int64_t i = 0; i < n; ++i)
+            largest[i] = x[k * stride + i] > largest[i] ? x[k * stride + i] : largest[i];
+    for (std::int64_t k = 0; k < length; ++k)
+        for (std::int64_t i = 0; i < n; ++i) {
+            const C power = vmath::exp(x[k * stride + i] - largest[i]);
+            total[i] += power;
+            y[k * stride + i] = power;
+        }
+    for (std::int64_t i = 0; i < n; ++i) total[i] = logarithm ? vmath::log(total[i]) : C(1) / total[i];
+    for (std::int64_t k = 0; k < length; ++k)
+        for (std::int64_t i = 0; i < n; ++i)
+            y[k * stride + i] = logarithm ? x[k * stride + i] - largest[i] - total[i] : y[k * stride + i] * total[i];
+}
+
+/// Along a dimension that others follow, `inner` elements in all.
+template <class C>
+Tensor along_columns(const Tensor& self, std::int64_t dim, std::int64_t inner, bool logarithm) {
+    const Tensor x = self.to(dtype_of<C>()).contiguous();
+    Tensor y = Tensor::empty(x.shape(), x.dtype());
+    const std::int64_t length = x.size(dim);
+    const std::int64_t blocks = (inner + columns_at_once - 1) / columns_at_once;
+    parallel_for(x.numel() / (length * inner) * blocks, std::max<std::int64_t>(1, 8192 / (length * columns_at_once)),
+                 [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t i = begin; i < end; ++i) {
+                         const std::int64_t column = i % blocks * columns_at_once;
+                         const std::int64_t offset = i / blocks * length * inner + column;
+                         softmax_columns(x.data<C>() + offset, y.data<C>() + offset, length,
+                                         std::min(columns_at_once, inner - column), inner, logarithm);
+                     }
+                 });
+    return y;
+}
+
 /// `f(x, y, n)` computes one row in the compute type.
 template <class F>
 Tensor along_rows(const char* op, const Tensor& self, std::int64_t dim, DType out, F f) {
@@ -40,17 +84,27 @@ constexpr auto log_softmax_f = []<class C>(const C* x, C* y, std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] - largest - log_total;
 };
 
+Tensor softmax_of(const char* op, const Tensor& self, std::int64_t dim, DType out, bool logarithm) {
+    const std::int64_t d = self.wrap_dim(dim);
+    const std::int64_t inner =
+        self.dim() == 0 ? 1 : numel_of(std::span(self.shape()).subspan(static_cast<std::size_t>(d) + 1));
+    if (inner >= 8 && self.numel() > 0)
+        return visit_float(out, op,
+                           [&]<class C>(C) { return along_columns<C>(self.to(out), d, inner, logarithm).to(out); });
+    return logarithm ? along_rows(op, self, dim, out, log_softmax_f) : along_rows(op, self, dim, out, softmax_f);
+}
+
 Tensor softmax(const Tensor& self, std::int64_t dim, std::optional<DType> dtype) {
-    return along_rows("softmax", self, dim, dtype.value_or(self.dtype()), softmax_f);
+    return softmax_of("softmax", self, dim, dtype.value_or(self.dtype()), false);
 }
 Tensor log_softmax(const Tensor& self, std::int64_t dim, std::optional<DType> dtype) {
-    return along_rows("log_softmax", self, dim, dtype.value_or(self.dtype()), log_softmax_f);
+    return softmax_of("log_softmax", self, dim, dtype.value_or(self.dtype()), true);
 }
 Tensor softmax_leaf(const Tensor& self, std::int64_t dim, bool half_to_float) {
-    return along_rows("_softmax", self, dim, half_to_float ? DType::Float32 : self.dtype(), softmax_f);
+    return softmax_of("_softmax", self, dim, half_to_float ? DType::Float32 : self.dtype(), false);
 }
 Tensor log_softmax_leaf(const Tensor& self, std::int64_t dim, bool half_to_float) {
-    return along_rows("_log_softmax", self, dim, half_to_float ? DType::Float32 : self.dtype(), log_softmax_f);
+    return softmax_of("_log_softmax", self, dim, half_to_float ? DType::Float32 : self.dtype(), true);
 }
 
 /// Rows that are masked out entirely give zeros instead of NaN.
