@@ -72,11 +72,6 @@ std::int64_t fill_bag(const Bags& bags, std::int64_t bag, const C* weight, std::
         const std::int64_t row = bags.indices.data<std::int64_t>()[i];
         if (row == bags.padding_idx) continue;
         const C* x = weight + row * width;
-        if (constexpr std::int64_t ahead = 8; i + ahead < bags.indices.numel()) {  // rows lie anywhere in a large table
-            const C* const later = weight + bags.indices.data<std::int64_t>()[i + ahead] * width;
-            for (std::int64_t j = 0; j < width; j += 64 / static_cast<std::int64_t>(sizeof(C)))
-                __builtin_prefetch(later + j);
-        }
         const C scale = per_sample ? per_sample[i] : C(1);
         if (bags.mode != BagMode::Max) {
             for (std::int64_t j = 0; j < width; ++j) out[j] += scale * x[j];
@@ -130,8 +125,10 @@ BagResult embedding_bag(In weight, In indices, In offsets, bool, std::int64_t mo
     const bool fast = bags.mode == BagMode::Sum && bags.heeds_last_offset;
     Tensor offset2bag = Tensor::zeros({fast ? 0 : indices.numel()}, index_dtype);
     if (!fast)
-        for (std::int64_t bag = 0; bag < bags.count; ++bag)
-            offset2bag.narrow(0, bags.begin(bag), indices.numel() - bags.begin(bag)).fill(bag);
+        for (std::int64_t bag = 0; bag < bags.count; ++bag) {
+            const std::int64_t end = bag + 1 < bags.count ? bags.begin(bag + 1) : indices.numel();
+            offset2bag.narrow(0, bags.begin(bag), end - bags.begin(bag)).fill(bag);
+        }
     const Ints unused = forward_only ? offsets.shape() : Ints{bags.count};
     const Tensor bag_size = bags.mode == BagMode::Sum ? Tensor::zeros(unused, DType::Int64) : sizes;
     const Tensor max_indices = bags.mode == BagMode::Max ? winners : bag_size;
