@@ -144,6 +144,11 @@ void visit_compute_type(Compute compute, F&& f) {
 template <class Word>
 void copy_words(std::byte* dst, std::int64_t dst_stride, const std::byte* src, std::int64_t src_stride,
                 std::int64_t n) {
+    if (dst_stride == 1 && src_stride == -1) {
+        const Word* const last = reinterpret_cast<const Word*>(src) + 1;
+        std::reverse_copy(last - n, last, reinterpret_cast<Word*>(dst));
+        return;
+    }
     convert_loop(reinterpret_cast<Word*>(dst), dst_stride, reinterpret_cast<const Word*>(src), src_stride, n);
 }
 

@@ -8,8 +8,6 @@
 namespace torch_ir::dense {
 namespace {
 
-double conjugate(double x) { return x; }
-Complex conjugate(Complex z) { return std::conj(z); }
 double imaginary(double /*x*/) { return 0; }
 double imaginary(Complex z) { return z.imag(); }
 

@@ -42,6 +42,10 @@ class MatrixOf {
 using Matrix = MatrixOf<Complex>;
 using RealMatrix = MatrixOf<double>;
 
+/// As std::conj, which makes real numbers complex.
+inline double conjugate(double x) { return x; }
+inline Complex conjugate(Complex z) { return std::conj(z); }
+
 /// Whether no element has an imaginary part.
 bool is_real(const Matrix& a);
 RealMatrix to_real(const Matrix& a);

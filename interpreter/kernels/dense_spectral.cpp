@@ -14,17 +14,14 @@ namespace {
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
-double conjugated(double x) { return x; }
-Complex conjugated(Complex z) { return std::conj(z); }
-
 /// A matrix whose rows are the columns of another: what rotates columns finds each in one piece.
-RealMatrix columns(const RealMatrix& a) {
-    RealMatrix b(a.columns(), a.rows());
+template <class T>
+MatrixOf<T> columns(const MatrixOf<T>& a) {
+    MatrixOf<T> b(a.columns(), a.rows());
     for (Index i = 0; i < a.rows(); ++i)
         for (Index j = 0; j < a.columns(); ++j) b(j, i) = a(i, j);
     return b;
 }
-Matrix columns(const Matrix& a) { return transpose(a); }
 
 /// The columns, given as rows, in the order of `order`.
 template <class T>
@@ -42,9 +39,9 @@ T dot(const T* x, const T* y, Index n) {
     T sums[lanes] = {};
     Index i = 0;
     for (; i + lanes <= n; i += lanes)
-        for (Index l = 0; l < lanes; ++l) sums[l] += conjugated(x[i + l]) * y[i + l];
+        for (Index l = 0; l < lanes; ++l) sums[l] += conjugate(x[i + l]) * y[i + l];
     T sum = 0;
-    for (; i < n; ++i) sum += conjugated(x[i]) * y[i];
+    for (; i < n; ++i) sum += conjugate(x[i]) * y[i];
     for (const T s : sums) sum += s;
     return sum;
 }
@@ -52,7 +49,7 @@ T dot(const T* x, const T* y, Index n) {
 /// x, y become c x - conj(s) y, s x + c y.
 template <class T>
 void rotate(T* __restrict x, T* __restrict y, Index n, double c, T s) {
-    const T other = conjugated(s);
+    const T other = conjugate(s);
     for (Index i = 0; i < n; ++i) {
         const T from = x[i];
         x[i] = c * from - other * y[i];
@@ -96,8 +93,8 @@ Tridiagonal<T> tridiagonal(MatrixOf<T> a) {  // the columns in its rows; Hermiti
         for (Index i = 0; i < m; ++i) w[static_cast<std::size_t>(i)] += half * v[i];
         for (Index j = 0; j < m; ++j) {
             T* const column = a.row(k + 1 + j) + k + 1;
-            const T vj = conjugated(v[j]);
-            const T wj = conjugated(w[static_cast<std::size_t>(j)]);
+            const T vj = conjugate(v[j]);
+            const T wj = conjugate(w[static_cast<std::size_t>(j)]);
             for (Index i = 0; i < m; ++i) column[i] -= v[i] * wj + w[static_cast<std::size_t>(i)] * vj;
         }
     }
