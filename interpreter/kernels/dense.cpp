@@ -8,9 +8,6 @@
 namespace torch_ir::dense {
 namespace {
 
-double imaginary(double /*x*/) { return 0; }
-double imaginary(Complex z) { return z.imag(); }
-
 /// Of real numbers they are real: no infinity becomes NaN by the imaginary zeros.
 Complex times(Complex a, Complex b) { return a.imag() == 0 && b.imag() == 0 ? Complex(a.real() * b.real()) : a * b; }
 Complex over(Complex a, Complex b) { return a.imag() == 0 && b.imag() == 0 ? Complex(a.real() / b.real()) : a / b; }
@@ -39,7 +36,7 @@ MatrixOf<T> product(const MatrixOf<T>& a, const MatrixOf<T>& b) {
 /// Sets everything of `f` but the matrix of factors, which it returns.
 template <class T>
 MatrixOf<T> factors(MatrixOf<T> a, bool pivot, Lu& f) {
-    const auto size = [](T v) { return std::abs(std::real(v)) + std::abs(imaginary(v)); };
+    const auto size = [](T v) { return std::abs(std::real(v)) + std::abs(std::imag(v)); };
     for (Index k = 0; k < std::min(a.rows(), a.columns()); ++k) {
         Index p = k;
         if (pivot)
@@ -124,7 +121,7 @@ MatrixOf<T> reflectors(MatrixOf<T> a, std::vector<Complex>& taus) {
         double rest = 0;
         for (Index i = k + 1; i < a.rows(); ++i) rest += std::norm(a(i, k));
         const T alpha = a(k, k);
-        if (rest == 0 && imaginary(alpha) == 0) {
+        if (rest == 0 && std::imag(alpha) == 0) {
             taus.emplace_back(0);
             continue;
         }
@@ -187,12 +184,6 @@ Matrix operator+(const Matrix& a, const Matrix& b) {
 Matrix scaled(Matrix a, Complex factor) {
     for (Index i = 0; i < a.size(); ++i) a.data()[i] *= factor;
     return a;
-}
-Matrix transpose(const Matrix& a) {
-    Matrix b(a.columns(), a.rows());
-    for (Index i = 0; i < a.rows(); ++i)
-        for (Index j = 0; j < a.columns(); ++j) b(j, i) = a(i, j);
-    return b;
 }
 Matrix adjoint(const Matrix& a) {
     Matrix b = transpose(a);

@@ -54,7 +54,13 @@ Matrix to_complex(const RealMatrix& a);
 Matrix operator*(const Matrix& a, const Matrix& b);
 Matrix operator+(const Matrix& a, const Matrix& b);
 Matrix scaled(Matrix a, Complex factor);
-Matrix transpose(const Matrix& a);
+template <class T>
+MatrixOf<T> transpose(const MatrixOf<T>& a) {
+    MatrixOf<T> b(a.columns(), a.rows());
+    for (Index i = 0; i < a.rows(); ++i)
+        for (Index j = 0; j < a.columns(); ++j) b(j, i) = a(i, j);
+    return b;
+}
 Matrix adjoint(const Matrix& a);
 /// Rows and columns from 0.
 Matrix top_left(const Matrix& a, Index rows, Index columns);

@@ -14,14 +14,7 @@ namespace {
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
-/// A matrix whose rows are the columns of another: what rotates columns finds each in one piece.
-template <class T>
-MatrixOf<T> columns(const MatrixOf<T>& a) {
-    MatrixOf<T> b(a.columns(), a.rows());
-    for (Index i = 0; i < a.rows(); ++i)
-        for (Index j = 0; j < a.columns(); ++j) b(j, i) = a(i, j);
-    return b;
-}
+// What rotates columns works on the transpose, where each of them lies in one piece.
 
 /// The columns, given as rows, in the order of `order`.
 template <class T>
@@ -163,7 +156,7 @@ void diagonalize(Tridiagonal<T>& t) {
 
 template <class T>
 Eigen eigh_of(const MatrixOf<T>& a) {
-    Tridiagonal<T> t = tridiagonal(columns(a));
+    Tridiagonal<T> t = tridiagonal(transpose(a));
     diagonalize(t);
     std::vector<Index> order(t.diagonal.size());
     std::iota(order.begin(), order.end(), Index{0});
@@ -178,18 +171,19 @@ Eigen eigh_of(const MatrixOf<T>& a) {
 /// Of a finite matrix with at least as many rows as columns.
 template <class T>
 Svd svd_of(const MatrixOf<T>& input) {
-    MatrixOf<T> a = columns(input);
+    MatrixOf<T> a = transpose(input);
     const Index m = input.rows();
     const Index n = input.columns();
     MatrixOf<T> v = MatrixOf<T>::identity(n);
+    const auto square = [&](Index j) { return std::real(dot(a.row(j), a.row(j), m)); };
     // One-sided Jacobi: columns are made orthogonal in pairs.
     bool changed = true;
     for (int sweep = 0; changed && sweep < 60; ++sweep) {
         changed = false;
-        for (Index p = 0; p < n; ++p)
+        for (Index p = 0; p < n; ++p) {
+            double x = square(p);
             for (Index q = p + 1; q < n; ++q) {
-                const double x = std::real(dot(a.row(p), a.row(p), m));
-                const double y = std::real(dot(a.row(q), a.row(q), m));
+                const double y = square(q);
                 const T product = dot(a.row(p), a.row(q), m);
                 const double r = std::abs(product);
                 if (!(r > epsilon * std::sqrt(x * y)) || r == 0) continue;
@@ -200,10 +194,12 @@ Svd svd_of(const MatrixOf<T>& input) {
                 const T s = t * c * (product / r);
                 rotate(a.row(p), a.row(q), m, c, s);
                 rotate(v.row(p), v.row(q), n, c, s);
+                x = square(p);
             }
+        }
     }
     std::vector<double> norms;
-    for (Index j = 0; j < n; ++j) norms.push_back(std::sqrt(std::real(dot(a.row(j), a.row(j), m))));
+    for (Index j = 0; j < n; ++j) norms.push_back(std::sqrt(square(j)));
     std::vector<Index> order(norms.size());
     std::iota(order.begin(), order.end(), Index{0});
     std::stable_sort(order.begin(), order.end(), [&](Index i, Index j) {
@@ -307,9 +303,9 @@ double safe_scale(const Matrix& a) {
 }  // namespace
 
 Eigen eigh(const Matrix& a) {
-    if (a.rows() > 1 && !is_finite(a))
-        return {std::vector<Complex>(static_cast<std::size_t>(a.rows()), unknown), scaled(a, unknown)};
-    if (const double scale = is_finite(a) ? safe_scale(a) : 1; scale != 1) {
+    if (a.rows() == 1) return {{a(0, 0).real()}, Matrix::identity(1)};
+    if (!is_finite(a)) return {std::vector<Complex>(static_cast<std::size_t>(a.rows()), unknown), scaled(a, unknown)};
+    if (const double scale = safe_scale(a); scale != 1) {
         Eigen e = eigh(scaled(a, scale));
         for (Complex& value : e.values) value /= scale;
         return e;

@@ -126,6 +126,7 @@ BagResult embedding_bag(In weight, In indices, In offsets, bool, std::int64_t mo
     Tensor offset2bag = Tensor::zeros({fast ? 0 : indices.numel()}, index_dtype);
     if (!fast)
         for (std::int64_t bag = 0; bag < bags.count; ++bag) {
+            // The last one's even where heeds_last_offset ends it before.
             const std::int64_t end = bag + 1 < bags.count ? bags.begin(bag + 1) : indices.numel();
             offset2bag.narrow(0, bags.begin(bag), end - bags.begin(bag)).fill(bag);
         }
