@@ -34,6 +34,22 @@ TEST_SUITE("compare") {
         CHECK(c.message.ends_with("worst at index [1, 1]: 4 instead of 5"));
     }
 
+    TEST_CASE("another dtype is wrong, and its figures are known") {
+        const Comparison equal = compare(floats({2}, {1, 2}).to(DType::Float16), floats({2}, {1, 2}), {0, 0});
+        CHECK_FALSE(equal.passed);
+        CHECK(equal.compared);
+        CHECK(equal.mismatches == 0);
+        CHECK(equal.message == "expected dtype float32, found float16; as float32 all elements agree");
+        const Comparison rounded = compare(floats({2}, {1, 2}), floats({2}, {1, 3}).to(DType::Float64), {0.1, 0});
+        CHECK_FALSE(rounded.passed);
+        CHECK(rounded.max_abs == 1);
+        CHECK(rounded.message.starts_with("expected dtype float64, found float32; as float64 1 of 2 elements differ;"));
+        const Comparison whole = compare(floats({2}, {1.5, 2}), floats({2}, {1, 2}).to(DType::Int64), {0, 0});
+        CHECK(whole.max_abs == 0.5);
+        CHECK(whole.worst.actual.to<double>() == 1.5);
+        CHECK(compare(floats({0}, {}), floats({0}, {}).to(DType::Float64), {0, 0}).message.ends_with("elements agree"));
+    }
+
     TEST_CASE("the smallest and the largest integer") {
         const Tensor low = Tensor::scalar(std::numeric_limits<std::int64_t>::min(), DType::Int64);
         const Tensor high = Tensor::scalar(std::numeric_limits<std::int64_t>::max(), DType::Int64);

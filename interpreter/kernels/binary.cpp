@@ -163,7 +163,7 @@ Tensor modulus(const Tensor& self, const Tensor& other) {
 }
 
 constexpr BinaryEntry geometric_functions[] = {
-    {"atan2 arctan2", binary<InFloat>([](auto x, auto y) { return std::atan2(x, y); })},
+    {"atan2 arctan2", binary<InFloat>([](auto x, auto y) { return vmath::rounded::atan2(x, y); })},
     {"hypot", binary<InFloat>([](auto x, auto y) { return std::hypot(x, y); })},
 };
 
@@ -182,30 +182,27 @@ Tensor heaviside(const Tensor& self, const Tensor& values) {
     });
 }
 
-/// The neighbour of x toward y among the values of a 16-bit float type.
-template <class Half>
-float next_half(float x, float y) {
-    if (x != x || y != y) return x + y;
-    if (x == y) return y;
-    auto bits = std::bit_cast<std::uint16_t>(static_cast<Half>(x));
-    if (x == 0)
-        bits = y > 0 ? 0x0001 : 0x8001;
-    else
-        bits = static_cast<std::uint16_t>((y > x) == (x > 0) ? bits + 1 : bits - 1);
-    return static_cast<float>(std::bit_cast<Half>(bits));
-}
+/// The neighbour of x toward y among the values of a float type T, whose bits are a number of type Bits.
+template <class T, class Bits>
+struct Neighbour {
+    template <class C>
+    C operator()(C x, C y) const {
+        constexpr Bits sign = Bits(1) << (sizeof(Bits) * 8 - 1);
+        const auto bits = std::bit_cast<Bits>(static_cast<T>(x));
+        const auto beyond = static_cast<Bits>((y > x) == (x > C(0)) ? bits + 1 : bits - 1);
+        const auto smallest = static_cast<Bits>(y > C(0) ? 1 : sign + 1);
+        const auto next = static_cast<C>(std::bit_cast<T>(x == C(0) ? smallest : beyond));
+        return x != x || y != y ? x + y : x == y ? y : next;
+    }
+};
 
 Tensor nextafter(const Tensor& self, const Tensor& other) {
     const DType dtype = result_type(self, other);
-    if (dtype == DType::BFloat16)
-        return elementwise<float>(
-            dtype, [](float x, float y) { return next_half<BFloat16>(x, y); }, self, other);
-    if (dtype == DType::Float16)
-        return elementwise<float>(
-            dtype, [](float x, float y) { return next_half<Float16>(x, y); }, self, other);
+    if (dtype == DType::BFloat16) return elementwise<float>(dtype, Neighbour<BFloat16, std::uint16_t>{}, self, other);
+    if (dtype == DType::Float16) return elementwise<float>(dtype, Neighbour<Float16, std::uint16_t>{}, self, other);
     return visit_float(dtype, "nextafter", [&]<class C>(C) {
-        return elementwise<C>(
-            dtype, [](C x, C y) { return std::nextafter(x, y); }, self, other);
+        using Bits = std::conditional_t<std::is_same_v<C, float>, std::uint32_t, std::uint64_t>;
+        return elementwise<C>(dtype, Neighbour<C, Bits>{}, self, other);
     });
 }
 

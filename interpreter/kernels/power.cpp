@@ -31,7 +31,7 @@ C power(C x, C y) {
     if constexpr (std::is_same_v<C, std::int64_t>)
         return integer_power(x, y);
     else
-        return std::pow(x, y);
+        return vmath::rounded::pow(x, y);
 }
 
 Tensor pow(const Tensor& self, const Tensor& exponent) {
@@ -146,8 +146,9 @@ constexpr BinaryEntry logarithmic[] = {
          if constexpr (is_complex_compute<C>)
              return add_logarithms(x, y, std::numbers::ln2);
          else
-             return add_logarithms(x, y,
-                                   [](C d) { return std::log1p(std::exp2(-d)) * static_cast<C>(std::numbers::log2e); });
+             return add_logarithms(x, y, [](C d) {
+                 return vmath::log1p(vmath::rounded::exp2(-d)) * static_cast<C>(std::numbers::log2e);
+             });
      })},
 };
 
@@ -169,8 +170,8 @@ constexpr BinaryFn times_log(Log) {
 }
 
 constexpr BinaryEntry products[] = {
-    {"xlogy", times_log([](auto y) { return std::log(y); })},
-    {"xlog1py", times_log([](auto y) { return std::log1p(y); })},
+    {"xlogy", times_log([](auto y) { return vmath::log(y); })},
+    {"xlog1py", times_log([](auto y) { return vmath::rounded::log1p(y); })},
 };
 
 }  // namespace

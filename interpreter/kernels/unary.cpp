@@ -37,7 +37,10 @@ struct Functions {
     static double log(double x) { return std::log(x); }
     static Complex128 log(Complex128 x) { return std::log(x); }
 
-    static double expm1(double x) { return std::expm1(x); }
+    template <class T>
+    static T expm1(T x) {
+        return vmath::rounded::expm1(x);
+    }
     /// e^(a+ib) - 1 without cancellation near 0.
     template <class T>
     static std::complex<T> expm1(std::complex<T> x) {
@@ -54,7 +57,10 @@ struct Functions {
         return over(std::sin(p), p);
     }
 
-    static double log1p(double x) { return std::log1p(x); }
+    template <class T>
+    static T log1p(T x) {
+        return vmath::rounded::log1p(x);
+    }
     /// As in c10/util/complex_math.h: what 1 + z loses is made good by a factor.
     template <class T>
     static std::complex<T> log1p(std::complex<T> z) {
@@ -80,27 +86,27 @@ std::complex<T> in_parts(std::complex<T> x, double base) {
 
 constexpr UnaryEntry elementary[] = {
     {"exp", unary<InFloatOrComplex>([](auto x) { return Functions::exp(x); })},
-    {"exp2 special_exp2", unary_in_own<InDoubleOrComplex>([](auto x) {
+    {"exp2 special_exp2", unary_in_own<InFloatOrComplex>([](auto x) {
          if constexpr (is_complex_compute<decltype(x)>)
              return std::exp(scaled(x, std::numbers::ln2));
          else
-             return std::exp2(x);
+             return vmath::rounded::exp2(x);
      })},
-    {"expm1 special_expm1", unary_in_own<InDoubleOrComplex>([](auto x) { return Functions::expm1(x); })},
+    {"expm1 special_expm1", unary_in_own<InFloatOrComplex>([](auto x) { return Functions::expm1(x); })},
     {"log", unary<InFloatOrComplex>([](auto x) { return Functions::log(x); })},
-    {"log2", unary_in_own<InDoubleOrComplex>([](auto x) {
-         if constexpr (std::is_same_v<decltype(x), double>)
-             return std::log2(x);
-         else
+    {"log2", unary_in_own<InFloatOrComplex>([](auto x) {
+         if constexpr (is_complex_compute<decltype(x)>)
              return in_parts(std::log(x), std::numbers::ln2);
-     })},
-    {"log10", unary_in_own<InDoubleOrComplex>([](auto x) {
-         if constexpr (std::is_same_v<decltype(x), double>)
-             return std::log10(x);
          else
-             return in_parts(std::log(x), std::numbers::ln10);
+             return vmath::rounded::log2(x);
      })},
-    {"log1p special_log1p", unary_in_own<InDoubleOrComplex>([](auto x) { return Functions::log1p(x); })},
+    {"log10", unary_in_own<InFloatOrComplex>([](auto x) {
+         if constexpr (is_complex_compute<decltype(x)>)
+             return in_parts(std::log(x), std::numbers::ln10);
+         else
+             return vmath::rounded::log10(x);
+     })},
+    {"log1p special_log1p", unary_in_own<InFloatOrComplex>([](auto x) { return Functions::log1p(x); })},
     {"sqrt", unary<InFloatOrComplex>([](auto x) { return std::sqrt(x); })},
     {"rsqrt", unary_in_own<InFloatOrComplex>([](auto x) { return over(decltype(x)(1), std::sqrt(x)); })},
     {"reciprocal", unary_in_own<InFloatOrComplex>([](auto x) { return over(decltype(x)(1), x); })},
@@ -114,16 +120,16 @@ constexpr UnaryEntry elementary[] = {
          return in_trigonometric_range(self) ? unary<InFloat>([](auto x) { return vmath::cos(x); })(op, self)
                                              : unary<InFloatOrComplex>([](auto x) { return std::cos(x); })(op, self);
      }},
-    {"tan", unary<InDoubleOrComplex>([](auto x) { return std::tan(x); })},
-    {"asin arcsin", unary<InDoubleOrComplex>([](auto x) { return std::asin(x); })},
-    {"acos arccos", unary<InDoubleOrComplex>([](auto x) { return std::acos(x); })},
-    {"atan arctan", unary<InDoubleOrComplex>([](auto x) { return std::atan(x); })},
-    {"sinh", unary<InDoubleOrComplex>([](auto x) { return std::sinh(x); })},
-    {"cosh", unary<InDoubleOrComplex>([](auto x) { return std::cosh(x); })},
+    {"tan", unary<InFloatOrComplex>([](auto x) { return vmath::rounded::tan(x); })},
+    {"asin arcsin", unary<InFloatOrComplex>([](auto x) { return vmath::rounded::asin(x); })},
+    {"acos arccos", unary<InFloatOrComplex>([](auto x) { return vmath::rounded::acos(x); })},
+    {"atan arctan", unary<InFloatOrComplex>([](auto x) { return vmath::rounded::atan(x); })},
+    {"sinh", unary<InFloatOrComplex>([](auto x) { return vmath::rounded::sinh(x); })},
+    {"cosh", unary<InFloatOrComplex>([](auto x) { return vmath::rounded::cosh(x); })},
     {"tanh", unary<InFloatOrComplex>([](auto x) { return Functions::tanh(x); })},
-    {"asinh arcsinh", unary<InDoubleOrComplex>([](auto x) { return std::asinh(x); })},
-    {"acosh arccosh", unary<InDoubleOrComplex>([](auto x) { return std::acosh(x); })},
-    {"atanh arctanh", unary<InDoubleOrComplex>([](auto x) { return std::atanh(x); })},
+    {"asinh arcsinh", unary<InFloatOrComplex>([](auto x) { return vmath::rounded::asinh(x); })},
+    {"acosh arccosh", unary<InFloatOrComplex>([](auto x) { return vmath::rounded::acosh(x); })},
+    {"atanh arctanh", unary<InFloatOrComplex>([](auto x) { return vmath::rounded::atanh(x); })},
     {"sigmoid special_expit", unary_in_own<InFloatOrComplex>([](auto x) {
          using C = decltype(x);
          return over(C(1), C(1) + Functions::exp(-x));
@@ -131,7 +137,7 @@ constexpr UnaryEntry elementary[] = {
     {"sinc special_sinc",
      unary_in_own<InFloatOrComplex>([](auto x) { return Functions::sinc<decltype(std::abs(x))>(x); })},
     {"erf special_erf", unary<InFloat>([](auto x) { return vmath::erf(x); })},
-    {"erfc special_erfc", unary<InDouble>([](auto x) { return std::erfc(x); })},
+    {"erfc special_erfc", unary<InFloat>([](auto x) { return vmath::rounded::erfc(x); })},
     {"lgamma special_gammaln", unary<InDouble>([](double x) {
          int sign = 0;
          return lgamma_r(x, &sign);  // thread-safe, unlike std::lgamma

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "convert.hpp"
+#include "promote.hpp"
 
 namespace torch_ir {
 
@@ -271,23 +272,24 @@ Comparison compare(const Tensor& actual, const Tensor& expected, const Tolerance
         result.message = "expected shape " + to_string(expected.shape()) + ", found " + to_string(actual.shape());
         return result;
     }
-    if (actual.dtype() != expected.dtype()) {
-        result.message =
-            "expected dtype " + std::string(name(expected.dtype())) + ", found " + std::string(name(actual.dtype()));
-        return result;
-    }
+    const bool same = actual.dtype() == expected.dtype();
+    const bool floats = is_floating_point(actual.dtype()) && is_floating_point(expected.dtype());
+    const DType dtype = same || floats ? expected.dtype() : promote_types(actual.dtype(), expected.dtype());
     result.compared = true;
-    visit_compute(expected.dtype(), [&]<class C>(C) { compare_values<C>(actual, expected, result); });
-    result.passed = result.mismatches == 0;
-    if (!result.passed) {
-        std::ostringstream text;
+    visit_compute(dtype, [&]<class C>(C) { compare_values<C>(actual.to(dtype), expected.to(dtype), result); });
+    result.passed = same && result.mismatches == 0;
+    std::ostringstream text;
+    if (!same)
+        text << "expected dtype " << name(expected.dtype()) << ", found " << name(actual.dtype()) << "; as "
+             << name(dtype) << " ";
+    if (result.mismatches > 0)
         text << result.mismatches << " of " << result.elements << " elements differ; largest absolute difference "
              << result.max_abs << ", relative " << result.max_rel << " (allowed: atol " << tolerance.atol << ", rtol "
              << tolerance.rtol << "), worst at index " << index_text(result.worst_index, expected.shape()) << ": "
-             << number_text(result.worst.actual, expected.dtype()) << " instead of "
-             << number_text(result.worst.expected, expected.dtype());
-        result.message = text.str();
-    }
+             << number_text(result.worst.actual, dtype) << " instead of " << number_text(result.worst.expected, dtype);
+    else if (!same)
+        text << "all elements agree";
+    result.message = text.str();
     return result;
 }
 

@@ -44,7 +44,7 @@ struct Comparison {
 
     bool passed = false;
     std::string message;    // why not; empty when passed
-    bool compared = false;  // false: shapes or dtypes differ, or one side is missing, and nothing below is known
+    bool compared = false;  // false: shapes differ, or one side is missing, and nothing below is known
     Tolerance tolerance;
     std::int64_t elements = 0;
     std::int64_t mismatches = 0;  // beyond the tolerance, pairs that are not finite included
@@ -65,7 +65,8 @@ struct Comparison {
     std::array<std::int64_t, histogram_ends.size() + 1> histogram{};
 };
 
-/// Shapes and dtypes must be equal, NaN equals NaN, infinities agree by sign. Complex numbers compare by modulus.
+/// Shapes and dtypes must be equal, NaN equals NaN, infinities agree by sign. Complex numbers compare by modulus. Where
+/// only dtypes differ, the figures are those of both as the expected float dtype, or as the dtype they promote to.
 Comparison compare(const Tensor& actual, const Tensor& expected, const Tolerance& tolerance);
 
 /// True when dtype, shape and bytes are the same.
