@@ -10,6 +10,7 @@
 #include "kernels/families.hpp"
 #include "kernels/fits.hpp"
 #include "kernels/pointwise.hpp"
+#include "kernels/reduce.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -83,22 +84,33 @@ Tensor sub(const Tensor& self, const Tensor& other, const Scalar& alpha) {
 
 Tensor rsub(const Tensor& self, const Tensor& other, const Scalar& alpha) { return sub(other, self, alpha); }
 
-/// std::fmod. Of floats by one division in double, in which quotients below 2^29 are exact enough to be cut off and
-/// their products with y are exact.
-template <class F>
+/// std::fmod. `near`: of floats whose quotient is below 2^52, by one division in double, of which the whole part is at
+/// most one too large and what it leaves is exact. Without branches, so that loops vectorise.
+template <bool near, class F>
 F left_of_division(F x, F y) {
-    if constexpr (std::is_same_v<F, float>) {
-        const double quotient = std::trunc(static_cast<double>(x) / static_cast<double>(y));
-        if (std::fabs(quotient) < 0x1p29) {
-            const double product = quotient * y;
-            const double left = x - (quotient == 0 ? 0 : product);  // y may be infinite
-            return std::copysign(static_cast<float>(left), x);
-        }
+    if constexpr (near && std::is_same_v<F, float>) {
+        const double size = std::fabs(double{x}), divisor = std::fabs(double{y});
+        const double quotient = std::trunc(size / divisor);
+        const double left = std::fma(-quotient, divisor, size);
+        const double corrected = left < 0 ? left + divisor : left;
+        return std::copysign(static_cast<float>(quotient == 0 ? size : corrected), x);  // the divisor may be infinite
+    } else {
+        return std::fmod(x, y);
     }
-    return std::fmod(x, y);
+}
+
+/// Are all quotients of floats such that left_of_division<true> holds?
+bool quotients_are_near(const Tensor& x, const Tensor& y) {
+    if (x.numel() == 0 || y.numel() == 0) return false;
+    const auto size = [](const Tensor& t) {
+        return elementwise<float>(
+            DType::Float32, [](float v) { return std::fabs(v); }, t);
+    };
+    return amax(size(x), {}, false).item().to<double>() < 0x1p51 * amin(size(y), {}, false).item().to<double>();
 }
 
 /// Python's `//`: rounds toward minus infinity; correct for quotients near an integer, as in c10/util/generic_math.h.
+template <bool near>
 struct FloorDivide {
     std::int64_t operator()(std::int64_t x, std::int64_t y) const {
         if (y == 0) throw ArgumentError("integer division by zero");
@@ -108,13 +120,14 @@ struct FloorDivide {
     }
     template <class F>
     F operator()(F x, F y) const {
-        if (y == 0) return x / y;
-        const F mod = left_of_division(x, y);
-        F div = (x - mod) / y;
-        if (mod != 0 && (y < 0) != (mod < 0)) div -= F(1);
-        if (div == 0) return std::copysign(F(0), x / y);
+        const F quotient = x / y;
+        const F mod = left_of_division<near>(x, y);
+        const F exact = (x - mod) / y;
+        const F div = mod != 0 && (y < 0) != (mod < 0) ? exact - F(1) : exact;
         const F floored = std::floor(div);
-        return div - floored > F(0.5) ? floored + F(1) : floored;
+        const F nearest = div - floored > F(0.5) ? floored + F(1) : floored;
+        const F result = div == 0 ? std::copysign(F(0), quotient) : nearest;
+        return y == 0 ? quotient : result;
     }
 };
 
@@ -129,19 +142,8 @@ struct TruncateDivide {
     }
 };
 
-Tensor div_mode(const Tensor& self, const Tensor& other, const std::optional<std::string>& rounding_mode) {
-    if (!rounding_mode) return divided(self, other);
-    if (*rounding_mode == "floor") return real_arithmetic("div", self, other, FloorDivide{});
-    if (*rounding_mode == "trunc") return real_arithmetic("div", self, other, TruncateDivide{});
-    throw ArgumentError("div: expected rounding_mode to be None, 'floor' or 'trunc', found '" + *rounding_mode + "'");
-}
-
-Tensor floor_divide(const Tensor& self, const Tensor& other) {
-    return real_arithmetic("floor_divide", self, other, FloorDivide{});
-}
-
 /// What is left of a division that truncates (the sign of x), or that floors (the sign of y).
-template <bool floors>
+template <bool floors, bool near>
 struct Modulus {
     std::int64_t operator()(std::int64_t x, std::int64_t y) const {
         if (y == 0) throw ArgumentError("integer division by zero");
@@ -151,20 +153,49 @@ struct Modulus {
     }
     template <class F>
     F operator()(F x, F y) const {
-        const F left = left_of_division(x, y);
+        const F left = left_of_division<near>(x, y);
         return floors && left != 0 && (left < 0) != (y < 0) ? left + y : left;
     }
 };
 
-template <bool floors>
-Tensor modulus(const Tensor& self, const Tensor& other) {
-    const char* const op = floors ? "remainder" : "fmod";
-    return real_arithmetic(op, self, other, Modulus<floors>{});
+template <bool near>
+using Fmod = Modulus<false, near>;
+template <bool near>
+using Remainder = Modulus<true, near>;
+
+/// `Op<near>` of the operands.
+template <template <bool> class Op>
+Tensor with_near_quotients(const char* op, const Tensor& self, const Tensor& other) {
+    const DType dtype = result_type(self, other);
+    const bool near = compute_for(dtype) == Compute::Float && quotients_are_near(self, other);
+    return near ? real_arithmetic(op, self, other, Op<true>{}) : real_arithmetic(op, self, other, Op<false>{});
+}
+
+Tensor floor_divide(const Tensor& self, const Tensor& other) {
+    return with_near_quotients<FloorDivide>("floor_divide", self, other);
+}
+Tensor fmod(const Tensor& self, const Tensor& other) { return with_near_quotients<Fmod>("fmod", self, other); }
+Tensor remainder(const Tensor& self, const Tensor& other) {
+    return with_near_quotients<Remainder>("remainder", self, other);
+}
+
+Tensor div_mode(const Tensor& self, const Tensor& other, const std::optional<std::string>& rounding_mode) {
+    if (!rounding_mode) return divided(self, other);
+    if (*rounding_mode == "floor") return with_near_quotients<FloorDivide>("div", self, other);
+    if (*rounding_mode == "trunc") return real_arithmetic("div", self, other, TruncateDivide{});
+    throw ArgumentError("div: expected rounding_mode to be None, 'floor' or 'trunc', found '" + *rounding_mode + "'");
 }
 
 constexpr BinaryEntry geometric_functions[] = {
     {"atan2 arctan2", binary<InFloat>([](auto x, auto y) { return vmath::rounded::atan2(x, y); })},
-    {"hypot", binary<InFloat>([](auto x, auto y) { return std::hypot(x, y); })},
+    {"hypot", binary<InFloat>([](auto x, auto y) {
+         using C = decltype(x);
+         if constexpr (!std::is_same_v<C, float>) return std::hypot(x, y);
+         const double a = x, b = y;  // whose squares do not overflow
+         const auto size = static_cast<C>(std::sqrt(a * a + b * b));
+         constexpr C infinity = std::numeric_limits<C>::infinity();
+         return std::fabs(x) == infinity || std::fabs(y) == infinity ? infinity : size;
+     })},
 };
 
 Tensor copysign(const Tensor& self, const Tensor& other) {
@@ -258,8 +289,7 @@ void register_binary(Registry& r) {
     using Pair = std::pair<const char*, Tensor (*)(const Tensor&, const Tensor&)>;
     for (const auto& [name, kernel] :
          {Pair{"mul", times}, Pair{"multiply", times}, Pair{"div", divided}, Pair{"divide", divided},
-          Pair{"true_divide", divided}, Pair{"fmod", modulus<false>}, Pair{"remainder", modulus<true>},
-          Pair{"copysign", copysign}}) {
+          Pair{"true_divide", divided}, Pair{"fmod", fmod}, Pair{"remainder", remainder}, Pair{"copysign", copysign}}) {
         r.add(std::string(name) + ".Tensor(Tensor self, Tensor other) -> Tensor", kernel);
         r.add(std::string(name) + ".Scalar(Tensor self, Scalar other) -> Tensor", kernel);
     }
@@ -269,7 +299,7 @@ void register_binary(Registry& r) {
     }
     r.add("floor_divide(Tensor self, Tensor other) -> Tensor", floor_divide);
     r.add("floor_divide.Scalar(Tensor self, Scalar other) -> Tensor", floor_divide);
-    r.add("remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor", modulus<true>);
+    r.add("remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor", remainder);
     add_binary(r, geometric_functions);
     r.add("heaviside(Tensor self, Tensor values) -> Tensor", heaviside);
     r.add("nextafter(Tensor self, Tensor other) -> Tensor", nextafter);
