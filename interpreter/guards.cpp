@@ -158,7 +158,13 @@ class Guard {
         return name == "size" ? tensor->size(dim) : tensor->strides()[static_cast<std::size_t>(dim)];
     }
 
-    const IValue* find(const std::string& path) const {
+    /// What `*args` collects has the names args_0, args_1, …
+    const IValue* find(std::string path) const {
+        if (const auto found = inputs_.find(path); found != inputs_.end()) return found->second;
+        const std::size_t open = path.find('['), close = path.find(']');
+        if (open == std::string::npos || close == std::string::npos) return nullptr;
+        path.erase(close, 1);
+        path[open] = '_';
         const auto found = inputs_.find(path);
         return found == inputs_.end() ? nullptr : found->second;
     }

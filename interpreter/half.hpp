@@ -84,10 +84,10 @@ struct Float8 {
 
   private:
     static constexpr int max_code = NoNegativeZero ? 0x7f : (Finite ? 0x7e : 0x7b);
-    /// As PyTorch: NaN where the format has no infinity.
+    /// As PyTorch 2.13: where the format has no infinity the largest number, or NaN if it has no negative zero either.
     static std::uint8_t overflow(std::uint8_t sign) {
         if constexpr (NoNegativeZero) return 0x80;
-        return static_cast<std::uint8_t>(sign | (Finite ? 0x7f : 0x7c));
+        return static_cast<std::uint8_t>(sign | (Finite ? max_code : 0x7c));
     }
 };
 

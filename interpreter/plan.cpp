@@ -13,12 +13,11 @@ namespace {
 /// pytorch-ir writes the selection of one result of a node as a node of its own.
 constexpr std::string_view getitem_op = "<built-in function getitem>";
 
-/// States sizes and dtypes that the graph itself fixes; nothing to run.
+/// States sizes and dtypes that the graph itself fixes; not run, as references are computed in other dtypes.
 constexpr std::string_view metadata_op = "aten._assert_tensor_metadata.default";
 
 bool can_run(const Node& node, const Registry& registry) {
-    return node.op_type == getitem_op || node.op_type == metadata_op || registry.find(node.op_type) ||
-           registry.find_function(node.op_type);
+    return node.op_type == getitem_op || registry.find(node.op_type) || registry.find_function(node.op_type);
 }
 
 void collect_missing(const Graph& graph, const Registry& registry, std::map<std::string, std::size_t>& counts) {

@@ -193,6 +193,11 @@ TEST_CASE("guards: and, or, not, ints; what cannot be told holds") {
     CHECK_FALSE(holds("math.trunc(1.7*torch.sym_float(L['x'].size()[0])) == 9"));
     CHECK_FALSE(holds("max(6, L['x'].size()[0]) == L['x'].size()[0] and abs(-1) == 1"));
     CHECK(holds("L['y'].size()[0] == 7"));
+    model.forward_arg_names = {"args_0"};  // of forward(*args)
+    CHECK(holds("L['args'][0].size()[0] == 5"));
+    CHECK_FALSE(holds("L['args'][0].size()[0] == 6"));
+    CHECK(holds("L['args'][1].size()[0] == 6"));
+    model.forward_arg_names = {"x"};
     CHECK(holds("not L['y'].flag"));
     CHECK(holds("unknown(L['x'].size()[0])"));
     CHECK(holds("L['x'].size()[9] == 1"));

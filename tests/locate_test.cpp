@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 
 #include "support/graphs.hpp"
 #include "verification/derived.hpp"
@@ -436,6 +437,29 @@ TEST_CASE("equal terms are rounded alike, so that a sum of them may be far off")
     for (int i = 0; i < 1000; ++i) sum += 0.1F;
     CHECK(locate_in(b, tensors, {{"sum", floats({1}, {sum})}}).verdict() == Verdict::Explained);
     CHECK(locate_in(b, tensors, {{"sum", floats({1}, {100.01F})}}).verdict() != Verdict::Explained);
+}
+
+TEST_CASE("what the sum of all rounds in a transform may be in the results that its stages have in common with it") {
+    constexpr std::int64_t n = 32;
+    GraphBuilder b("Spectrum");
+    b.output(b.call("aten.fft_fft2.default", {b.input("x", {{n, n}})}, {{n, n}, DType::Complex64}));
+    const Tensor x =
+        Tensor::empty({n, n}, DType::Float32);  // between 0 and 1: the sum of all is 500, others are near 10
+    const Tensor random = noise({n, n}, 6);
+    for (std::int64_t i = 0; i < n * n; ++i) x.data<float>()[i] = std::fabs(random.data<float>()[i]);
+    const auto with_error = [&](std::int64_t row, std::int64_t column, float error) {
+        NamedTensors candidate = dump(b, {{"x", x}});
+        Tensor& y = candidate.begin()->second;
+        y = y.contiguous().clone();
+        y.data<std::complex<float>>()[row * n + column] += error;
+        return locate_in(b, {{"x", x}}, candidate).verdict();
+    };
+    CHECK(with_error(0, 0, 0) == Verdict::Explained);
+    const float rounding = 16 * 0x1p-24F * 16;  // of the sum of a row, in a column of them
+    CHECK(with_error(n / 2, 0, 4 * rounding) == Verdict::Explained);
+    CHECK(with_error(0, n / 2, 4 * rounding) == Verdict::Explained);
+    CHECK(with_error(n / 2 + 1, n / 2 + 1, 40 * rounding) != Verdict::Explained);
+    CHECK(with_error(n / 2, 0, 1e-2F) != Verdict::Explained);
 }
 
 TEST_CASE("a batch's statistics in half precision are rounded before they are applied") {

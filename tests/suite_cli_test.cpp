@@ -37,6 +37,15 @@ TEST_CASE("the zoo has its models, each with a description and categories") {
           "with one layer: rotary positions, grouped queries, root mean square norms, SwiGLU.\n");
 }
 
+TEST_CASE("tolerances of meta.json hold for the case alone, too, and flags go before them") {
+    const TemporaryDirectory folder;
+    copy_case("Llama", fs::path(folder / "llama"));
+    write_text(folder / "llama/meta.json", R"({"rtol": 0, "atol": 0})");
+    const std::string verify = "verify " + (folder / "llama");
+    CHECK(run(verify).status == 1);
+    CHECK(run(verify + " --rtol 1e-5 --atol 1e-5").status == 0);
+}
+
 TEST_CASE("--list-categories counts the models of each") {
     const json all = json::parse(run("verify --suite " + zoo + " --list-categories --json").out)["categories"];
     CHECK(all["control_flow"] == json{"FixedPoint", "Router"});

@@ -64,6 +64,8 @@ TEST_CASE("conversions round, wrap and truncate as PyTorch's do") {
     CHECK(values(t.to(DType::BFloat16))[3] == 0.10009765625);
     CHECK(values(t.to(DType::Float16))[3] == 0.0999755859375);
     CHECK(values(t.to(DType::Float8E4M3FN)) == std::vector<double>{1.5, -2.75, 288, 0.1015625});
+    CHECK(values(floats({4}, {464, 465, -1e9F, INFINITY}).to(DType::Float8E4M3FN)) ==
+          std::vector<double>{448, 448, -448, 448});
     CHECK(values(t.to(DType::Float8E5M2)) == std::vector<double>{1.5, -2.5, 320, 0.09375});
 }
 

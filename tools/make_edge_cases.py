@@ -298,9 +298,46 @@ def losses_of_mixed_dtypes():
         yield aten.cosine_embedding_loss.default, a.half(), b.half(), target, 0.25
 
 
+def roundings_that_decide():
+    """Between neighbours: what is rounded to a coarse dtype, or not, before it is compared."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.tensor([0.1, -0.1, 0.1015, -0.1015, 0.2, -0.0999])
+    for dtype in (torch.bfloat16, torch.float16):
+        yield aten.softshrink.default, x.to(dtype), 0.1
+        yield aten.hardshrink.default, x.to(dtype), 0.1
+        for op in (aten.softshrink_backward, aten.hardshrink_backward):
+            yield op.default, torch.ones(6, dtype=dtype), x.to(dtype), 0.1
+        samples = (torch.randn(500, generator=generator) * 0.3).to(dtype)
+        yield aten.histc.default, samples, 10, -0.3, 0.3
+        yield aten.histc.default, samples, 7
+        image, grid = torch.rand(1, 2, 12, 16, generator=generator).to(dtype), torch.rand(1, 6, 8, 2, generator=generator).to(dtype)
+        for mode in (0, 1):
+            for align_corners in (False, True):
+                yield aten.grid_sampler_2d.default, image, grid, mode, 2 * mode, align_corners
+        volume, places = torch.rand(1, 1, 5, 12, 16, generator=generator).to(dtype), torch.rand(1, 2, 3, 4, 3, generator=generator).to(dtype)
+        yield aten.grid_sampler_3d.default, volume, places, 1, 0, False
+        theta = torch.randn(1, 2, 3, generator=generator).to(dtype)
+        for align_corners in (False, True):
+            yield aten.affine_grid_generator.default, theta, [1, 1, 9, 7], align_corners
+        for start, end, steps in ((-1, 1, 100), (2.3, -7.1, 33)):
+            yield aten.linspace.default, start, end, steps, {"dtype": dtype}
+    steps = ramp(20, dtype=torch.float64) * 0.05 - 0.45
+    yield aten.fake_quantize_per_tensor_affine.default, steps, 0.1, 0, -8, 7
+    yield aten.fake_quantize_per_tensor_affine.tensor_qparams, steps, torch.tensor(0.1), torch.tensor(0), -8, 7
+    yield aten.fake_quantize_per_channel_affine.default, steps.view(4, 5), torch.tensor([0.1, 0.2, 0.3, 0.7]), torch.zeros(4, dtype=torch.int32), 0, -8, 7
+    large = torch.tensor([464.0, 464.1, 480.0, 1e5, inf, -500.0, -inf, nan, 60000.0])
+    for dtype in (torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz):
+        yield aten._to_copy.default, large, {"dtype": dtype}
+    y = torch.tensor([3.0, -3.0, 0.1, 7.0, inf, -0.0, 1e-3, 2.0])
+    z = torch.tensor([7.5, -7.5, 0.3, -7.0, 5.0, 1.0, 4e6, 2.0000002])
+    for op in (aten.fmod.Tensor, aten.remainder.Tensor, aten.floor_divide.default, aten.hypot.default, aten.nextafter.default):
+        yield op, z, y
+        yield op, torch.cat([z, torch.tensor([1e30, nan, inf, 0.0])]), torch.cat([y, torch.tensor([3e-5, 1.0, 2.0, 0.0])])
+
+
 def main():
     calls = (numbers_that_wrap, contractions, special_values, complex_numbers, matrices, empty_tensors, odd_arguments, tensors_that_overlap_themselves,
-             overflowing_powers, numbers_that_do_not_fit, halves_beside_others, losses_of_mixed_dtypes)  # fmt: skip
+             overflowing_powers, numbers_that_do_not_fit, halves_beside_others, losses_of_mixed_dtypes, roundings_that_decide)  # fmt: skip
     write_calls(sys.argv[1], [call for group in calls for call in group()])
 
 

@@ -47,6 +47,9 @@ def calls():
     yield aten._assert_async.default, torch.tensor(True)
     yield aten._assert_async.msg, torch.tensor([2.0]), "must hold"
     yield aten._assert_scalar.default, 1, "must hold"
+    yield aten._assert_tensor_metadata.default, torch.ones(2, 3), [2, 3], [3, 1], torch.float32
+    yield aten._assert_tensor_metadata.default, torch.ones(3, 2).t(), None, [1, 2]
+    yield aten._assert_tensor_metadata.default, torch.ones(1)
     yield aten._autocast_to_full_precision.default, t(2, 3), False, True
     yield aten._autocast_to_reduced_precision.default, t(2, 3), False, False, torch.float16, torch.bfloat16
     yield aten._batch_norm_no_update.default, t(2, 3, 4), t(3), t(3), t(3), t(3).abs() + 1, 0.1, 1e-5

@@ -13,6 +13,7 @@
 #include "torch_ir/error.hpp"
 #include "torch_ir/file.hpp"
 #include "verification/backend.hpp"
+#include "verification/case_files.hpp"
 #include "verification/derived.hpp"
 #include "verification/model_report.hpp"
 #include "verification/profile.hpp"
@@ -135,7 +136,12 @@ std::vector<DerivedVerdict> derive(const VerifyFlags& options, const Interpreter
     return derived;
 }
 
-int verify_model(const VerifyFlags& options, const Globals& globals) {
+int verify_model(VerifyFlags options, const Globals& globals) {
+    // Of a case directory; what flags say goes before.
+    const CaseMeta meta = std::filesystem::is_directory(options.model) ? read_meta(options.model) : CaseMeta{};
+    if (options.rtol < 0) options.rtol = meta.rtol.value_or(options.rtol);
+    if (options.atol < 0) options.atol = meta.atol.value_or(options.atol);
+    const auto seed = options.seed < 0 ? meta.seed : static_cast<std::uint64_t>(options.seed);
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model, registry_with(options.plugins));
     interpreter.load_weights(load_weights(loaded, options.weights));
@@ -143,8 +149,8 @@ int verify_model(const VerifyFlags& options, const Globals& globals) {
     const NamedTensors expected = load_expected(loaded, options.expected);
     std::vector<OutputVerdict> values;
     RunOptions run_options;
-    Generator generator(static_cast<std::uint64_t>(options.seed));
-    if (options.seed >= 0) run_options.generator = &generator;
+    Generator generator(seed.value_or(Generator::default_seed));
+    if (seed) run_options.generator = &generator;
     std::optional<ValueJudge> judge_values;
     if (!options.intermediates.empty()) {
         judge_values.emplace(loaded.model->graph, load_tensors(options.intermediates), options);

@@ -188,7 +188,7 @@ Tensor softshrink(const Tensor& self, const Scalar& lambd) {
     if (!(lambd.to<double>() >= 0 && lambd.to<double>() <= std::numeric_limits<double>::max()))
         throw ArgumentError("softshrink: expected lambd to be at least 0 and finite");
     return activate_with("softshrink", self, [&]<class C>(C) {
-        return [k = fitted<C>("softshrink", lambd, self.dtype())](C x) {
+        return [k = fitted_wide<C>("softshrink", lambd, self.dtype())](C x) {
             return x > k ? x - k : (x < -k ? x + k : x * C(0));
         };
     });

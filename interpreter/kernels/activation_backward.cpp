@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "kernels/families.hpp"
+#include "kernels/fits.hpp"
 #include "kernels/pointwise.hpp"
 #include "kernels/row_math.hpp"
 #include "parallel.hpp"
@@ -135,8 +136,10 @@ Tensor softplus_backward(In grad_output, In self, const Scalar& beta, const Scal
 
 /// Of softshrink and hardshrink: nothing passes between -lambd and lambd.
 Tensor shrink_backward(In grad, In self, const Scalar& lambd) {
-    return gradient("shrink_backward", grad, self,
-                    [&]<class C>(C) { return [k = lambd.to<C>()](C g, C x) { return x >= -k && x <= k ? C(0) : g; }; });
+    return gradient("shrink_backward", grad, self, [&]<class C>(C) {
+        return
+            [k = fitted<C>("shrink_backward", lambd, self.dtype())](C g, C x) { return x >= -k && x <= k ? C(0) : g; };
+    });
 }
 
 Tensor log_sigmoid_backward(In grad_output, In self, In) {

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Sampling of images and volumes at the places of a grid.
+// Sampling of images and volumes at the places of a grid. 16-bit floats are rounded at every step, which decides
+// between neighbours.
 #include <cmath>
 #include <limits>
 
 #include "kernels/families.hpp"
 #include "parallel.hpp"
 #include "rows.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
+
+using std::abs, std::floor, std::fmod, std::isfinite, std::isinf, std::nearbyint;
 
 enum class Sampling { Linear, Nearest, Cubic };
 enum class Padding { Zeros, Border, Reflection };
@@ -37,9 +41,9 @@ Place<C> reflect(C x, std::int64_t low, std::int64_t high) {
     const C min = static_cast<C>(low) / 2;
     const C span = static_cast<C>(high - low) / 2;
     const C sign = x < min ? C(-1) : C(1);
-    x = std::abs(x - min);
-    const C extra = std::fmod(x, span);
-    const auto flips = static_cast<std::int64_t>(std::floor(x / span));
+    x = abs(x - min);
+    const C extra = fmod(x, span);
+    const auto flips = static_cast<std::int64_t>(floor(x / span));
     return flips % 2 == 0 ? Place<C>{extra + min, sign} : Place<C>{span - extra + min, -sign};
 }
 
@@ -47,8 +51,7 @@ Place<C> reflect(C x, std::int64_t low, std::int64_t high) {
 template <class C>
 Place<C> padded(C x, std::int64_t size, Padding padding, bool align_corners, bool volume) {
     if (padding == Padding::Zeros) return {x, 1};
-    if (x != x || (padding == Padding::Reflection && std::isinf(x)))
-        return {volume ? static_cast<C>(size - 1) : C(0), 0};
+    if (x != x || (padding == Padding::Reflection && isinf(x))) return {volume ? static_cast<C>(size - 1) : C(0), 0};
     Place<C> p{x, 1};
     if (padding == Padding::Reflection)
         p = align_corners ? reflect(x, 0, 2 * (size - 1)) : reflect(x, -1, 2 * size - 1);
@@ -74,25 +77,26 @@ AxisTaps<C> axis_taps(C x, std::int64_t size, Sampling sampling, Padding padding
         t.weight[t.count++] = weight;
     };
     if (sampling == Sampling::Nearest) {
-        add(std::nearbyint(at), 1, 0);
+        add(nearbyint(at), 1, 0);
         return t;
     }
-    if (!volume && !std::isfinite(at)) {  // as in PyTorch, whose weights are NaN there
-        add(0, std::numeric_limits<C>::quiet_NaN(), std::numeric_limits<C>::quiet_NaN());
+    if (!volume && !isfinite(at)) {  // as in PyTorch, whose weights are NaN there
+        const C nothing = std::numeric_limits<float>::quiet_NaN();
+        add(0, nothing, nothing);
         return t;
     }
-    const C first = std::floor(at);
+    const C first = floor(at);
     const C w = at - first;
     if (sampling == Sampling::Linear) {
         add(first, 1 - w, -1);
         add(first + 1, w, 1);
         return t;
     }
-    constexpr C a = C(-0.75);
-    const auto near = [](C v) { return ((a + 2) * v - (a + 3)) * v * v + 1; };
-    const auto far = [](C v) { return ((a * v - 5 * a) * v + 8 * a) * v - 4 * a; };
-    const auto near_slope = [](C v) { return (3 * (a + 2) * v - 2 * (a + 3)) * v; };
-    const auto far_slope = [](C v) { return (3 * a * v - 10 * a) * v + 8 * a; };
+    const C a = C(-0.75F);
+    const auto near = [a](C v) { return ((a + 2) * v - (a + 3)) * v * v + 1; };
+    const auto far = [a](C v) { return ((a * v - 5 * a) * v + 8 * a) * v - 4 * a; };
+    const auto near_slope = [a](C v) { return (3 * (a + 2) * v - 2 * (a + 3)) * v; };
+    const auto far_slope = [a](C v) { return (3 * a * v - 10 * a) * v + 8 * a; };
     const C weights[] = {far(w + 1), near(w), near(1 - w), far(2 - w)};
     const C slopes[] = {far_slope(w + 1), near_slope(w), -near_slope(1 - w), -far_slope(2 - w)};
     for (int k = 0; k < 4; ++k)
@@ -110,16 +114,16 @@ struct PlaneTaps {
 };
 
 /// `at` holds the coordinates, x first; `size` the depth, height and width.
-template <class C>
-PlaneTaps<C> plane_taps(const C* at, std::int64_t rank, const std::int64_t* size, Sampling sampling, Padding padding,
+template <class C, class X>
+PlaneTaps<C> plane_taps(const X* at, std::int64_t rank, const std::int64_t* size, Sampling sampling, Padding padding,
                         bool align_corners) {
-    const auto tw = axis_taps(at[0], size[2], sampling, padding, align_corners, rank == 3);
-    const auto th = axis_taps(at[1], size[1], sampling, padding, align_corners, rank == 3);
+    const auto tw = axis_taps(C(at[0]), size[2], sampling, padding, align_corners, rank == 3);
+    const auto th = axis_taps(C(at[1]), size[1], sampling, padding, align_corners, rank == 3);
     AxisTaps<C> td;
     td.index[0] = 0;
     td.weight[0] = 1;
     td.count = 1;
-    if (rank == 3) td = axis_taps(at[2], size[0], sampling, padding, align_corners, rank == 3);
+    if (rank == 3) td = axis_taps(C(at[2]), size[0], sampling, padding, align_corners, rank == 3);
     PlaneTaps<C> t;
     for (int d = 0; d < td.count; ++d)
         for (int h = 0; h < th.count; ++h)
@@ -129,7 +133,7 @@ PlaneTaps<C> plane_taps(const C* at, std::int64_t rank, const std::int64_t* size
                 t.slope[0][t.count] = td.weight[d] * th.weight[h] * tw.slope[w];
                 t.slope[1][t.count] = td.weight[d] * th.slope[h] * tw.weight[w];
                 t.slope[2][t.count] = td.slope[d] * th.weight[h] * tw.weight[w];
-                t.weight[t.count++] = td.weight[d] * th.weight[h] * tw.weight[w];
+                t.weight[t.count++] = tw.weight[w] * th.weight[h] * td.weight[d];
             }
     return t;
 }
@@ -162,7 +166,7 @@ Tensor sample(const char* op, const Tensor& input, const Tensor& grid, std::int6
     const std::int64_t rank = input.dim() - 2;
     const auto sampling = static_cast<Sampling>(interpolation_mode);
     const auto padding = static_cast<Padding>(padding_mode);
-    return visit_float(input.dtype(), op, [&]<class C>(C) {
+    return visit_stepwise(input.dtype(), op, [&]<class C, class A>(C, A) {
         const Tensor x = input.to(dtype_of<C>()).contiguous();
         const Tensor g = grid.to(dtype_of<C>()).contiguous();
         Ints shape{input.size(0), input.size(1)};
@@ -177,14 +181,14 @@ Tensor sample(const char* op, const Tensor& input, const Tensor& grid, std::int6
                      [&](std::int64_t begin, std::int64_t end) {
                          for (std::int64_t i = begin; i < end; ++i) {
                              const auto taps =
-                                 plane_taps(g.data<C>() + i * rank, rank, size, sampling, padding, align_corners);
+                                 plane_taps<A>(g.data<C>() + i * rank, rank, size, sampling, padding, align_corners);
                              const std::int64_t batch = i / places;
                              const C* from = x.data<C>() + batch * channels * plane;
                              C* to = y.data<C>() + batch * channels * places + i % places;
                              for (std::int64_t c = 0; c < channels; ++c, from += plane, to += places) {
-                                 C total = 0;
-                                 for (int k = 0; k < taps.count; ++k) total += taps.weight[k] * from[taps.offset[k]];
-                                 *to = total;
+                                 A total = 0;
+                                 for (int k = 0; k < taps.count; ++k) total += taps.weight[k] * A(from[taps.offset[k]]);
+                                 *to = static_cast<C>(total);
                              }
                          }
                      });
@@ -204,7 +208,7 @@ std::tuple<Tensor, Tensor> sample_backward(const char* op, const Tensor& grad_ou
         throw ArgumentError(std::string(op) + ": expected 'grad_output' of shape " + to_string(expected) + ", found " +
                             describe(grad_output));
     if (output_mask.size() != 2) throw ArgumentError(std::string(op) + ": expected 'output_mask' of 2 elements");
-    return visit_float(input.dtype(), op, [&]<class C>(C) {
+    return visit_stepwise(input.dtype(), op, [&]<class C, class A>(C, A) {
         const auto plain = [](const Tensor& t) { return t.to(dtype_of<C>()).contiguous(); };
         const Tensor x = plain(input), g = plain(grid), dy = plain(grad_output);
         const Tensor dx = Tensor::zeros(input.shape(), dtype_of<C>()), dg = Tensor::zeros(grid.shape(), dtype_of<C>());
@@ -215,16 +219,17 @@ std::tuple<Tensor, Tensor> sample_backward(const char* op, const Tensor& grad_ou
         parallel_for(input.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t i = begin * places; i < end * places; ++i) {
                 const auto taps =
-                    plane_taps(g.data<C>() + i * rank, rank, size, static_cast<Sampling>(interpolation_mode),
-                               static_cast<Padding>(padding_mode), align_corners);
+                    plane_taps<A>(g.data<C>() + i * rank, rank, size, static_cast<Sampling>(interpolation_mode),
+                                  static_cast<Padding>(padding_mode), align_corners);
                 for (std::int64_t c = 0; c < channels; ++c) {
                     const std::int64_t image = i / places * channels + c;
-                    const C grad = dy.data<C>()[image * places + i % places];
+                    const A grad = dy.data<C>()[image * places + i % places];
+                    const auto add = [](C& to, A more) { to = static_cast<C>(A(to) + more); };
                     for (int k = 0; k < taps.count; ++k) {
                         const std::int64_t at = image * plane + taps.offset[k];
-                        dx.data<C>()[at] += taps.weight[k] * grad;
+                        add(dx.data<C>()[at], taps.weight[k] * grad);
                         for (std::int64_t d = 0; d < rank; ++d)
-                            dg.data<C>()[i * rank + d] += taps.slope[d][k] * x.data<C>()[at] * grad;
+                            add(dg.data<C>()[i * rank + d], taps.slope[d][k] * A(x.data<C>()[at]) * grad);
                     }
                 }
             }
@@ -238,14 +243,14 @@ Tensor grid_sampler(const Tensor& input, const Tensor& grid, std::int64_t mode, 
 }
 
 /// Calls `f(i, at)` for all pixels of images of that size; `at` holds their coordinates, x first, and a 1.
-template <class C, class F>
+template <class C, class A, class F>
 void for_each_pixel(const Ints& size, bool align_corners, F f) {
     const std::size_t rank = size.size() - 2;
     const auto coordinate = [&](std::int64_t i, std::int64_t n) {
         if (n <= 1) return C(0);
-        const C step = C(2) / static_cast<C>(n - 1);
-        const C at = i < n / 2 ? C(-1) + step * static_cast<C>(i) : C(1) - step * static_cast<C>(n - 1 - i);
-        return align_corners ? at : at * static_cast<C>(n - 1) / static_cast<C>(n);
+        const A step = A(2) / static_cast<A>(n - 1);
+        const A at = i < n / 2 ? A(-1) + step * static_cast<A>(i) : A(1) - step * static_cast<A>(n - 1 - i);
+        return static_cast<C>(align_corners ? at : at * static_cast<A>(n - 1) / static_cast<A>(n));
     };
     const std::int64_t count = size[0] * numel_of(std::span(size).subspan(2));
     for (std::int64_t i = 0; i < count; ++i) {
@@ -267,14 +272,14 @@ Tensor affine_grid(const Tensor& theta, const Ints& size, bool align_corners) {
     if ((rank != 2 && rank != 3) || theta.shape() != Ints{size[0], rank, rank + 1})
         throw ArgumentError("affine_grid_generator: expected 'theta' [n, 2, 3] or [n, 3, 4] for 'size' " +
                             to_string(size) + ", found " + describe(theta));
-    return visit_float(theta.dtype(), "affine_grid_generator", [&]<class C>(C) {
+    return visit_stepwise(theta.dtype(), "affine_grid_generator", [&]<class C, class A>(C, A) {
         const Tensor t = theta.to(dtype_of<C>()).contiguous();
         Ints shape{size[0]};
         shape.insert(shape.end(), size.begin() + 2, size.end());
         shape.push_back(rank);
         Tensor y = Tensor::empty(shape, dtype_of<C>());
         const std::int64_t places = size[0] == 0 ? 0 : y.numel() / size[0] / rank;
-        for_each_pixel<C>(size, align_corners, [&](std::int64_t i, const C* at) {
+        for_each_pixel<C, A>(size, align_corners, [&](std::int64_t i, const C* at) {
             const C* m = t.data<C>() + i / places * rank * (rank + 1);
             for (std::int64_t d = 0; d < rank; ++d) {
                 C total = m[d * (rank + 1) + rank];
@@ -296,11 +301,11 @@ Tensor affine_grid_backward(const Tensor& grad, const Ints& size, bool align_cor
     expected.push_back(rank);
     if (grad.shape() != expected)
         throw ArgumentError(op + ": expected 'grad' of shape " + to_string(expected) + ", found " + describe(grad));
-    return visit_float(grad.dtype(), op.c_str(), [&]<class C>(C) {
+    return visit_stepwise(grad.dtype(), op.c_str(), [&]<class C, class A>(C, A) {
         const Tensor g = grad.to(dtype_of<C>()).contiguous();
         const Tensor result = Tensor::zeros({size[0], rank, rank + 1}, dtype_of<C>());
         const std::int64_t places = numel_of(std::span(size).subspan(2));
-        for_each_pixel<C>(size, align_corners, [&](std::int64_t i, const C* at) {
+        for_each_pixel<C, A>(size, align_corners, [&](std::int64_t i, const C* at) {
             C* m = result.data<C>() + i / places * rank * (rank + 1);
             for (std::int64_t d = 0; d < rank; ++d)
                 for (std::int64_t k = 0; k <= rank; ++k) m[d * (rank + 1) + k] += at[k] * g.data<C>()[i * rank + d];

@@ -31,6 +31,18 @@ void assert_true(bool condition, const std::string& message) {
     if (!condition) throw ArgumentError(message.empty() ? "the assertion of the graph does not hold" : message);
 }
 
+void assert_metadata(In a, const std::optional<Ints>& size, const std::optional<Ints>& stride, OptDType dtype,
+                     OptDevice, OptLayout) {
+    const auto check = [&](bool holds, const char* what, const std::string& expected) {
+        if (!holds)
+            throw ArgumentError("_assert_tensor_metadata: expected 'a' of " + std::string(what) + " " + expected +
+                                ", found " + describe(a) + " with strides " + to_string(a.strides()));
+    };
+    if (size) check(a.shape() == *size, "size", to_string(*size));
+    if (stride) check(a.strides() == *stride, "stride", to_string(*stride));
+    if (dtype) check(a.dtype() == *dtype, "dtype", std::string(name(*dtype)));
+}
+
 void constrain_range(const Scalar& value, OptInt min, OptInt max) {
     const auto x = value.to<std::int64_t>();
     if ((min && x < *min) || (max && x > *max))
@@ -113,6 +125,10 @@ void register_meta(Registry& r) {
     r.add("_assert_async(Tensor self) -> ()", [](In self) { assert_true(is_nonzero(self), ""); });
     r.add("_assert_async.msg(Tensor self, str assert_msg) -> ()",
           [](In self, const std::string& assert_msg) { assert_true(is_nonzero(self), assert_msg); });
+    r.add(
+        "_assert_tensor_metadata(Tensor a, SymInt[]? size=None, SymInt[]? stride=None, ScalarType? dtype=None, *, "
+        "Device? device=None, Layout? layout=None) -> ()",
+        assert_metadata);
     r.add("_assert_scalar(Scalar self, str assert_msg) -> ()",
           [](const Scalar& self, const std::string& assert_msg) { assert_true(self.to<bool>(), assert_msg); });
     r.add("_functional_assert_async.msg(Tensor self, str assert_msg, Tensor dep_token) -> Tensor",

@@ -274,19 +274,23 @@ std::tuple<Tensor, Tensor> choose_qparams_per_token_asymmetric(In input, DType) 
                   });
 }
 
-/// What quantising and dequantising does to a value, and whether it lay in the range.
+/// What quantising and dequantising does to a value, and whether it lay in the range. Of float64 values, too, the scale
+/// is a float32, and so is the result where one scale is that of all.
 std::tuple<Tensor, Tensor> fake_quantize(const char* op, In self, In scale, In zero_point, Range range,
                                          bool together = false) {
     return visit_float(self.dtype(), op, [&]<class C>(C) -> std::tuple<Tensor, Tensor> {
         const C low = static_cast<C>(range.min), high = static_cast<C>(range.max);
+        const bool narrow = scale.dim() == 0;
         const auto quantized = [together](C x, C s, C z) {
-            return together ? std::rint(x * (C(1) / s) + z) : std::rint(x * (C(1) / s)) + z;
+            const C steps = x * C(1.0F / static_cast<float>(s));
+            return together ? std::rint(steps + z) : std::rint(steps) + z;
         };
         return {elementwise<C>(
                     self.dtype(),
                     [=](C x, C s, C z) {
                         const C q = quantized(x, s, z);
-                        return ((q >= low ? (q > high ? high : q) : low) - z) * s;
+                        const C value = ((q >= low ? (q > high ? high : q) : low) - z) * C(static_cast<float>(s));
+                        return narrow ? C(static_cast<float>(value)) : value;
                     },
                     self, scale, zero_point),
                 elementwise<C>(

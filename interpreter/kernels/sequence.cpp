@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "convert.hpp"
+#include "half.hpp"
 #include "kernels/families.hpp"
 #include "kernels/fits.hpp"
 #include "parallel.hpp"
@@ -116,7 +117,8 @@ DType space_dtype(const Scalar& start, const Scalar& end, OptDType dtype) {
     return out;
 }
 
-/// `steps` values from `start` to `end`, counted from the nearer end as PyTorch does, through `f`.
+/// `steps` values from `start` to `end`, counted from the nearer end as PyTorch does, through `f`. The step has the
+/// precision of the dtype; 16-bit floats are rounded at every step.
 template <class F>
 Tensor spaced(const char* op, const Scalar& start, const Scalar& end, std::int64_t steps, DType dtype, F f) {
     if (steps > 1)
@@ -128,10 +130,18 @@ Tensor spaced(const char* op, const Scalar& start, const Scalar& end, std::int64
             first = static_cast<C>(start.to<std::int64_t>());
             last = static_cast<C>(end.to<std::int64_t>());
         }
-        const C step = steps > 1 ? (last - first) / static_cast<C>(static_cast<double>(steps - 1)) : C(0);
+        const auto rounded = [dtype](C x) {
+            if constexpr (std::is_same_v<C, double>) return round_to(dtype, x);
+            return x;
+        };
+        const bool stepwise = is_floating_point(dtype) && item_size(dtype) == 2;
+        first = rounded(first);
+        last = rounded(last);
+        const auto whole = [=](std::int64_t i) { return rounded(static_cast<C>(static_cast<double>(i))); };
+        const C step = steps > 1 ? rounded(rounded(last - first) / whole(steps - 1)) : C(0);
         return generate<C>(steps, dtype, [=](std::int64_t i) {
-            return f(i < steps / 2 || steps == 1 ? first + step * static_cast<C>(static_cast<double>(i))
-                                                 : last - step * static_cast<C>(static_cast<double>(steps - i - 1)));
+            const auto way = [&](std::int64_t n) { return stepwise ? rounded(step * whole(n)) : step * whole(n); };
+            return f(i < steps / 2 || steps == 1 ? first + way(i) : last - way(steps - i - 1));
         });
     };
     return is_complex(dtype) ? values(std::complex<double>{}) : values(double{});

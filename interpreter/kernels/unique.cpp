@@ -6,6 +6,7 @@
 #include <numeric>
 #include <span>
 
+#include "half.hpp"
 #include "kernels/families.hpp"
 #include "kernels/fits.hpp"
 #include "kernels/sort.hpp"
@@ -192,23 +193,27 @@ Tensor histc(const Tensor& self, std::int64_t bins, const Scalar& min, const Sca
         using C = std::conditional_t<std::is_same_v<I, std::int64_t>, double, I>;
         const Tensor x = self.to(dtype_of<C>()).contiguous();
         const C* v = x.data<C>();
-        auto low = min.to<C>();
-        auto high = max.to<C>();
+        // 16-bit floats are rounded at every step.
+        const auto r = [dtype = self.dtype()](C value) { return static_cast<C>(round_to(dtype, value)); };
+        C low = r(min.to<C>());
+        C high = r(max.to<C>());
         if (low == high && x.numel() > 0) {
             low = *std::min_element(v, v + x.numel());
             high = *std::max_element(v, v + x.numel());
         }
         if (low == high) {
-            low -= 1;
-            high += 1;
+            low = r(low - 1);
+            high = r(high + 1);
         }
         if (!std::isfinite(low) || !std::isfinite(high) || low > high)
             throw ArgumentError("histc: expected finite 'min' and 'max' with min below max, found " +
                                 std::to_string(low) + " and " + std::to_string(high));
         Tensor counts = Tensor::zeros({bins}, DType::Float64);
+        const C range = r(high - low);
+        const C steps = r(static_cast<C>(bins));
         for (std::int64_t i = 0; i < x.numel(); ++i) {
             if (!(v[i] >= low && v[i] <= high)) continue;
-            const auto bin = static_cast<std::int64_t>((v[i] - low) / (high - low) * static_cast<C>(bins));
+            const auto bin = static_cast<std::int64_t>(r(r(r(v[i] - low) * steps) / range));
             counts.data<double>()[std::min(bin, bins - 1)] += 1;
         }
         return counts.to(self.dtype());

@@ -66,6 +66,25 @@ void OutputDirectory::commit() {
     temporary_.clear();
 }
 
+CaseMeta read_meta(const fs::path& directory) {
+    CaseMeta meta;
+    const fs::path path = directory / "meta.json";
+    if (!fs::exists(path)) return meta;
+    const auto file = map_file(path);
+    const auto* text = reinterpret_cast<const char*>(file->bytes().data());
+    const auto json = nlohmann::json::parse(text, text + file->bytes().size(), nullptr, false);
+    if (!json.is_object()) throw ParseError(path.string() + ": expected a JSON object");
+    if (json.contains("categories") && json["categories"].is_array())
+        for (const auto& category : json["categories"])
+            if (category.is_string()) meta.categories.push_back(category.get<std::string>());
+    if (json.contains("description") && json["description"].is_string())
+        meta.description = json["description"].get<std::string>();
+    for (const auto& [key, target] : {std::pair{"rtol", &meta.rtol}, std::pair{"atol", &meta.atol}})
+        if (json.contains(key) && json[key].is_number()) *target = json[key].get<double>();
+    if (json.contains("seed") && json["seed"].is_number_unsigned()) meta.seed = json["seed"].get<std::uint64_t>();
+    return meta;
+}
+
 std::filesystem::path pair_file(const std::filesystem::path& directory, const std::string& what, int pair) {
     return directory / (what + (pair == 1 ? "" : std::to_string(pair)) + ".safetensors");
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Writing case directories, and directories that appear whole or not at all.
+// Case directories, and directories that appear whole or not at all.
 #pragma once
 
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,6 +48,18 @@ class OutputDirectory {
 /// The n-th file of inputs or expected outputs (`what`) of a case directory: `inputs.safetensors`,
 /// `inputs2.safetensors`, ….
 std::filesystem::path pair_file(const std::filesystem::path& directory, const std::string& what, int pair);
+
+/// What meta.json of a case directory may say.
+struct CaseMeta {
+    std::vector<std::string> categories;
+    std::string description;
+    std::optional<double> rtol;
+    std::optional<double> atol;
+    std::optional<std::uint64_t> seed;  // what the random ops draw follows torch.manual_seed(seed)
+};
+
+/// The meta.json of a case directory; nothing where there is none. Throws ParseError when it is no JSON object.
+CaseMeta read_meta(const std::filesystem::path& directory);
 
 using TensorPairs = std::vector<std::pair<std::string, Tensor>>;
 

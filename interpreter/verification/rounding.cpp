@@ -28,120 +28,19 @@ bool is_float_tensor(const IValue& value) {
 
 /// Ops that move, select or compare, besides those that return views or no floats.
 bool is_exact_name(const std::string& op) {
-    static const Names names{"abs",
-                             "adaptive_max_pool1d",
-                             "adaptive_max_pool2d",
-                             "adaptive_max_pool3d",
-                             "alias",
-                             "amax",
-                             "amin",
-                             "as_strided",
-                             "ceil",
-                             "clamp",
-                             "clamp_max",
-                             "clamp_min",
-                             "clip",
-                             "clone",
-                             "concat",
-                             "concatenate",
-                             "constant_pad_nd",
-                             "contiguous",
-                             "copy",
-                             "copysign",
-                             "diag_embed",
-                             "dropout",
-                             "embedding",
-                             "empty",
-                             "empty_like",
-                             "fill",
-                             "flip",
-                             "floor",
-                             "full",
-                             "full_like",
-                             "gather",
-                             "hardtanh",
-                             "index",
-                             "index_copy",
-                             "index_fill",
-                             "index_put",
-                             "index_select",
-                             "lift_fresh_copy",
-                             "masked_fill",
-                             "masked_scatter",
-                             "masked_select",
-                             "max",
-                             "max_pool1d",
-                             "max_pool1d_with_indices",
-                             "max_pool2d",
-                             "max_pool2d_with_indices",
-                             "max_pool3d",
-                             "max_pool3d_with_indices",
-                             "maximum",
-                             "min",
-                             "minimum",
-                             "nan_to_num",
-                             "neg",
-                             "new_empty",
-                             "new_full",
-                             "new_ones",
-                             "new_zeros",
-                             "one_hot",
-                             "ones",
-                             "ones_like",
-                             "pad",
-                             "pixel_shuffle",
-                             "pixel_unshuffle",
-                             "channel_shuffle",
-                             "reflection_pad1d",
-                             "reflection_pad2d",
-                             "reflection_pad3d",
-                             "relu",
-                             "relu6",
-                             "repeat",
-                             "repeat_interleave",
-                             "replication_pad1d",
-                             "replication_pad2d",
-                             "replication_pad3d",
-                             "reshape",
-                             "roll",
-                             "round",
-                             "scalar_tensor",
-                             "scatter",
-                             "select_scatter",
-                             "sgn",
-                             "sign",
-                             "slice_scatter",
-                             "sort",
-                             "split",
-                             "split_with_sizes",
-                             "stack",
-                             "cat",
-                             "take",
-                             "take_along_dim",
-                             "threshold",
-                             "tile",
-                             "to",
-                             "_to_copy",
-                             "topk",
-                             "tril",
-                             "triu",
-                             "trunc",
-                             "type_as",
-                             "unfold_copy",
-                             "upsample_nearest1d",
-                             "upsample_nearest2d",
-                             "upsample_nearest3d",
-                             "where",
-                             "zero",
-                             "zeros",
-                             "zeros_like",
-                             "_unsafe_view",
-                             "_unsafe_index",
-                             "flatten",
-                             "histc",
-                             "im2col",
-                             "convert_element_type"};
-    return names.contains(op);
+    static constexpr std::string_view names =
+        " _to_copy _unsafe_index _unsafe_view abs adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d alias "
+        "amax amin as_strided cat ceil channel_shuffle clamp clamp_max clamp_min clip clone concat concatenate "
+        "constant_pad_nd contiguous convert_element_type copy copysign diag_embed dropout embedding empty empty_like "
+        "fill flatten flip floor full full_like gather hardtanh histc im2col index index_copy index_fill index_put "
+        "index_select lift_fresh_copy masked_fill masked_scatter masked_select max max_pool1d max_pool1d_with_indices "
+        "max_pool2d max_pool2d_with_indices max_pool3d max_pool3d_with_indices maximum min minimum nan_to_num neg "
+        "new_empty new_full new_ones new_zeros one_hot ones ones_like pad pixel_shuffle pixel_unshuffle "
+        "reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave replication_pad1d "
+        "replication_pad2d replication_pad3d reshape roll round scalar_tensor scatter select_scatter sgn sign "
+        "slice_scatter sort split split_with_sizes stack take take_along_dim threshold tile to topk tril triu trunc "
+        "type_as unfold_copy upsample_nearest1d upsample_nearest2d upsample_nearest3d where zero zeros zeros_like ";
+    return names.find(" " + op + " ") != std::string_view::npos;
 }
 
 /// Running statistics are written in training although the schemas do not say so. (A hypothesis may train where the
@@ -322,6 +221,14 @@ bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision
         spread = pointwise(
             call, y, p, [=](double x, double v) { return u * (std::fabs(v) + (std::fabs(x) + 3) / 6); },
             [=](double x, double v) { return u * (4 * std::fabs(v) + (std::fabs(x) + 3) / 2); });
+    } else if (op == "norm" || op == "linalg_vector_norm") {  // roots of plain sums; of squares there are lanes
+        const double order = std::fabs(call.number(op == "norm" ? "p" : "ord", 2));
+        const double n = static_cast<double>(call.tensor("self").numel()) / static_cast<double>(y.numel());
+        if (order == 0 || order == 2 || std::isinf(order)) return false;
+        spread = detail::spread_around(y, [=](double v) {
+            const double sigma = u * std::fabs(v) * (2 + std::sqrt(n) / (3 * order));
+            return p.rounded(v, sigma * sigma, u * std::fabs(v) * (4 + n / order));
+        });
     } else if (op == "leaky_relu" || op == "prelu") {
         spread = relative(y, p, 1);
     } else {
@@ -584,8 +491,9 @@ std::vector<Reference> reference(const OpCall& original, std::span<const DType> 
             detail::Precision own = precision_of(own_dtype, profile);
             own.u = p.u;
             const Tensor y = to_double(real_view(*tensor));
-            if (i > 0 || is_complex(tensor->dtype()) || !formula_spread(original, y, own, spread))
-                spread = perturbed(call, i, y, own);
+            const bool known = i == 0 && (detail::fft_spread(call, *tensor, own, spread) ||
+                                          (!is_complex(tensor->dtype()) && formula_spread(original, y, own, spread)));
+            if (!known) spread = perturbed(call, i, y, own);
         }
         if (is_complex(tensor->dtype())) {
             spread.compute();

@@ -206,6 +206,8 @@ bool sum_spread(const OpCall& call, const Precision& p, Reference& result);  // 
 bool softmax_spread(const OpCall& call, const Precision& p, Reference& result);
 bool norm_spread(const OpCall& call, const Precision& p, Reference& result);
 bool attention_spread(const OpCall& call, const Precision& p, Reference& result);
+/// Of a call that has the result `result`.
+bool fft_spread(const OpCall& call, const Tensor& result, const Precision& p, Reference& spread);
 
 }  // namespace detail
 

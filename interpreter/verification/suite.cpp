@@ -14,6 +14,7 @@
 #include "torch_ir/file.hpp"
 #include "torch_ir/text.hpp"
 #include "verification/backend.hpp"
+#include "verification/case_files.hpp"
 #include "verification/conformance.hpp"
 #include "verification/op_case.hpp"
 
@@ -94,34 +95,6 @@ std::vector<OutputVerdict> judge(const RunResult& result, const NamedTensors& ex
 }
 
 namespace {
-
-/// What meta.json of a case directory may say.
-struct CaseMeta {
-    std::vector<std::string> categories;
-    std::string description;
-    std::optional<double> rtol;
-    std::optional<double> atol;
-    std::optional<std::uint64_t> seed;  // what the random ops draw follows torch.manual_seed(seed)
-};
-
-CaseMeta read_meta(const fs::path& directory) {
-    CaseMeta meta;
-    const fs::path path = directory / "meta.json";
-    if (!fs::exists(path)) return meta;
-    const auto file = map_file(path);
-    const auto* text = reinterpret_cast<const char*>(file->bytes().data());
-    const auto json = nlohmann::json::parse(text, text + file->bytes().size(), nullptr, false);
-    if (!json.is_object()) throw ParseError(path.string() + ": expected a JSON object");
-    if (json.contains("categories") && json["categories"].is_array())
-        for (const auto& category : json["categories"])
-            if (category.is_string()) meta.categories.push_back(category.get<std::string>());
-    if (json.contains("description") && json["description"].is_string())
-        meta.description = json["description"].get<std::string>();
-    for (const auto& [key, target] : {std::pair{"rtol", &meta.rtol}, std::pair{"atol", &meta.atol}})
-        if (json.contains(key) && json[key].is_number()) *target = json[key].get<double>();
-    if (json.contains("seed") && json["seed"].is_number_unsigned()) meta.seed = json["seed"].get<std::uint64_t>();
-    return meta;
-}
 
 /// Runs a model case: every inputs/expected pair with one interpreter, each with random numbers of its own.
 void run_model_case(const fs::path& directory, const CaseMeta& meta, const Registry& registry, CaseResult& result) {
