@@ -62,10 +62,10 @@ inline double exp(double x) { return std::exp(x); }
 inline float log(float x) {
     const bool subnormal = x < std::numeric_limits<float>::min();
     const float scaled = subnormal ? x * 8388608.0F : x;  // 2^23
-    const auto bits = std::bit_cast<std::int32_t>(scaled);
-    const std::int32_t exponent = (bits - 0x3f2aaaab) & static_cast<std::int32_t>(0xff800000U);
+    const auto bits = std::bit_cast<std::uint32_t>(scaled);
+    const std::uint32_t exponent = (bits - 0x3f2aaaabU) & 0xff800000U;
     const float m = std::bit_cast<float>(bits - exponent) - 1.0F;  // in [-1/3, 1/3]
-    const float n = static_cast<float>(exponent) * 1.19209290e-7F - (subnormal ? 23.0F : 0.0F);
+    const float n = static_cast<float>(static_cast<std::int32_t>(exponent)) * 1.19209290e-7F - (subnormal ? 23.0F : 0.0F);
     const float s = m * m;
     float r = -.130310059F;
     float t = .140869141F;

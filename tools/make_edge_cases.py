@@ -304,6 +304,10 @@ def roundings_that_decide():
     x = torch.tensor([0.1, -0.1, 0.1015, -0.1015, 0.2, -0.0999])
     for dtype in (torch.bfloat16, torch.float16):
         yield aten.softshrink.default, x.to(dtype), 0.1
+        yield aten.floor_divide.default, (ramp(40) * 0.75).to(dtype), torch.tensor(0.3)
+        yield aten.div.Scalar_mode, (ramp(40) * 0.75).to(dtype), 0.3, {"rounding_mode": "floor"}
+        for exponent in (3, -2, 1.7):
+            yield aten.pow.Tensor_Scalar, x.to(dtype), exponent
         yield aten.hardshrink.default, x.to(dtype), 0.1
         for op in (aten.softshrink_backward, aten.hardshrink_backward):
             yield op.default, torch.ones(6, dtype=dtype), x.to(dtype), 0.1

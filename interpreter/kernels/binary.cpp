@@ -15,11 +15,13 @@
 namespace torch_ir::kernels {
 namespace {
 
-/// `f` in the compute type of the promoted dtype, which is not complex.
+/// `f` in the compute type of the promoted dtype, which is not complex. `exact`: one number as `other` is not rounded
+/// to a 16-bit float.
 template <class F>
-Tensor real_arithmetic(const char* op, const Tensor& self, const Tensor& other, F f) {
+Tensor real_arithmetic(const char* op, const Tensor& self, const Tensor& other, F f, bool exact = false) {
     const DType dtype = result_type(self, other);
-    const Tensor x = converted(self, dtype), y = converted(other, dtype);
+    const Tensor x = converted(self, dtype);
+    const Tensor y = exact && is_floating_point(dtype) && other.numel() == 1 ? other : converted(other, dtype);
     return visit_real(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, f, x, y); });
 }
 
@@ -168,7 +170,9 @@ template <template <bool> class Op>
 Tensor with_near_quotients(const char* op, const Tensor& self, const Tensor& other) {
     const DType dtype = result_type(self, other);
     const bool near = compute_for(dtype) == Compute::Float && quotients_are_near(self, other);
-    return near ? real_arithmetic(op, self, other, Op<true>{}) : real_arithmetic(op, self, other, Op<false>{});
+    constexpr bool exact = std::is_same_v<Op<true>, FloorDivide<true>>;
+    return near ? real_arithmetic(op, self, other, Op<true>{}, exact)
+                : real_arithmetic(op, self, other, Op<false>{}, exact);
 }
 
 Tensor floor_divide(const Tensor& self, const Tensor& other) {

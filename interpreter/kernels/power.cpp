@@ -9,6 +9,7 @@
 #include "kernels/families.hpp"
 #include "kernels/fits.hpp"
 #include "kernels/pointwise.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -57,6 +58,14 @@ Tensor pow_scalar(const Tensor& self, const Scalar& exponent) {
     if (is(0)) return in_dtype(dtype, self, [](auto x) { return decltype(x)(1); });
     if (is(1)) return self.dtype() == dtype ? self.clone() : self.to(dtype);
     if (is(2)) return in_dtype(dtype, self, [](auto x) { return multiplied(x, x); });
+    if (dtype == DType::BFloat16 && (is(3) || is(-2))) {  // rounded at every step, unlike float16
+        using Step = Stepwise<BFloat16>;
+        const auto stepwise = [&](auto f) {
+            return elementwise<float>(
+                dtype, [f](float x) { return static_cast<float>(f(Step(x))); }, self);
+        };
+        return is(3) ? stepwise([](Step x) { return x * x * x; }) : stepwise([](Step x) { return Step(1) / (x * x); });
+    }
     if (is(3)) return in_dtype(dtype, self, [](auto x) { return multiplied(multiplied(x, x), x); });
     if (!is_integral(dtype, true)) {
         const auto analytic = [&]<class F>(F) { return apply_in_own<InFloatOrComplex>("pow", dtype, F{}, self); };
