@@ -15,6 +15,7 @@ template <class Half>
 class Stepwise {
   public:
     Stepwise() = default;
+    Stepwise(std::floating_point auto value) : Stepwise(static_cast<float>(value)) {}
     Stepwise(float value) : value_(static_cast<float>(static_cast<Half>(value))) {}
     template <class T>
     requires std::is_arithmetic_v<T>
@@ -30,6 +31,7 @@ class Stepwise {
     friend auto operator<=>(Stepwise a, Stepwise b) { return a.value_ <=> b.value_; }
     friend bool operator==(Stepwise a, Stepwise b) { return a.value_ == b.value_; }
 
+    friend Stepwise cos(Stepwise a) { return std::cos(a.value_); }
     friend Stepwise abs(Stepwise a) { return std::fabs(a.value_); }
     friend Stepwise fmod(Stepwise a, Stepwise b) { return std::fmod(a.value_, b.value_); }
     friend Stepwise floor(Stepwise a) { return std::floor(a.value_); }

@@ -323,6 +323,9 @@ def roundings_that_decide():
         theta = torch.randn(1, 2, 3, generator=generator).to(dtype)
         for align_corners in (False, True):
             yield aten.affine_grid_generator.default, theta, [1, 1, 9, 7], align_corners
+        for op in (aten.hann_window, aten.hamming_window, aten.blackman_window, aten.bartlett_window, aten.kaiser_window):
+            for n, periodic in ((50, True), (37, False), (300, False)):
+                yield op.periodic, n, periodic, {"dtype": dtype}
         for start, end, steps in ((-1, 1, 100), (2.3, -7.1, 33)):
             yield aten.linspace.default, start, end, steps, {"dtype": dtype}
     steps = ramp(20, dtype=torch.float64) * 0.05 - 0.45

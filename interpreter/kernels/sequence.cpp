@@ -9,10 +9,13 @@
 #include "kernels/families.hpp"
 #include "kernels/fits.hpp"
 #include "parallel.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 
 namespace {
+
+using std::cos;
 
 /// A tensor of that dtype whose i-th element is `f(i)`, computed in C.
 template <class C, class F>
@@ -218,7 +221,8 @@ Tensor triu_indices(std::int64_t row, std::int64_t col, std::int64_t offset, Opt
     return triangle_indices(false, row, col, offset, dtype);
 }
 
-/// `f(i, n - 1)` for a symmetric window of n points, of which a periodic one drops the last.
+/// `f(i, n - 1)` of double for a symmetric window of n points, of which a periodic one drops the last; of 16-bit floats
+/// every step of `f` is rounded.
 template <class F>
 Tensor window(const char* op, std::int64_t window_length, bool periodic, OptDType dtype, F f) {
     const DType out = dtype.value_or(default_dtype);
@@ -230,25 +234,30 @@ Tensor window(const char* op, std::int64_t window_length, bool periodic, OptDTyp
                             std::to_string(window_length));
     if (window_length == 1) return Tensor::full({1}, 1, out);
     const auto last = static_cast<double>(periodic ? window_length : window_length - 1);
-    return generate<double>(window_length, out, [=](std::int64_t i) { return f(static_cast<double>(i), last); });
+    if (item_size(out) > 2)
+        return generate<double>(window_length, out, [=](std::int64_t i) { return f(static_cast<double>(i), last); });
+    return visit_stepwise(out, op, [&]<class C, class A>(C, A) {
+        return generate<C>(window_length, out,
+                           [=](std::int64_t i) { return static_cast<C>(f(static_cast<A>(i), last)); });
+    });
 }
 
 Tensor cosine_window(const char* op, std::int64_t length, bool periodic, double alpha, double beta, OptDType dtype) {
     return window(op, length, periodic, dtype,
-                  [=](double i, double last) { return alpha - beta * std::cos(2 * M_PI * i / last); });
+                  [=]<class A>(A i, double last) { return cos(i * A(2 * M_PI / last)) * A(-beta) + A(alpha); });
 }
 
 Tensor bartlett(std::int64_t window_length, bool periodic, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return window("bartlett_window", window_length, periodic, dtype, [](double i, double last) {
-        const double x = 2 * i / last;
-        return x <= 1 ? x : 2 - x;
+    return window("bartlett_window", window_length, periodic, dtype, []<class A>(A i, double last) {
+        const A x = i * A(2 / last);
+        return static_cast<double>(i) <= std::floor(last / 2) ? x : A(2) - x;
     });
 }
 
 Tensor blackman(std::int64_t window_length, bool periodic, OptDType dtype, OptLayout, OptDevice, OptBool) {
-    return window("blackman_window", window_length, periodic, dtype, [](double i, double last) {
-        const double x = 2 * M_PI * i / last;
-        return 0.42 - 0.5 * std::cos(x) + 0.08 * std::cos(2 * x);
+    return window("blackman_window", window_length, periodic, dtype, []<class A>(A i, double last) {
+        const A x = i * A(M_PI / last);
+        return cos(x * A(4)) * A(0.08) - cos(x * A(2)) * A(0.5) + A(0.42);
     });
 }
 
@@ -265,9 +274,9 @@ double bessel_i0(double x) {
 
 Tensor kaiser(std::int64_t window_length, bool periodic, double beta, OptDType dtype, OptLayout, OptDevice, OptBool) {
     const double scale = bessel_i0(beta);
-    return window("kaiser_window", window_length, periodic, dtype, [=](double i, double last) {
-        const double x = 2 * i / last - 1;
-        return bessel_i0(beta * std::sqrt(std::max(0.0, 1 - x * x))) / scale;
+    return window("kaiser_window", window_length, periodic, dtype, [=]<class A>(A i, double last) {
+        const double x = 2 * static_cast<double>(i) / last - 1;
+        return static_cast<A>(bessel_i0(beta * std::sqrt(std::fabs(1 - x * x))) / scale);
     });
 }
 
