@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Elementary functions of float written without branches, so that a loop over them vectorises. Errors are given in
-// units in the last place (ULP) against the true value. The double versions are the C library's.
+// units in the last place (ULP) against the true value. The double versions are the C library's; of rarer functions
+// (libm, rounded) the float versions are, too.
 #pragma once
 
 #include <bit>
@@ -65,7 +66,8 @@ inline float log(float x) {
     const auto bits = std::bit_cast<std::uint32_t>(scaled);
     const std::uint32_t exponent = (bits - 0x3f2aaaabU) & 0xff800000U;
     const float m = std::bit_cast<float>(bits - exponent) - 1.0F;  // in [-1/3, 1/3]
-    const float n = static_cast<float>(static_cast<std::int32_t>(exponent)) * 1.19209290e-7F - (subnormal ? 23.0F : 0.0F);
+    const float n =
+        static_cast<float>(static_cast<std::int32_t>(exponent)) * 1.19209290e-7F - (subnormal ? 23.0F : 0.0F);
     const float s = m * m;
     float r = -.130310059F;
     float t = .140869141F;

@@ -328,6 +328,11 @@ def roundings_that_decide():
                 yield op.periodic, n, periodic, {"dtype": dtype}
         for start, end, steps in ((-1, 1, 100), (2.3, -7.1, 33)):
             yield aten.linspace.default, start, end, steps, {"dtype": dtype}
+        q, k, v = (torch.randn(1, 2, n, 16, generator=generator).to(dtype) for n in (16, 29, 29))
+        yield aten.scaled_dot_product_attention.default, q, k, v
+        yield aten.scaled_dot_product_attention.default, q, k, v, torch.randn(16, 29, generator=generator).to(dtype)
+        yield aten.scaled_dot_product_attention.default, q, q, k[:, :, :16], None, 0.0, True
+        yield aten.scaled_dot_product_attention.default, q, k, v.transpose(2, 3).contiguous().transpose(2, 3)
     steps = ramp(20, dtype=torch.float64) * 0.05 - 0.45
     yield aten.fake_quantize_per_tensor_affine.default, steps, 0.1, 0, -8, 7
     yield aten.fake_quantize_per_tensor_affine.tensor_qparams, steps, torch.tensor(0.1), torch.tensor(0), -8, 7

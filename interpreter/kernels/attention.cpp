@@ -4,11 +4,13 @@
 #include "kernels/attention.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <vector>
 
 #include "backend/gemm.hpp"
 #include "elementwise.hpp"
+#include "half.hpp"
 #include "kernels/families.hpp"
 #include "kernels/matmul.hpp"
 #include "kernels/random.hpp"
@@ -115,6 +117,102 @@ Result attend(const Tensor& query, const Tensor& key, const Tensor& value, const
     return {out, logsumexp};
 }
 
+/// e^x within 1e-4, by which PyTorch's vector loop computes weights of 16-bit floats (fexp_u20 in
+/// aten/src/ATen/cpu/vec): a polynomial corrects the exponent, whose bits become the number's.
+inline float fast_exp(float x) {
+    const float exponent = x * 1.44269504F;
+    const float fraction = exponent - std::floor(exponent);
+    float p = __builtin_fmaf(fraction, -0.079204240219773236F, -0.22433836478672356F);
+    p = __builtin_fmaf(fraction, p, 0.30354260500649682F);
+    p = __builtin_fmaf(fraction, p, 0.00010703434948458272F);
+    const float bits = __builtin_fmaf(0x1p23F, exponent - p, 0x1p23F * 127);
+    const float y = std::bit_cast<float>(static_cast<std::int32_t>(x > -87.3F ? bits : 0.0F));
+    return x == x ? y : x;
+}
+
+/// Of 16-bit floats, as PyTorch's flash kernel: some keys at a time, weights relative to the largest score so far,
+/// which are rounded before the product with the values and divided by their sum in the end.
+template <class Half>
+Result attend_rounded(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask, bool is_causal,
+                      double scale) {
+    const Heads<float> q(query), k(key), v(value);
+    const std::int64_t batches = query.size(0), heads = query.size(1), length = query.size(2), source = key.size(2);
+    const std::int64_t depth = query.size(3);
+    Tensor out = Tensor::empty_like(query, DType::Float32);
+    if (out.stride(3) != 1) out = Tensor::empty(query.shape(), DType::Float32);
+    Tensor logsumexp = Tensor::empty({batches, length, heads}, DType::Float32).transpose(1, 2);
+    const Tensor bias = additive_mask<float>(mask, {batches, heads, length, source});
+    const auto factor = static_cast<float>(scale);
+    constexpr float lowest = -std::numeric_limits<float>::infinity();
+
+    constexpr std::int64_t keys = 512, lanes = 8;  // of PyTorch's kernel
+    const std::int64_t rows = length >= 768 ? 256 : length >= 192 ? 64 : 32;
+    const std::int64_t blocks = (length + rows - 1) / rows;
+    parallel_for(batches * heads * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+        std::vector<float> scores(static_cast<std::size_t>(rows * keys));
+        std::vector<float> largest(static_cast<std::size_t>(rows)), total(static_cast<std::size_t>(rows));
+        for (std::int64_t piece = begin; piece < end; ++piece) {
+            const std::int64_t first = piece % blocks * rows;
+            const std::int64_t head = piece / blocks % heads, batch = piece / blocks / heads;
+            const std::int64_t count = std::min(rows, length - first);
+            const std::int64_t visible = is_causal ? std::min(source, first + count) : source;
+            float* o = out.data<float>() + batch * out.stride(0) + head * out.stride(1) + first * out.stride(2);
+            std::fill(largest.begin(), largest.end(), lowest);
+            std::fill(total.begin(), total.end(), 0.0F);
+            for (std::int64_t at = 0; at < visible; at += keys) {
+                const std::int64_t n = std::min(keys, visible - at);
+                backend::gemm(false, true, count, n, depth, q.at(batch, head, first), q.ld(), k.at(batch, head, at),
+                              k.ld(), 0.0F, scores.data(), n);
+                for (std::int64_t i = 0; i < count; ++i) {
+                    float* row = scores.data() + i * n;
+                    const auto r = static_cast<std::size_t>(i);
+                    for (std::int64_t j = 0; j < n; ++j) row[j] *= factor;
+                    if (bias.defined()) {
+                        const float* b = bias.data<float>() + batch * bias.stride(0) + head * bias.stride(1) +
+                                         (first + i) * bias.stride(2) + at * bias.stride(3);
+                        for (std::int64_t j = 0; j < n; ++j) row[j] += b[j * bias.stride(3)];
+                    }
+                    if (is_causal)
+                        for (std::int64_t j = std::max<std::int64_t>(0, first + i + 1 - at); j < n; ++j)
+                            row[j] = lowest;
+                    const float top = std::max(largest[r], max_of(row, n));
+                    if (top == lowest) {
+                        std::fill(row, row + n, 0.0F);
+                        continue;
+                    }
+                    float sum = 0;
+                    const std::int64_t whole = n / lanes * lanes;
+                    const auto weigh = [&](std::int64_t from, std::int64_t to, auto exp) {
+#pragma omp simd reduction(+ : sum)
+                        for (std::int64_t j = from; j < to; ++j) {
+                            const float weight = exp(row[j] - top);
+                            sum += weight;
+                            row[j] = static_cast<float>(static_cast<Half>(weight));
+                        }
+                    };
+                    weigh(0, whole, [](float x) { return fast_exp(x); });
+                    weigh(whole, n, [](float x) { return vmath::exp(x); });
+                    const float before = std::exp(largest[r] - top);
+                    total[r] = sum + before * total[r];
+                    largest[r] = top;
+                    if (at > 0)
+                        for (std::int64_t c = 0; c < depth; ++c) o[i * out.stride(2) + c] *= before;
+                }
+                backend::gemm(false, false, count, depth, n, scores.data(), n, v.at(batch, head, at), v.ld(),
+                              at == 0 ? 0.0F : 1.0F, o, out.stride(2));
+            }
+            for (std::int64_t i = 0; i < count; ++i) {
+                const auto r = static_cast<std::size_t>(i);
+                const float inverse = 1 / (total[r] == 0 ? 1 : total[r]);
+                for (std::int64_t c = 0; c < depth; ++c) o[i * out.stride(2) + c] *= inverse;
+                logsumexp.data<float>()[(batch * length + first + i) * heads + head] =
+                    total[r] == 0 ? 0 : largest[r] + std::log(total[r]);
+            }
+        }
+    });
+    return {out, logsumexp};
+}
+
 /// Any number of leading dimensions, broadcast, as [batch, heads, rows, columns].
 Tensor to_heads(const Tensor& t, const Ints& leading) {
     Ints shape = leading;
@@ -205,7 +303,7 @@ void check_attention(const Tensor& query, const Tensor& key, const Tensor& value
 }
 
 Result attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask, bool is_causal,
-                 std::optional<double> scale, bool enable_gqa, bool want_logsumexp) {
+                 std::optional<double> scale, bool enable_gqa, bool is_flash) {
     constexpr const char* op = "scaled_dot_product_attention";
 
     Tensor k = key;
@@ -225,9 +323,20 @@ Result attention(const Tensor& query, const Tensor& key, const Tensor& value, co
         m = to_heads(m, leading);
     }
     const double factor = scale.value_or(1 / std::sqrt(static_cast<double>(query.size(-1))));
+    // PyTorch's choice of its flash kernel.
+    const auto is_whole = [&](const Tensor& t) {
+        return t.dim() == 4 && std::ranges::equal(lead(t), leading) && (is_flash || t.stride(-1) == 1);
+    };
+    const bool rounded = item_size(query.dtype()) == 2 && is_whole(query) && is_whole(k) && is_whole(v) &&
+                         query.size(-1) == value.size(-1) && query.numel() > 0 && key.size(-2) > 0 &&
+                         (is_flash || !mask.defined() || mask.dim() == 0 || mask.stride(-1) == 1);
+    const auto stepwise = [&]<class Half>(Half) {
+        return attend_rounded<Half>(query, to_heads(k, leading), to_heads(v, leading), m, is_causal, factor);
+    };
     Result result = visit_float(query.dtype(), op, [&]<class C>(C) {
+        if (rounded) return query.dtype() == DType::Float16 ? stepwise(Float16{}) : stepwise(BFloat16{});
         return attend<C>(to_heads(query, leading), to_heads(k, leading), to_heads(v, leading), m, is_causal, factor,
-                         want_logsumexp);
+                         is_flash);
     });
     Ints shape = leading;
     shape.push_back(query.size(-2));
