@@ -3,7 +3,8 @@
 #pragma once
 
 #include <cmath>
-#include <utility>
+#include <compare>
+#include <type_traits>
 
 #include "convert.hpp"
 #include "half.hpp"
@@ -15,8 +16,9 @@ template <class Half>
 class Stepwise {
   public:
     Stepwise() = default;
-    Stepwise(std::floating_point auto value) : Stepwise(static_cast<float>(value)) {}
-    Stepwise(float value) : value_(static_cast<float>(static_cast<Half>(value))) {}
+    template <class T>
+    requires std::is_arithmetic_v<T> Stepwise(T value)
+        : value_(static_cast<float>(static_cast<Half>(static_cast<float>(value)))) {}
     template <class T>
     requires std::is_arithmetic_v<T>
     explicit operator T() const { return static_cast<T>(value_); }

@@ -33,6 +33,32 @@ struct Heads {
     }
 };
 
+/// What becomes of the products of queries and keys before softmax.
+template <class C>
+struct Scores {
+    C factor;
+    Tensor bias;  // [batch, heads, L, S]; undefined: none
+    bool is_causal;
+
+    /// Of one query and `n` keys from `at` on, in place.
+    void finish(C* row, std::int64_t batch, std::int64_t head, std::int64_t query, std::int64_t at,
+                std::int64_t n) const {
+        for (std::int64_t j = 0; j < n; ++j) row[j] *= factor;
+        if (bias.defined()) {
+            const std::int64_t stride = bias.stride(3);
+            const C* b =
+                bias.data<C>() + batch * bias.stride(0) + head * bias.stride(1) + query * bias.stride(2) + at * stride;
+            if (stride == 1)
+                for (std::int64_t j = 0; j < n; ++j) row[j] += b[j];
+            else
+                for (std::int64_t j = 0; j < n; ++j) row[j] += b[j * stride];
+        }
+        if (is_causal)
+            for (std::int64_t j = std::max<std::int64_t>(0, query + 1 - at); j < n; ++j)
+                row[j] = -std::numeric_limits<C>::infinity();
+    }
+};
+
 struct Result {
     Tensor output;     // [batch, heads, L, Ev]
     Tensor logsumexp;  // [batch, heads, L], only when asked for
@@ -76,7 +102,7 @@ Result attend(const Tensor& query, const Tensor& key, const Tensor& value, const
     if (!out.defined() || out.stride(3) != 1) out = Tensor::empty({batches, heads, length, depth_v}, dtype_of<C>());
     Tensor logsumexp =
         want_logsumexp ? Tensor::empty({batches, length, heads}, dtype_of<C>()).transpose(1, 2) : Tensor{};
-    const Tensor bias = additive_mask<C>(mask, {batches, heads, length, source});
+    const Scores<C> rules{static_cast<C>(scale), additive_mask<C>(mask, {batches, heads, length, source}), is_causal};
     if (out.numel() == 0) return {out, logsumexp};
 
     constexpr std::int64_t rows = 128;  // query rows a piece: its scores stay in the cache
@@ -94,19 +120,7 @@ Result attend(const Tensor& query, const Tensor& key, const Tensor& value, const
                           k.ld(), C(0), scores.data(), visible);
             for (std::int64_t i = 0; i < count; ++i) {
                 C* row = scores.data() + i * visible;
-                const C factor = static_cast<C>(scale);
-                for (std::int64_t j = 0; j < visible; ++j) row[j] *= factor;
-                if (bias.defined()) {
-                    const C* b =
-                        bias.data<C>() + batch * bias.stride(0) + head * bias.stride(1) + (first + i) * bias.stride(2);
-                    const std::int64_t stride = bias.stride(3);
-                    if (stride == 1)
-                        for (std::int64_t j = 0; j < visible; ++j) row[j] += b[j];
-                    else
-                        for (std::int64_t j = 0; j < visible; ++j) row[j] += b[j * stride];
-                }
-                if (is_causal)
-                    for (std::int64_t j = first + i + 1; j < visible; ++j) row[j] = -std::numeric_limits<C>::infinity();
+                rules.finish(row, batch, head, first + i, 0, visible);
                 const C lse = masked_softmax_row(row, visible);
                 if (want_logsumexp) logsumexp.data<C>()[(batch * length + first + i) * heads + head] = lse;
             }
@@ -141,8 +155,8 @@ Result attend_rounded(const Tensor& query, const Tensor& key, const Tensor& valu
     Tensor out = Tensor::empty_like(query, DType::Float32);
     if (out.stride(3) != 1) out = Tensor::empty(query.shape(), DType::Float32);
     Tensor logsumexp = Tensor::empty({batches, length, heads}, DType::Float32).transpose(1, 2);
-    const Tensor bias = additive_mask<float>(mask, {batches, heads, length, source});
-    const auto factor = static_cast<float>(scale);
+    const Scores<float> rules{static_cast<float>(scale), additive_mask<float>(mask, {batches, heads, length, source}),
+                              is_causal};
     constexpr float lowest = -std::numeric_limits<float>::infinity();
 
     constexpr std::int64_t keys = 512, lanes = 8;  // of PyTorch's kernel
@@ -166,15 +180,7 @@ Result attend_rounded(const Tensor& query, const Tensor& key, const Tensor& valu
                 for (std::int64_t i = 0; i < count; ++i) {
                     float* row = scores.data() + i * n;
                     const auto r = static_cast<std::size_t>(i);
-                    for (std::int64_t j = 0; j < n; ++j) row[j] *= factor;
-                    if (bias.defined()) {
-                        const float* b = bias.data<float>() + batch * bias.stride(0) + head * bias.stride(1) +
-                                         (first + i) * bias.stride(2) + at * bias.stride(3);
-                        for (std::int64_t j = 0; j < n; ++j) row[j] += b[j * bias.stride(3)];
-                    }
-                    if (is_causal)
-                        for (std::int64_t j = std::max<std::int64_t>(0, first + i + 1 - at); j < n; ++j)
-                            row[j] = lowest;
+                    rules.finish(row, batch, head, first + i, at, n);
                     const float top = std::max(largest[r], max_of(row, n));
                     if (top == lowest) {
                         std::fill(row, row + n, 0.0F);

@@ -86,19 +86,19 @@ Tensor sub(const Tensor& self, const Tensor& other, const Scalar& alpha) {
 
 Tensor rsub(const Tensor& self, const Tensor& other, const Scalar& alpha) { return sub(other, self, alpha); }
 
-/// std::fmod. `near`: of floats whose quotient is below 2^52, by one division in double, of which the whole part is at
-/// most one too large and what it leaves is exact. Without branches, so that loops vectorise.
+/// std::fmod. Of floats whose quotient is below 2^52 by one division in double, of which the whole part is at most one
+/// too large and what it leaves is exact. `near`: all are; without a branch, so that loops vectorise.
 template <bool near, class F>
 F left_of_division(F x, F y) {
-    if constexpr (near && std::is_same_v<F, float>) {
+    if constexpr (std::is_same_v<F, float>) {
         const double size = std::fabs(double{x}), divisor = std::fabs(double{y});
         const double quotient = std::trunc(size / divisor);
         const double left = std::fma(-quotient, divisor, size);
         const double corrected = left < 0 ? left + divisor : left;
-        return std::copysign(static_cast<float>(quotient == 0 ? size : corrected), x);  // the divisor may be infinite
-    } else {
-        return std::fmod(x, y);
+        if (near || quotient < 0x1p52)
+            return std::copysign(static_cast<float>(quotient == 0 ? size : corrected), x);  // of an infinite divisor
     }
+    return std::fmod(x, y);
 }
 
 /// Are all quotients of floats such that left_of_division<true> holds?
@@ -165,19 +165,19 @@ using Fmod = Modulus<false, near>;
 template <bool near>
 using Remainder = Modulus<true, near>;
 
-/// `Op<near>` of the operands.
+/// `Op<near>` of the operands; `exact` as in real_arithmetic.
 template <template <bool> class Op>
-Tensor with_near_quotients(const char* op, const Tensor& self, const Tensor& other) {
+Tensor with_near_quotients(const char* op, const Tensor& self, const Tensor& other, bool exact = false) {
     const DType dtype = result_type(self, other);
     const bool near = compute_for(dtype) == Compute::Float && quotients_are_near(self, other);
-    constexpr bool exact = std::is_same_v<Op<true>, FloorDivide<true>>;
     return near ? real_arithmetic(op, self, other, Op<true>{}, exact)
                 : real_arithmetic(op, self, other, Op<false>{}, exact);
 }
 
-Tensor floor_divide(const Tensor& self, const Tensor& other) {
-    return with_near_quotients<FloorDivide>("floor_divide", self, other);
+Tensor floor_divided(const char* op, const Tensor& self, const Tensor& other) {
+    return with_near_quotients<FloorDivide>(op, self, other, true);
 }
+Tensor floor_divide(const Tensor& self, const Tensor& other) { return floor_divided("floor_divide", self, other); }
 Tensor fmod(const Tensor& self, const Tensor& other) { return with_near_quotients<Fmod>("fmod", self, other); }
 Tensor remainder(const Tensor& self, const Tensor& other) {
     return with_near_quotients<Remainder>("remainder", self, other);
@@ -185,7 +185,7 @@ Tensor remainder(const Tensor& self, const Tensor& other) {
 
 Tensor div_mode(const Tensor& self, const Tensor& other, const std::optional<std::string>& rounding_mode) {
     if (!rounding_mode) return divided(self, other);
-    if (*rounding_mode == "floor") return with_near_quotients<FloorDivide>("div", self, other);
+    if (*rounding_mode == "floor") return floor_divided("div", self, other);
     if (*rounding_mode == "trunc") return real_arithmetic("div", self, other, TruncateDivide{});
     throw ArgumentError("div: expected rounding_mode to be None, 'floor' or 'trunc', found '" + *rounding_mode + "'");
 }
