@@ -52,6 +52,15 @@ std::vector<DerivedVerdict> judge_outputs(const std::vector<OutputReference>& re
     return verdicts;
 }
 
+/// Probes that are likely to be enough: of large outputs, one says as much of the mean of the deviations as four.
+int first_probes(const RunResult& run) {
+    const bool large = std::all_of(run.outputs.begin(), run.outputs.end(), [](const NamedValue& output) {
+        const Tensor tensor = value_tensor(output.value);
+        return !tensor.defined() || tensor.numel() >= 256;
+    });
+    return large ? 1 : 2;
+}
+
 /// With more probes it would be explained, too.
 bool is_clear(const RoundingVerdict& verdict) { return verdict.verdict == Verdict::Explained && verdict.used <= 0.6; }
 
@@ -61,7 +70,7 @@ std::vector<DerivedVerdict> judge_derived(const Interpreter& model, const std::v
                                           const RunResult& run, const NamedTensors& expected,
                                           const LocateOptions& options) {
     LocateOptions probing = options;
-    probing.probes = std::min(options.probes, 2);
+    probing.probes = std::min(options.probes, first_probes(run));
     const std::vector<OutputReference> references = output_references(model, user_inputs, probing);
     std::vector<DerivedVerdict> verdicts = judge_outputs(references, run, expected, options);
     const bool clear = std::all_of(verdicts.begin(), verdicts.end(), [](const DerivedVerdict& verdict) {
