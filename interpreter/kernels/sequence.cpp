@@ -120,10 +120,11 @@ DType space_dtype(const Scalar& start, const Scalar& end, OptDType dtype) {
     return out;
 }
 
-/// `steps` values from `start` to `end`, counted from the nearer end as PyTorch does, through `f`. The step has the
-/// precision of the dtype; 16-bit floats are rounded at every step.
+/// `steps` values from `start` to `end`, counted from the nearer end as PyTorch does, through `f`. The bounds and their
+/// distance have the precision of the dtype. `in_dtype`: so has the step, and 16-bit floats are rounded at every step.
 template <class F>
-Tensor spaced(const char* op, const Scalar& start, const Scalar& end, std::int64_t steps, DType dtype, F f) {
+Tensor spaced(const char* op, const Scalar& start, const Scalar& end, std::int64_t steps, DType dtype, bool in_dtype,
+              F f) {
     if (steps > 1)
         for (const Scalar& bound : {start, end}) check_fits(op, bound, dtype);
     const auto values = [&]<class C>(C) {
@@ -137,11 +138,12 @@ Tensor spaced(const char* op, const Scalar& start, const Scalar& end, std::int64
             if constexpr (std::is_same_v<C, double>) return round_to(dtype, x);
             return x;
         };
-        const bool stepwise = is_floating_point(dtype) && item_size(dtype) == 2;
+        const bool stepwise = in_dtype && is_floating_point(dtype) && item_size(dtype) == 2;
         first = rounded(first);
         last = rounded(last);
         const auto whole = [=](std::int64_t i) { return rounded(static_cast<C>(static_cast<double>(i))); };
-        const C step = steps > 1 ? rounded(rounded(last - first) / whole(steps - 1)) : C(0);
+        const C exact_step = steps > 1 ? rounded(last - first) / whole(steps - 1) : C(0);
+        const C step = in_dtype ? rounded(exact_step) : exact_step;
         return generate<C>(steps, dtype, [=](std::int64_t i) {
             const auto way = [&](std::int64_t n) { return stepwise ? rounded(step * whole(n)) : step * whole(n); };
             return f(i < steps / 2 || steps == 1 ? first + way(i) : last - way(steps - i - 1));
@@ -153,13 +155,13 @@ Tensor spaced(const char* op, const Scalar& start, const Scalar& end, std::int64
 Tensor linspace(const Scalar& start, const Scalar& end, std::int64_t steps, OptDType dtype, OptLayout, OptDevice,
                 OptBool) {
     check_steps("linspace", steps);
-    return spaced("linspace", start, end, steps, space_dtype(start, end, dtype), [](auto x) { return x; });
+    return spaced("linspace", start, end, steps, space_dtype(start, end, dtype), true, [](auto x) { return x; });
 }
 
 Tensor logspace(const Scalar& start, const Scalar& end, std::int64_t steps, double base, OptDType dtype, OptLayout,
                 OptDevice, OptBool) {
     check_steps("logspace", steps);
-    return spaced("logspace", start, end, steps, space_dtype(start, end, dtype), [base](auto x) {
+    return spaced("logspace", start, end, steps, space_dtype(start, end, dtype), false, [base](auto x) {
         if constexpr (std::is_same_v<decltype(x), double>)
             return std::pow(base, x);
         else
