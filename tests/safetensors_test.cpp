@@ -7,6 +7,7 @@
 
 #include "support/bytes.hpp"
 #include "support/files.hpp"
+#include "torch_ir/weights.hpp"
 
 using namespace torch_ir;
 using namespace torch_ir::test;
@@ -69,6 +70,68 @@ TEST_SUITE("safetensors") {
         CHECK(read_text(directory.path() / "copy.safetensors") == read_text(path));
         write_safetensors(directory.path() / "empty.safetensors", {});
         CHECK(read_text(directory.path() / "empty.safetensors") == u64(8) + "{}      ");
+    }
+
+    TEST_CASE("views are written as what they show") {
+        const Weights weights = open_weights("tests/data/weights/views.pt");
+        Weights writable;  // safetensors has no complex128 and the like
+        std::size_t strided = 0, in_place = 0;
+        for (const auto& [name, view] : weights.tensors()) {
+            if (!safetensors_has(view.dtype)) continue;
+            writable.insert(name, view);
+            const SafetensorsTensor tensor = view;
+            CHECK_MESSAGE(std::ranges::equal(tensor.bytes, view.to_bytes()), name);
+            if (!view.is_contiguous()) ++strided;
+            if (view.is_contiguous() && tensor.bytes.data() >= view.storage.data() &&
+                tensor.bytes.data() < view.storage.data() + view.storage.size())
+                ++in_place;
+        }
+        CHECK(strided > 0);
+        CHECK(in_place > 0);
+        const TemporaryDirectory directory;
+        const auto path = directory.path() / "views.safetensors";
+        write_safetensors(path, writable, {{"from", "views"}});
+        const Safetensors written = read_safetensors(path);
+        CHECK(written.metadata.at("from") == "views");
+        CHECK(written.tensors.tensors().size() == writable.tensors().size());
+        for (const auto& [name, view] : writable.tensors()) {
+            CHECK_MESSAGE(written.tensors.find(name)->shape == view.shape, name);
+            CHECK_MESSAGE(written.tensors.find(name)->to_bytes() == view.to_bytes(), name);
+        }
+    }
+
+    TEST_CASE("a transposed view is copied row-major, and the copy outlives the view") {
+        const std::string storage = le(1.0F) + le(2.0F) + le(3.0F) + le(4.0F) + le(5.0F) + le(6.0F);
+        NamedSafetensors tensors;
+        {
+            TensorView view;
+            view.shape = {3, 2};
+            view.strides = {1, 3};
+            view.storage = as_bytes(storage);
+            tensors.emplace_back("t", view);
+        }
+        const std::string expected = le(1.0F) + le(4.0F) + le(2.0F) + le(5.0F) + le(3.0F) + le(6.0F);
+        CHECK(std::ranges::equal(tensors[0].second.bytes, as_bytes(expected)));
+        CHECK(tensors[0].second.shape == std::vector<std::int64_t>{3, 2});
+    }
+
+    TEST_CASE("a view made by hand is checked before it is read") {
+        const std::string storage(16, '\1');
+        TensorView view;
+        view.shape = {2, 2};
+        view.storage = as_bytes(storage);
+        const char* message = "a view of shape [2, 2] needs as many strides, found []";
+        CHECK_THROWS_WITH_AS(view.to_bytes(), message, ArgumentError);
+        CHECK_THROWS_WITH_AS(view.is_contiguous(), message, ArgumentError);
+        CHECK_THROWS_WITH_AS(SafetensorsTensor{view}, message, ArgumentError);
+        view.strides = {2, 1};
+        CHECK(view.to_bytes() == std::vector<std::byte>(16, std::byte{1}));
+        view.storage_offset = 1;
+        CHECK_THROWS_WITH_AS(view.to_bytes(),
+                             "shape [2, 2] with strides [2, 1] and offset 1 leaves its storage of 4 elements",
+                             ArgumentError);
+        view.shape = {-1, 2};
+        CHECK_THROWS_WITH_AS(view.to_bytes(), "shape [-1, 2] has a negative size", ArgumentError);
     }
 
     TEST_CASE("what the reference reader accepts is accepted") {

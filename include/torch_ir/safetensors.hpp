@@ -2,6 +2,7 @@
 // The safetensors format (https://huggingface.co/docs/safetensors): read in place, written without a copy of the data.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -42,6 +43,15 @@ struct SafetensorsTensor {
     DType dtype = DType::Float32;
     std::vector<std::int64_t> shape;
     std::span<const std::byte> bytes;
+    std::shared_ptr<const void> owner;  // keeps the bytes alive; nullptr when the caller does
+
+    SafetensorsTensor() = default;
+    /// The bytes are the caller's, and row-major: those of a view are only when it is contiguous.
+    SafetensorsTensor(DType tensor_dtype, std::vector<std::int64_t> sizes, std::span<const std::byte> content)
+        : dtype(tensor_dtype), shape(std::move(sizes)), bytes(content) {}
+    /// The values of a view: its own bytes where they are as they have to be, otherwise a copy (strided views,
+    /// conjugate or negative marks). Throws ArgumentError like TensorView::to_bytes().
+    SafetensorsTensor(const TensorView& view);
 };
 
 using NamedSafetensors = std::vector<std::pair<std::string, SafetensorsTensor>>;
@@ -51,6 +61,12 @@ using NamedSafetensors = std::vector<std::pair<std::string, SafetensorsTensor>>;
 /// UnsupportedError naming the tensor whose dtype the format lacks (complex128, quantised types, …).
 void write_safetensors(const std::filesystem::path& path, NamedSafetensors tensors,
                        const SafetensorsMetadata& metadata = {});
+
+/// The same for all of `weights`; strided ones are copied, all at once. (A template, so that `{}` is no Weights.)
+void write_safetensors(const std::filesystem::path& path, const std::same_as<Weights> auto& weights,
+                       const SafetensorsMetadata& metadata = {}) {
+    write_safetensors(path, NamedSafetensors(weights.tensors().begin(), weights.tensors().end()), metadata);
+}
 
 /// True for dtypes that the format has.
 bool safetensors_has(DType dtype);

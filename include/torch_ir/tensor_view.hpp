@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,9 +34,15 @@ struct TensorView {
 
     /// Product of the shape; cannot overflow in a view made by this library.
     std::int64_t numel() const;
+    /// Whether the elements lie row-major without gaps. Throws ArgumentError when there is not one stride for each
+    /// size.
     bool is_contiguous() const;
-    /// The values row-major, little endian, marks resolved: a copy.
+    /// The values row-major, little endian, marks resolved: a copy. Throws ArgumentError for a view, made by hand, that
+    /// leaves its storage or has not one stride for each size.
     std::vector<std::byte> to_bytes() const;
+    /// What to_bytes() would return, where it lies in the storage as it is; nullopt when a copy is needed. Throws like
+    /// it.
+    std::optional<std::span<const std::byte>> dense_bytes() const;
 };
 
 /// Tensors by name; two names may share one storage (tied weights).

@@ -196,6 +196,17 @@ TORCH_IR_INLINE Safetensors read_safetensors(const std::filesystem::path& path) 
     return with_context(path.string(), [&] { return read_safetensors(file->bytes(), file); });
 }
 
+TORCH_IR_INLINE SafetensorsTensor::SafetensorsTensor(const TensorView& view) : dtype(view.dtype), shape(view.shape) {
+    if (const auto dense = view.dense_bytes()) {
+        bytes = *dense;
+        owner = view.owner;
+    } else {
+        const auto copy = std::make_shared<const std::vector<std::byte>>(view.to_bytes());
+        bytes = *copy;
+        owner = copy;
+    }
+}
+
 TORCH_IR_INLINE bool safetensors_has(DType dtype) {
     return detail::safetensors_rank(dtype) < detail::safetensors_dtypes.size();
 }

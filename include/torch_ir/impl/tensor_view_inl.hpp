@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "torch_ir/error.hpp"
+#include "torch_ir/impl/make_view.hpp"
 #include "torch_ir/tensor_view.hpp"
 
 namespace torch_ir {
@@ -53,6 +54,9 @@ TORCH_IR_INLINE std::int64_t TensorView::numel() const {
 }
 
 TORCH_IR_INLINE bool TensorView::is_contiguous() const {
+    if (strides.size() != shape.size())
+        throw ArgumentError("a view of shape " + detail::format_shape(shape) + " needs as many strides, found " +
+                            detail::format_shape(strides));
     if (numel() == 0) return true;
     std::int64_t expected = 1;
     for (std::size_t i = shape.size(); i-- > 0; expected *= shape[i])
@@ -60,14 +64,26 @@ TORCH_IR_INLINE bool TensorView::is_contiguous() const {
     return true;
 }
 
+TORCH_IR_INLINE std::optional<std::span<const std::byte>> TensorView::dense_bytes() const {
+    const bool contiguous = is_contiguous();
+    const std::size_t item = item_size(dtype);
+    std::size_t size = 0;
+    try {
+        size = static_cast<std::size_t>(detail::checked_byte_size(dtype, shape));
+        detail::check_reach(shape, strides, storage_offset, static_cast<std::int64_t>(storage.size() / item));
+    } catch (const ParseError& error) {  // not of a file, but of whoever made the view
+        throw ArgumentError(error.what());
+    }
+    if (size == 0) return std::span<const std::byte>();
+    if (!contiguous || conjugate || negative) return std::nullopt;
+    return storage.subspan(static_cast<std::size_t>(storage_offset) * item, size);
+}
+
 TORCH_IR_INLINE std::vector<std::byte> TensorView::to_bytes() const {
+    if (const auto dense = dense_bytes()) return {dense->begin(), dense->end()};
     const std::size_t item = item_size(dtype);
     std::vector<std::byte> bytes(static_cast<std::size_t>(numel()) * item);
-    if (bytes.empty()) return bytes;
-    if (is_contiguous())
-        std::memcpy(bytes.data(), storage.data() + static_cast<std::size_t>(storage_offset) * item, bytes.size());
-    else
-        detail::copy_elements(*this, bytes.data());
+    detail::copy_elements(*this, bytes.data());
     const std::size_t component = is_complex(dtype) ? item / 2 : item;
     if (conjugate && is_complex(dtype)) detail::flip_signs(bytes, component, 1, 2);
     if (negative && (is_complex(dtype) || is_floating_point(dtype))) detail::flip_signs(bytes, component, 0, 1);
