@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace torch_ir {
 
@@ -73,6 +74,7 @@ inline constexpr std::array<DTypeInfo, 29> dtype_table{{
     {"bits8", 1, DTypeCategory::Opaque}, {"bits16", 2, DTypeCategory::Opaque},
 }};
 // clang-format on
+static_assert(dtype_table.size() == static_cast<std::size_t>(DType::Bits16) + 1);
 
 constexpr const DTypeInfo& info(DType dtype) { return dtype_table[static_cast<std::size_t>(dtype)]; }
 

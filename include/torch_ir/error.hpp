@@ -2,8 +2,9 @@
 // The exceptions of the library: one root, one kind for each question "who has to change what".
 #pragma once
 
-#include <stdexcept>
+#include <exception>
 #include <string>
+#include <utility>
 
 namespace torch_ir {
 

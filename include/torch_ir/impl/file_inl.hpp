@@ -25,7 +25,7 @@ namespace detail {
 /// Closes a descriptor on scope exit.
 struct Descriptor {
     int value;
-    explicit Descriptor(int value) : value(value) {}
+    explicit Descriptor(int descriptor) : value(descriptor) {}
     Descriptor(const Descriptor&) = delete;
     Descriptor& operator=(const Descriptor&) = delete;
     ~Descriptor() {

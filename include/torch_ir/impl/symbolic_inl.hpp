@@ -2,8 +2,13 @@
 // Bodies of symbolic.hpp: parser, printer and evaluation.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
+#include <cstdint>
+#include <limits>
 #include <set>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "torch_ir/impl/symbolic_number.hpp"
