@@ -7,14 +7,19 @@
 
 namespace {
 
+/// `relu:float32[2, s0] from relu`. Only tensors have a shape and dtype; a symbolic int is `sym_size_int:sym_int = s0`.
 std::string text_of(const torch_ir::Graph& graph, const torch_ir::Value& value) {
-    std::string text = value.name + ":" + std::string(torch_ir::name(value.meta.dtype)) + "[";
-    for (std::size_t i = 0; i < value.meta.shape.size(); ++i)
-        text += (i ? ", " : "") + torch_ir::to_string(value.meta.shape[i]);
-    if (value.producer != torch_ir::Value::no_producer)
-        text += "] from " + graph.nodes[value.producer].name;
-    else
+    std::string text = value.name + ":";
+    if (value.kind == torch_ir::ValueKind::Tensor) {
+        text += std::string(torch_ir::name(value.meta.dtype)) + "[";
+        for (std::size_t i = 0; i < value.meta.shape.size(); ++i)
+            text += (i ? ", " : "") + torch_ir::to_string(value.meta.shape[i]);
         text += "]";
+    } else {
+        text += torch_ir::name(value.kind);
+        if (value.expr) text += " = " + torch_ir::to_string(*value.expr);
+    }
+    if (value.producer != torch_ir::Value::no_producer) text += " from " + graph.nodes[value.producer].name;
     return text;
 }
 

@@ -65,6 +65,26 @@ TEST_SUITE("builder") {
         CHECK(b.build().graph.nodes[0].args == std::vector<NamedArgument>{{"", x}, {"", 3}, {"mode", "fast"}});
     }
 
+    TEST_CASE("the last node is there after a call") {
+        GraphBuilder b("last");
+        const ValueRef x = b.input("x", {{4}});
+        CHECK_THROWS_WITH_AS(b.last_node(), "no op has been called yet", ArgumentError);
+        b.call("aten.relu.default", {x}, {{4}});
+        CHECK(b.last_node().name == "relu");
+    }
+
+    TEST_CASE("a value of the inputs is found with its role") {
+        GraphBuilder b("roles");
+        const ValueRef x = b.input("x", {{2, 8}});
+        const ValueRef w = b.parameter("p_w", "lin.weight", {{4, 8}});
+        const ValueRef y = b.call("aten.linear.default", {x, w}, {{2, 4}});
+        const Model& model = b.build();
+        REQUIRE(input_spec(model, w));
+        CHECK(input_spec(model, w)->target == "lin.weight");
+        CHECK(input_spec(model, x)->kind == InputKind::UserInput);
+        CHECK(input_spec(model, y) == nullptr);
+    }
+
     TEST_CASE("calls that do not fit the schema are refused") {
         GraphBuilder b("bad");
         const ValueRef x = b.input("x", {{4}});
@@ -78,6 +98,12 @@ TEST_SUITE("builder") {
                              SchemaError);
         CHECK_THROWS_WITH_AS(b.call("aten.relu.default", {ValueRef{9}}, {{4}}), "value 9 is none of the graph's",
                              ArgumentError);
+        CHECK_THROWS_WITH_AS(b.output(ValueRef{17}), "output 0: value 17 is none of the graph's", ArgumentError);
+        CHECK_THROWS_WITH_AS(b.output(ArgumentList{x, ValueRef{17}}), "output 0: value 17 is none of the graph's",
+                             ArgumentError);
+        CHECK_THROWS_WITH_AS(b.constant_input(x), "a constant input cannot be a value of the graph", ArgumentError);
+        CHECK(b.build().graph.outputs.empty());
+        CHECK(b.build().graph.inputs.size() == 1);
         CHECK_THROWS_WITH_AS(b.input("x", {{4}}), "the name 'x' is taken", ArgumentError);
         CHECK_THROWS_WITH_AS(b.constant("c", "c", {{2}}, {}), "constant 'c' takes 8 bytes, found 0", ArgumentError);
     }

@@ -4,6 +4,12 @@
 #include <doctest/doctest.h>
 
 #include "torch_ir/builder.hpp"
+#include "torch_ir/diff.hpp"
+#include "torch_ir/dot.hpp"
+#include "torch_ir/info.hpp"
+#include "torch_ir/json.hpp"
+#include "torch_ir/pt2.hpp"
+#include "torch_ir/slice.hpp"
 
 using namespace torch_ir;
 
@@ -60,6 +66,73 @@ TEST_SUITE("traverse") {
 
     TEST_CASE("what reaches no output is dead, what has effects is not") {
         CHECK(dead_nodes(sample().graph) == std::vector<std::uint32_t>{1});
+    }
+
+    TEST_CASE("a reference to no value is named by what takes the graph") {
+        Model model = sample();
+        model.graph.nodes[3].args[1].value = ValueRef{17};
+        const char* message =
+            "node 'mul' (aten.mul.Tensor): argument 'other': there is no value number 17, the graph has 5";
+        CHECK_THROWS_WITH_AS(check_references(model.graph), message, ArgumentError);
+        CHECK_THROWS_WITH_AS(dead_nodes(model.graph), message, ArgumentError);
+        CHECK_THROWS_WITH_AS(value_users(model.graph), message, ArgumentError);
+        CHECK_THROWS_WITH_AS(is_topologically_ordered(model.graph), message, ArgumentError);
+        CHECK_THROWS_WITH_AS(nodes_between(model.graph, {}, {}), message, ArgumentError);
+        CHECK_THROWS_WITH_AS(slice(model, {0}), message, ArgumentError);
+        CHECK_THROWS_WITH_AS(to_json(model), message, ArgumentError);
+        CHECK_THROWS_WITH_AS(to_dot(model), message, ArgumentError);
+        CHECK_THROWS_WITH_AS(collect_info(model), message, ArgumentError);
+        CHECK_THROWS_WITH_AS(diff(model, sample()), ("first model: " + std::string(message)).c_str(), ArgumentError);
+        CHECK_THROWS_WITH_AS(diff(sample(), model), ("second model: " + std::string(message)).c_str(), ArgumentError);
+        CHECK_THROWS_WITH_AS(model.graph.value({17}), "there is no value number 17, the graph has 5", ArgumentError);
+
+        model = sample();
+        model.graph.outputs = {ValueRef{5}};
+        CHECK_THROWS_WITH_AS(to_json(model), "outputs: there is no value number 5, the graph has 5", ArgumentError);
+        model.graph.outputs.clear();
+        model.graph.inputs = {ValueRef{6}};
+        CHECK_THROWS_WITH_AS(to_json(model), "inputs: there is no value number 6, the graph has 5", ArgumentError);
+
+        model = branching();
+        model.graph.nodes[0].args[1].value.get_if<Subgraph>()->graph->outputs = {ValueRef{9}};
+        CHECK_THROWS_WITH_AS(to_json(model), "cond/true_graph_0: outputs: there is no value number 9, the graph has 2",
+                             ArgumentError);
+    }
+
+    TEST_CASE("a value of a node that is not there is named by diff") {
+        Model model = sample();
+        model.graph.nodes.pop_back();
+        CHECK_THROWS_WITH_AS(diff(model, sample()),
+                             "value 'mul' is said to come from node number 3, the graph has 3: call relink()",
+                             ArgumentError);
+    }
+
+    TEST_CASE("the inputs of subgraphs stand for the operands of their node") {
+        const Model model = branching();
+        const Graph& outer = *model.graph.nodes[0].args[1].value.get<Subgraph>().graph;
+        CHECK(subgraph_operands(outer.nodes[0]) == std::vector<Argument>{ValueRef{0}});
+        CHECK(subgraph_operands(sample().graph.nodes[0]).empty());
+        std::size_t nodes = 0;
+        for (const char* name : {"cond", "while_loop", "scan", "map", "autocast", "grad_modes", "invoke_subgraph"}) {
+            const Model exported = read_pt2("tests/data/language/" + std::string(name) + "/model.pt2");
+            for_each_graph(exported.graph, [&](const Graph& graph, const std::string&) {
+                for (const Node& node : graph.nodes)
+                    for (const NamedArgument& named : node.args) {
+                        const auto* body = named.value.get_if<Subgraph>();
+                        if (!body) continue;
+                        const auto operands = subgraph_operands(node);
+                        CHECK_MESSAGE(operands.size() == body->graph->inputs.size(), node.name);
+                        const bool sliced = node.op_type.starts_with("higher_order.map") ||
+                                            node.op_type.starts_with("higher_order.scan");
+                        for (std::size_t i = 0; !sliced && i < operands.size(); ++i)
+                            if (const auto* ref = operands[i].get_if<ValueRef>())
+                                CHECK(graph.value(*ref).meta.shape.size() ==
+                                      body->graph->value(body->graph->inputs[i].get<ValueRef>()).meta.shape.size());
+                        ++nodes;
+                    }
+            });
+        }
+        CHECK(nodes > 10);
     }
 
     TEST_CASE("subgraphs are visited from the outside in, with their path") {

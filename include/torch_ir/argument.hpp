@@ -3,11 +3,14 @@
 #pragma once
 
 #include <complex>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -44,7 +47,8 @@ std::string_view name(MemoryFormat format);
 std::optional<Layout> parse_layout(std::string_view text);
 std::optional<MemoryFormat> parse_memory_format(std::string_view text);
 
-/// A value of the enclosing graph: an index into Graph::values.
+/// A value of the enclosing graph: an index into Graph::values. Each subgraph counts its own; the same number means
+/// another value there.
 struct ValueRef {
     std::uint32_t id;
     bool operator==(const ValueRef&) const = default;
@@ -81,6 +85,8 @@ class Argument {
         : value_(std::forward<T>(value)) {}
     Argument(int value) : value_(std::int64_t{value}) {}
     Argument(const char* value) : value_(std::string(value)) {}
+    Argument(std::nullptr_t) = delete;  // None{} is Python's None
+    Argument(char) = delete;            // a string, or an int?
 
     bool operator==(const Argument&) const = default;
 
@@ -110,21 +116,31 @@ class Argument {
                             std::string(kind()));
     }
 
-    /// An int, a bool as 0 or 1, or an integral float; throws ArgumentError otherwise.
+    /// An int, a bool as 0 or 1, or an integral float; throws ArgumentError otherwise, as for a symbolic int, which is
+    /// a ValueRef.
     std::int64_t to_int() const;
     /// A number as double; throws ArgumentError otherwise.
     double to_double() const;
-    /// A list of ints; a single int is a list of one. Throws ArgumentError otherwise.
+    /// A list of ints; a single int is a list of one. Throws ArgumentError otherwise, naming the element.
     std::vector<std::int64_t> to_ints() const;
 
     /// What it holds, for messages: `int`, `tensor`, `list`, …
     std::string_view kind() const { return kind_name(value_.index()); }
 
   private:
+    /// What was found instead of a number; for what is only known when the graph runs, what to do about it.
+    std::string found_text() const {
+        const auto* ref = get_if<ValueRef>();
+        if (!ref) return std::string(kind());
+        return "value number " + std::to_string(ref->id) +
+               " of the graph, which is known only when it runs: take get<ValueRef>(), and Value::expr for what it is";
+    }
+
     static constexpr std::string_view kind_name(std::size_t index) {
         constexpr std::string_view names[] = {"None",   "bool",          "int",    "float",  "complex",
                                               "string", "dtype",         "layout", "device", "memory format",
                                               "value",  "operator name", "graph",  "list",   "dict"};
+        static_assert(std::size(names) == std::variant_size_v<Variant>);
         return names[index];
     }
 
@@ -134,12 +150,14 @@ class Argument {
 inline std::string_view name(Layout layout) {
     constexpr std::string_view names[] = {"unknown",    "sparse_coo", "sparse_csr", "sparse_csc",
                                           "sparse_bsr", "sparse_bsc", "_mkldnn",    "strided"};
+    static_assert(std::size(names) == static_cast<std::size_t>(Layout::Strided) + 1);
     return names[static_cast<std::size_t>(layout)];
 }
 
 inline std::string_view name(MemoryFormat format) {
     constexpr std::string_view names[] = {"unknown", "contiguous_format", "channels_last", "channels_last_3d",
                                           "preserve_format"};
+    static_assert(std::size(names) == static_cast<std::size_t>(MemoryFormat::Preserve) + 1);
     return names[static_cast<std::size_t>(format)];
 }
 
@@ -165,21 +183,23 @@ inline std::int64_t Argument::to_int() const {
         if (*value >= -limit && *value < limit && *value == static_cast<double>(static_cast<std::int64_t>(*value)))
             return static_cast<std::int64_t>(*value);
     }
-    throw ArgumentError("expected int, found " + std::string(kind()));
+    throw ArgumentError("expected int, found " + found_text());
 }
 
 inline double Argument::to_double() const {
     if (const auto* value = get_if<double>()) return *value;
     if (const auto* value = get_if<std::int64_t>()) return static_cast<double>(*value);
     if (const auto* value = get_if<bool>()) return *value ? 1.0 : 0.0;
-    throw ArgumentError("expected float, found " + std::string(kind()));
+    throw ArgumentError("expected float, found " + found_text());
 }
 
 inline std::vector<std::int64_t> Argument::to_ints() const {
     if (const auto* list = get_if<ArgumentList>()) {
         std::vector<std::int64_t> ints;
         ints.reserve(list->size());
-        for (const Argument& element : *list) ints.push_back(element.to_int());
+        for (const Argument& element : *list)
+            with_context([&] { return "element " + std::to_string(ints.size()); },
+                         [&] { ints.push_back(element.to_int()); });
         return ints;
     }
     return {to_int()};

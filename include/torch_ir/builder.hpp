@@ -41,7 +41,7 @@ class GraphBuilder {
     ValueRef input(const std::string& name, Tensor tensor);
     /// An integer user input, or one of a subgraph.
     ValueRef int_input(const std::string& name);
-    /// An input that the exported function had as a constant.
+    /// An input that the exported function had as a constant; throws ArgumentError for a value of the graph.
     void constant_input(Argument value);
     /// `target` is the key in the state_dict.
     ValueRef parameter(const std::string& name, const std::string& target, Tensor tensor);
@@ -71,11 +71,12 @@ class GraphBuilder {
     /// The same for an op that returns a symbolic scalar.
     ValueRef call_scalar(std::string_view op_type, List args, ValueKind kind, ExprPtr expr = nullptr);
 
-    /// Appends a graph output.
+    /// Appends a graph output; throws ArgumentError for a reference to no value of this graph.
     void output(Argument value, OutputSpec spec = {});
 
-    /// The last node called, for changes that have no function here (provenance, name).
-    Node& last_node() { return model_.graph.nodes.back(); }
+    /// The last node called, for changes that have no function here (provenance, name). Throws ArgumentError before the
+    /// first call.
+    Node& last_node();
 
     /// The model so far.
     const Model& build() const { return model_; }
@@ -84,6 +85,7 @@ class GraphBuilder {
     Subgraph subgraph() const;
 
   private:
+    void check_values(const Argument& argument) const;
     ValueRef add_value(const std::string& name, ValueKind kind, Tensor tensor);
     ValueRef add_input(ValueRef value, InputSpec spec);
     Node& add_node(std::string_view op_type, std::span<const Argument> args, std::vector<NamedArgument> named);

@@ -40,7 +40,8 @@ struct ModelDiff {
 
 /// Nodes are the same when op, arguments, types and what they read are, down to the inputs (by position) and weights
 /// (by state_dict key). Of the others, those with the same op between matched neighbours are paired in order as changed
-/// nodes. An argument that is left out equals its default.
+/// nodes. An argument that is left out equals its default. Throws ArgumentError for a graph that refers to a value or
+/// node that it does not have.
 ModelDiff diff(const Model& a, const Model& b);
 
 /// JSON text, indented by two: `{"equal", "matched", "only_a": [{"name", "op_type", …}], "only_b", "changed",

@@ -45,6 +45,7 @@ struct ModelInfo {
     bool operator==(const ModelInfo&) const = default;
 };
 
+/// Throws ArgumentError for a graph that refers to a value that it does not have.
 ModelInfo collect_info(const Model& model);
 
 /// JSON text, indented by two: the keys of pytorch-ir's `info --json`, then ours.

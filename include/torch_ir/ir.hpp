@@ -2,16 +2,20 @@
 // The graph of a model as plain structs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "torch_ir/argument.hpp"
 #include "torch_ir/dtype.hpp"
+#include "torch_ir/error.hpp"
 #include "torch_ir/schema.hpp"
 #include "torch_ir/symbolic.hpp"
 
@@ -32,19 +36,41 @@ struct TensorMeta {
 /// What a graph value is. Symbolic scalars come from the shapes of the inputs or from `item`.
 enum class ValueKind : std::uint8_t { Tensor, SymInt, SymFloat, SymBool, CustomObject };
 
-/// A value of a graph: produced by one node, or an input of the graph.
+/// As the JSON IR writes it: `tensor`, `sym_int`, …
+constexpr std::string_view name(ValueKind kind) {
+    constexpr std::string_view names[] = {"tensor", "sym_int", "sym_float", "sym_bool", "custom_object"};
+    static_assert(std::size(names) == static_cast<std::size_t>(ValueKind::CustomObject) + 1);
+    return names[static_cast<std::size_t>(kind)];
+}
+
+/// A value of a graph: produced by one node, or an input of the graph. The nodes' outputs say which node produces what;
+/// `producer` and `producer_output_idx` repeat it, and relink() in rewrite.hpp sets them after nodes have changed.
 struct Value {
     static constexpr std::uint32_t no_producer = UINT32_MAX;
 
     std::string name;
     ValueKind kind = ValueKind::Tensor;
-    TensorMeta meta;                        // Tensor
+    TensorMeta meta;                        // Tensor; of any other kind it says nothing (see value_dtype)
     ExprPtr expr;                           // SymInt, SymFloat, SymBool: what it is, where the source tells
     std::uint32_t producer = no_producer;   // index into Graph::nodes
     std::uint32_t producer_output_idx = 0;  // among the flattened outputs of the producer
 
     bool operator==(const Value& other) const;
 };
+
+/// The dtype of a tensor, or of a symbolic scalar as a 0-d tensor; a custom object has none, and float32 is returned.
+constexpr DType value_dtype(const Value& value) {
+    switch (value.kind) {
+        case ValueKind::SymInt:
+            return DType::Int64;
+        case ValueKind::SymFloat:
+            return DType::Float64;
+        case ValueKind::SymBool:
+            return DType::Bool;
+        default:
+            return value.meta.dtype;
+    }
+}
 
 /// An argument with its name in the op's schema; the positional operands of higher-order ops have an empty name.
 struct NamedArgument {
@@ -86,7 +112,12 @@ struct Node {
     std::vector<ValueRef> output_values() const;
 };
 
-/// Nodes in topological order over a table of values.
+/// Nodes in topological order over a table of values. A subgraph has a table of its own: a ValueRef means something
+/// only together with the graph that it was taken from.
+///
+/// Of a well-formed graph, which validate() checks: every ValueRef lies inside `values`; a value is an input or an
+/// output of one node, which its producer fields name; a node reads only inputs and outputs of nodes before it; names
+/// of values are unique, and so are names of nodes.
 struct Graph {
     std::vector<Value> values;
     std::vector<Argument> inputs;   // a ValueRef, or a constant where the exported function had one
@@ -95,8 +126,14 @@ struct Graph {
 
     bool operator==(const Graph&) const = default;
 
-    const Value& value(ValueRef ref) const { return values[ref.id]; }
-    Value& value(ValueRef ref) { return values[ref.id]; }
+    /// What `ref` stands for in this graph; throws ArgumentError when there is no such value.
+    const Value& value(ValueRef ref) const {
+        if (ref.id >= values.size())
+            throw ArgumentError("there is no value number " + std::to_string(ref.id) + ", the graph has " +
+                                std::to_string(values.size()));
+        return values[ref.id];
+    }
+    Value& value(ValueRef ref) { return const_cast<Value&>(std::as_const(*this).value(ref)); }
 
     /// The value called so; linear in the number of values (see traverse.hpp for a map).
     std::optional<ValueRef> find_value(std::string_view value_name) const;
@@ -164,6 +201,14 @@ struct Model {
 
     bool operator==(const Model&) const = default;
 };
+
+/// What the graph input `ref` of the model's outermost graph is: `input_spec(model, ref)->target` is the name of a
+/// weight. nullptr when it is no input; linear in the number of inputs.
+inline const InputSpec* input_spec(const Model& model, ValueRef ref) {
+    for (std::size_t i = 0; i < model.inputs.size() && i < model.graph.inputs.size(); ++i)
+        if (model.graph.inputs[i] == Argument(ref)) return &model.inputs[i];
+    return nullptr;
+}
 
 /// True for the inputs whose values come from the weights: parameters, buffers and tensor constants.
 constexpr bool is_weight(InputKind kind) {

@@ -26,10 +26,10 @@ Model read_json(const std::filesystem::path& path, std::vector<Issue>* conflicts
 Model parse_json(std::string_view text, const std::string& name = {}, std::vector<Issue>* conflicts = nullptr);
 
 /// The model as JSON text, indented by two like Python's json.dumps(indent=2). Reading it back and writing it again
-/// gives the same bytes.
+/// gives the same bytes. Throws ArgumentError naming the place when the graph refers to a value that it does not have.
 std::string to_json(const Model& model);
 
-/// Writes to_json(model) piece by piece; the file appears whole or not at all. Throws IoError.
+/// Writes to_json(model) piece by piece; the file appears whole or not at all. Throws IoError, and like to_json.
 void write_json(const std::filesystem::path& path, const Model& model);
 
 }  // namespace torch_ir

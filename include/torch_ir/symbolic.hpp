@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "torch_ir/error.hpp"
@@ -46,6 +47,9 @@ struct SymbolRange {
 class Dim {
   public:
     Dim(std::int64_t value = 0) : value_(value) {}
+    template <class T>
+    requires(std::is_same_v<T, bool> || std::is_floating_point_v<T>) Dim(T)
+    = delete;  // no size
     explicit Dim(ExprPtr expr, std::optional<std::int64_t> hint = std::nullopt);
 
     bool is_static() const { return !expr_; }

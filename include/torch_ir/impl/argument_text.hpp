@@ -2,25 +2,23 @@
 // Arguments and what they refer to as text that is equal when they are: for keys and messages.
 #pragma once
 
-#include <cstdio>
+#include <charconv>
+#include <cmath>
 #include <functional>
+#include <iterator>
 #include <string>
+#include <type_traits>
+#include <variant>
 
 #include "torch_ir/impl/shape_text.hpp"
 #include "torch_ir/ir.hpp"
 
 namespace torch_ir::detail {
 
+/// The shortest text that reads back, in any locale.
 inline std::string double_text(double value) {
     char text[40];
-    std::snprintf(text, sizeof text, "%.17g", value);
-    double read = 0;
-    for (int digits = 1; digits < 17; ++digits) {  // the shortest that reads back
-        char shorter[40];
-        std::snprintf(shorter, sizeof shorter, "%.*g", digits, value);
-        if (std::sscanf(shorter, "%lf", &read) == 1 && read == value) return shorter;
-    }
-    return text;
+    return {text, std::to_chars(text, std::end(text), value).ptr};
 }
 
 /// What stands for a value of the graph.
@@ -39,7 +37,8 @@ inline std::string argument_text(const Argument& argument, const ValueText& valu
                 const std::string text = double_text(held);
                 return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
             } else if constexpr (std::is_same_v<T, std::complex<double>>) {
-                return "(" + double_text(held.real()) + "+" + double_text(held.imag()) + "j)";
+                return "(" + double_text(held.real()) + (std::signbit(held.imag()) ? "" : "+") +
+                       double_text(held.imag()) + "j)";
             } else if constexpr (std::is_same_v<T, std::string>) {
                 return "'" + held + "'";
             } else if constexpr (std::is_same_v<T, DType> || std::is_same_v<T, Layout> ||
@@ -71,6 +70,7 @@ inline std::string argument_text(const Argument& argument, const ValueText& valu
 /// `float32[2, 3]`, with strides where they are not row-major; the kind of a symbolic scalar.
 inline std::string value_type_text(const Value& value) {
     constexpr const char* kinds[] = {"Tensor", "SymInt", "SymFloat", "SymBool", "CustomObject"};
+    static_assert(std::size(kinds) == static_cast<std::size_t>(ValueKind::CustomObject) + 1);
     if (value.kind != ValueKind::Tensor) return kinds[static_cast<int>(value.kind)];
     std::string text = std::string(name(value.meta.dtype)) + shape_text(value.meta.shape);
     if (value.meta.strides) text += " strides " + shape_text(*value.meta.strides);

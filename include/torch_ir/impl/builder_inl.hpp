@@ -53,6 +53,7 @@ TORCH_IR_INLINE ValueRef GraphBuilder::int_input(const std::string& name) {
 }
 
 TORCH_IR_INLINE void GraphBuilder::constant_input(Argument value) {
+    for_each_value(value, [](ValueRef) { throw ArgumentError("a constant input cannot be a value of the graph"); });
     model_.graph.inputs.push_back(std::move(value));
     model_.inputs.emplace_back();
 }
@@ -113,11 +114,24 @@ TORCH_IR_INLINE ValueRef GraphBuilder::call_scalar(std::string_view op_type, Lis
 }
 
 TORCH_IR_INLINE void GraphBuilder::output(Argument value, OutputSpec spec) {
+    with_context([&] { return "output " + std::to_string(model_.graph.outputs.size()); }, [&] { check_values(value); });
     model_.graph.outputs.push_back(std::move(value));
     model_.outputs.push_back(std::move(spec));
 }
 
+TORCH_IR_INLINE Node& GraphBuilder::last_node() {
+    if (model_.graph.nodes.empty()) throw ArgumentError("no op has been called yet");
+    return model_.graph.nodes.back();
+}
+
 TORCH_IR_INLINE Subgraph GraphBuilder::subgraph() const { return {model_.name, std::make_shared<Graph>(model_.graph)}; }
+
+TORCH_IR_INLINE void GraphBuilder::check_values(const Argument& argument) const {
+    for_each_value(argument, [&](ValueRef ref) {
+        if (ref.id >= model_.graph.values.size())
+            throw ArgumentError("value " + std::to_string(ref.id) + " is none of the graph's");
+    });
+}
 
 TORCH_IR_INLINE ValueRef GraphBuilder::add_value(const std::string& name, ValueKind kind, Tensor tensor) {
     if (name.empty()) throw ArgumentError("the name of a value is empty");
@@ -146,9 +160,7 @@ TORCH_IR_INLINE Node& GraphBuilder::add_node(std::string_view op_type, std::span
         for (const Argument& argument : args) node.args.push_back({"", argument});
         std::ranges::move(named, std::back_inserter(node.args));
     }
-    for (const ValueRef ref : node.input_values())
-        if (ref.id >= model_.graph.values.size())
-            throw ArgumentError("value " + std::to_string(ref.id) + " is none of the graph's");
+    for (const NamedArgument& argument : node.args) check_values(argument.value);
     node.name = unused_name(std::string(base_name(op_type)));
     model_.graph.nodes.push_back(std::move(node));
     return model_.graph.nodes.back();

@@ -10,6 +10,7 @@
 #include "torch_ir/diff.hpp"
 #include "torch_ir/impl/argument_text.hpp"
 #include "torch_ir/schema.hpp"
+#include "torch_ir/traverse.hpp"
 
 namespace torch_ir {
 namespace detail {
@@ -220,6 +221,10 @@ class Differ {
             const auto input = side.inputs.find(ref.id);
             return input == side.inputs.end() ? value.name : input->second;
         }
+        if (value.producer >= side.partner.size())
+            throw ArgumentError("value '" + value.name + "' is said to come from node number " +
+                                std::to_string(value.producer) + ", the graph has " +
+                                std::to_string(side.partner.size()) + ": call relink()");
         const std::uint32_t node = is_a ? value.producer : side.partner[value.producer];
         if (node == none || (is_a && side.partner[node] == none)) return "only " + value.name;
         return "node " + std::to_string(node) + ":" + std::to_string(value.producer_output_idx);
@@ -309,7 +314,11 @@ class Differ {
 
 }  // namespace detail
 
-TORCH_IR_INLINE ModelDiff diff(const Model& a, const Model& b) { return detail::Differ(a, b).run(); }
+TORCH_IR_INLINE ModelDiff diff(const Model& a, const Model& b) {
+    with_context("first model", [&] { check_references(a.graph); });
+    with_context("second model", [&] { check_references(b.graph); });
+    return detail::Differ(a, b).run();
+}
 
 TORCH_IR_INLINE std::string to_json(const ModelDiff& diff, const Model& a, const Model& b) {
     using nlohmann::ordered_json;

@@ -14,6 +14,7 @@
 #include "torch_ir/impl/json_names.hpp"
 #include "torch_ir/impl/shape_text.hpp"
 #include "torch_ir/ir.hpp"
+#include "torch_ir/traverse.hpp"
 
 namespace torch_ir::detail {
 
@@ -134,7 +135,7 @@ class Drawing {
 
     static std::string size_text(const Value& value) {
         if (value.kind == ValueKind::Tensor) return join_shape(value.meta.shape, "x");
-        return value.expr ? to_string(*value.expr) : std::string(value_kind_name(value.kind));
+        return value.expr ? to_string(*value.expr) : std::string(name(value.kind));
     }
 
     void add(const Scope& scope, Kind kind, const std::string& id, std::vector<std::string> label,
@@ -157,6 +158,7 @@ class Drawing {
 };
 
 inline std::vector<DrawingItem> draw(const Model& model, const DrawingOptions& options) {
+    check_references(model.graph);
     return Drawing(model, options).take_items();
 }
 

@@ -120,7 +120,10 @@ inline void write_counts(JsonWriter& json, std::string_view key, const ModelInfo
 
 }  // namespace detail
 
-TORCH_IR_INLINE ModelInfo collect_info(const Model& model) { return detail::InfoCollector(model).collect(); }
+TORCH_IR_INLINE ModelInfo collect_info(const Model& model) {
+    check_references(model.graph);
+    return detail::InfoCollector(model).collect();
+}
 
 TORCH_IR_INLINE std::string to_json(const ModelInfo& info) {
     std::string text;

@@ -128,7 +128,7 @@ inline Value as_value(const Json& json) {
     if (value.name.empty()) throw ParseError("a tensor has an empty name");
     with_context("'" + value.name + "'", [&] {
         if (const Json* type = find_member(json, "type")) {
-            const auto kind = kind_of_name<ValueKind>(value_kind_names, to_text(*type));
+            const auto kind = parse_value_kind(to_text(*type));
             if (!kind) throw ParseError("unknown type '" + to_text(*type) + "'");
             value.kind = *kind;
         }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <optional>
 #include <string_view>
 
@@ -15,14 +16,20 @@ inline constexpr std::array<std::string_view, 6> input_kind_names{"parameter",  
 inline constexpr std::array<std::string_view, 8> output_kind_names{
     "user_output",         "loss_output",           "buffer_mutation",        "parameter_mutation",
     "user_input_mutation", "gradient_to_parameter", "gradient_to_user_input", "token"};
-inline constexpr std::array<std::string_view, 5> value_kind_names{"tensor", "sym_int", "sym_float", "sym_bool",
-                                                                  "custom_object"};
+
+static_assert(input_kind_names.size() == static_cast<std::size_t>(InputKind::Token) + 1);
+static_assert(output_kind_names.size() == static_cast<std::size_t>(OutputKind::Token) + 1);
 
 constexpr std::string_view input_kind_name(InputKind kind) { return input_kind_names[static_cast<std::size_t>(kind)]; }
 constexpr std::string_view output_kind_name(OutputKind kind) {
     return output_kind_names[static_cast<std::size_t>(kind)];
 }
-constexpr std::string_view value_kind_name(ValueKind kind) { return value_kind_names[static_cast<std::size_t>(kind)]; }
+
+constexpr std::optional<ValueKind> parse_value_kind(std::string_view text) {
+    for (std::size_t i = 0; i <= static_cast<std::size_t>(ValueKind::CustomObject); ++i)
+        if (torch_ir::name(static_cast<ValueKind>(i)) == text) return static_cast<ValueKind>(i);
+    return std::nullopt;
+}
 
 template <class Kind, std::size_t n>
 constexpr std::optional<Kind> kind_of_name(const std::array<std::string_view, n>& names, std::string_view name) {
@@ -41,20 +48,6 @@ constexpr InputKind implied_kind(std::string_view placeholder) {
 /// Outputs that the caller of the model sees.
 constexpr bool is_user_visible(OutputKind kind) {
     return kind == OutputKind::UserOutput || kind == OutputKind::LossOutput;
-}
-
-/// The dtype of a tensor; a symbolic scalar counts as a 0-d tensor.
-constexpr DType value_dtype(const Value& value) {
-    switch (value.kind) {
-        case ValueKind::SymInt:
-            return DType::Int64;
-        case ValueKind::SymFloat:
-            return DType::Float64;
-        case ValueKind::SymBool:
-            return DType::Bool;
-        default:
-            return value.meta.dtype;
-    }
 }
 
 }  // namespace torch_ir::detail

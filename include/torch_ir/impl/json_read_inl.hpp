@@ -235,8 +235,8 @@ class GraphReader {
 
     void check_mention(const Value& definition, const Value& mention) {
         if (definition.kind != mention.kind)
-            conflict("'" + mention.name + "' is a " + std::string(value_kind_name(mention.kind)) + " here and a " +
-                     std::string(value_kind_name(definition.kind)) + " where it is defined");
+            conflict("'" + mention.name + "' is a " + std::string(name(mention.kind)) + " here and a " +
+                     std::string(name(definition.kind)) + " where it is defined");
         else if (definition.meta.shape != mention.meta.shape)
             conflict("'" + mention.name + "' has shape " + shape_text(mention.meta.shape) + " here and " +
                      shape_text(definition.meta.shape) + " where it is defined");

@@ -11,6 +11,7 @@
 #include "torch_ir/impl/json_names.hpp"
 #include "torch_ir/impl/json_writer.hpp"
 #include "torch_ir/json.hpp"
+#include "torch_ir/traverse.hpp"
 #include "torch_ir/version.hpp"
 
 namespace torch_ir {
@@ -100,7 +101,7 @@ class GraphJsonWriter {
             json_.member("dtype", torch_ir::name(value_dtype(value)));
             if (value.meta.strides) write_shape("strides", *value.meta.strides);
         }
-        if (value.kind != ValueKind::Tensor) json_.member("type", value_kind_name(value.kind));
+        if (value.kind != ValueKind::Tensor) json_.member("type", torch_ir::name(value.kind));
         if (value.expr) json_.member("expr", to_string(*value.expr));
         if (with_producer) write_producer(value);
         json_.end_object();
@@ -452,6 +453,7 @@ inline bool signature_is_implied(const Model& model) {
 }
 
 inline void write_model(JsonWriter& json, const Model& model) {
+    check_references(model.graph);
     const Graph& graph = model.graph;
     std::vector<std::pair<ValueRef, const InputSpec*>> weights;
     std::vector<ValueRef> inputs;

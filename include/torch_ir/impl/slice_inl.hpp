@@ -10,6 +10,7 @@
 #include "torch_ir/error.hpp"
 #include "torch_ir/schema.hpp"
 #include "torch_ir/slice.hpp"
+#include "torch_ir/traverse.hpp"
 
 namespace torch_ir {
 namespace detail {
@@ -27,7 +28,10 @@ inline std::vector<ValueRef> written_values(const Node& node) {
 
 inline std::vector<bool> marks(const Graph& graph, const std::vector<ValueRef>& values) {
     std::vector<bool> marked(graph.values.size(), false);
-    for (const ValueRef ref : values) marked.at(ref.id) = true;
+    for (const ValueRef ref : values) {
+        graph.value(ref);  // throws where there is none
+        marked[ref.id] = true;
+    }
     return marked;
 }
 
@@ -86,8 +90,9 @@ class Slicer {
         for (const std::uint32_t i : order) add_node(source_.graph.nodes[i]);
         if (outputs.empty()) outputs = results_of(order, inside);
         for (const ValueRef ref : outputs) {
-            if (!inside.at(ref.id) && !has(ref))
-                throw ArgumentError("value '" + source_.graph.value(ref).name + "' is computed by none of the nodes");
+            const Value& value = source_.graph.value(ref);
+            if (!inside[ref.id] && !has(ref))
+                throw ArgumentError("value '" + value.name + "' is computed by none of the nodes");
             result_.graph.outputs.emplace_back(mapped(ref));
             result_.outputs.push_back({});
         }
@@ -202,6 +207,7 @@ class Slicer {
 
 TORCH_IR_INLINE std::vector<std::uint32_t> nodes_between(const Graph& graph, const std::vector<ValueRef>& from,
                                                          const std::vector<ValueRef>& to) {
+    check_references(graph);
     const std::size_t count = graph.nodes.size();
     const std::vector<bool> after = from.empty() ? std::vector<bool>(count, true) : detail::nodes_after(graph, from);
     const std::vector<bool> before =
@@ -224,6 +230,7 @@ TORCH_IR_INLINE std::vector<std::uint32_t> nodes_of_module(const Graph& graph, s
 
 TORCH_IR_INLINE Model slice(const Model& model, const std::vector<std::uint32_t>& nodes,
                             const std::vector<ValueRef>& outputs, const SliceOptions& options) {
+    check_references(model.graph);
     return detail::Slicer(model, options).cut(nodes, outputs);
 }
 

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
+#include <cstdint>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -54,8 +54,8 @@ class Number {
         if (is_float() && real_ == std::trunc(real_) && real_ >= -limit && real_ < limit)
             return static_cast<std::int64_t>(real_);
         char text[32];
-        std::snprintf(text, sizeof text, "%.17g", real());
-        throw ArgumentError("the value " + std::string(text) + " is not a 64-bit integer");
+        const std::string shown(text, std::to_chars(text, std::end(text), real()).ptr);
+        throw ArgumentError("the value " + shown + " is not a 64-bit integer");
     }
 
     /// The greatest integer that is not above it.
@@ -148,9 +148,13 @@ inline Number round_decimal(double x, std::int64_t digits) {
         const double unit = std::pow(10.0, static_cast<double>(-digits));
         return std::nearbyint(x / unit) * unit;
     }
-    std::vector<char> text(400);
-    std::snprintf(text.data(), text.size(), "%.*f", static_cast<int>(std::min<std::int64_t>(digits, 50)), x);
-    return std::strtod(text.data(), nullptr);
+    char text[400];
+    const char* end = std::to_chars(text, std::end(text), x, std::chars_format::fixed,
+                                    static_cast<int>(std::min<std::int64_t>(digits, 50)))
+                          .ptr;
+    double rounded = 0;
+    std::from_chars(text, end, rounded);
+    return rounded;
 }
 
 /// torch.fx's test of `sizes..., strides...`: some order of the dimensions is contiguous.
