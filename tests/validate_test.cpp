@@ -7,6 +7,7 @@
 
 #include "torch_ir/builder.hpp"
 #include "torch_ir/json.hpp"
+#include "torch_ir/pt2.hpp"
 #include "torch_ir/renames.hpp"
 
 using namespace torch_ir;
@@ -86,6 +87,7 @@ TEST_CASE("every value has one producer that comes before its uses") {
     model = small_model();
     model.graph.nodes[1].outputs[0] = model.graph.nodes[0].outputs[0];
     CHECK(issues_of(model) ==
+          "error: value 'relu': is recorded as output 0 of node 'relu', but no node returns it\n"
           "error: node 'relu' (aten.relu.default): output 0 ('linear') is recorded as output 0 of node 'linear'");
     model = small_model();
     model.graph.inputs.push_back(model.graph.inputs[0]);
@@ -293,4 +295,65 @@ TEST_CASE("names that differ by a prefix are recognised") {
     CHECK(change({"a.w"}, {"b.w"}) == "");  // another layer, no prefix
     CHECK(change({"a.w", "b.w", "c.w"}, {"x.a.w"}) == "");
     CHECK(change({}, {"a"}) == "");
+}
+
+TEST_CASE("real models have no errors, with all rules") {
+    for (const char* directory : {"tests/data/zoo", "tests/data/language"})
+        for (const auto& entry : std::filesystem::directory_iterator(directory))
+            if (const auto path = entry.path() / "model.pt2"; std::filesystem::exists(path))
+                CHECK_MESSAGE(!has_errors(validate(read_pt2(path))), path);
+}
+
+TEST_CASE("dim is a dimension of self, whatever the op") {
+    CHECK(issues_of_op("aten.argsort.default", {{2, 3}}, {2, 3}, {{"dim", -2}}, DType::Int64) == "");
+    CHECK(issues_of_op("aten.argsort.default", {{2, 3}}, {2, 3}, {{"dim", 2}}, DType::Int64) ==
+          "dimension 2 is out of range for rank 2");
+    CHECK(issues_of_op("aten.softmax.int", {{2, 3}}, {2, 3}, {{"dim", -3}}) ==
+          "dimension -3 is out of range for rank 2");
+    CHECK(issues_of_op("aten.cumprod.default", {{}}, {}, {{"dim", -1}}) == "");
+    CHECK(issues_of_op("aten.var.correction", {{2, 3}}, {2}, {{"dim", ArgumentList{0, 2}}}) ==
+          "dimension 2 is out of range for rank 2");
+    CHECK(issues_of_op("aten.unsqueeze.default", {{2, 3}}, {2, 3, 1}, {{"dim", 2}}) == "");
+    CHECK(issues_of_op("aten.unsqueeze.default", {{2, 3}}, {2, 3, 1}, {{"dim", 3}}) ==
+          "dimension 3 is out of range for rank 3");
+}
+
+TEST_CASE("an op has a namespace") {
+    CHECK(issues_of_op("relu", {{2}}, {2}) == "the op has no namespace: expected a name as 'aten.relu.default'");
+    CHECK(issues_of_op("mine.relu", {{2}}, {2}) == "");
+}
+
+TEST_CASE("split, chunk and unbind return as many tensors as the size gives") {
+    const auto issues = [](const std::string& op, GraphBuilder::List args, const std::vector<Shape>& shapes) {
+        GraphBuilder b("parts");
+        b.input("x", {{5, 4}});
+        std::vector<GraphBuilder::Tensor> outputs;
+        for (const Shape& shape : shapes) outputs.push_back({shape});
+        for (const ValueRef part : b.call_many(op, args, outputs)) b.output(part);
+        return issues_of(b.build());
+    };
+    const ValueRef x{0};
+    CHECK(issues("aten.split.Tensor", {x, 2}, {{2, 4}, {2, 4}, {1, 4}}) == "");
+    CHECK(issues("aten.split.Tensor", {x, 2}, {{2, 4}, {2, 4}}) ==
+          "error: node 'split' (aten.split.Tensor): returns 2 tensors, but the inputs give 3");
+    CHECK(issues("aten.split.Tensor", {x, 2}, {{2, 4}, {2, 4}, {2, 4}}) ==
+          "error: node 'split' (aten.split.Tensor): 'split_2' has shape [2, 4], but the inputs give [1, 4]");
+    CHECK(issues("aten.split_with_sizes.default", {x, ArgumentList{1, 3}, 1}, {{5, 1}, {5, 3}}) == "");
+    CHECK(issues("aten.split_with_sizes.default", {x, ArgumentList{1, 3}, 1}, {{5, 1}}) ==
+          "error: node 'split_with_sizes' (aten.split_with_sizes.default): returns 1 tensors, but the inputs give 2");
+    CHECK(issues("aten.chunk.default", {x, 4}, {{2, 4}, {2, 4}, {1, 4}}) == "");
+    CHECK(issues("aten.unbind.int", {x, 1}, {{5}, {5}, {5}, {5}}) == "");
+    CHECK(issues("aten.unbind.int", {x, 1}, {{5}, {5}}) ==
+          "error: node 'unbind' (aten.unbind.int): returns 2 tensors, but the inputs give 4");
+}
+
+TEST_CASE("a producer that does not return the value is an error") {
+    Model model = small_model();
+    Value stray;
+    stray.name = "stray";
+    stray.meta = {DType::Float32, {2, 4}, std::nullopt};
+    stray.producer = 0;
+    model.graph.values.push_back(stray);
+    model.graph.outputs[0] = ValueRef{5};
+    CHECK(issues_of(model) == "error: value 'stray': is recorded as output 0 of node 'linear', but no node returns it");
 }

@@ -20,6 +20,7 @@
 #include "torch_ir/pt2.hpp"
 #include "torch_ir/pytree.hpp"
 #include "torch_ir/renames.hpp"
+#include "torch_ir/rewrite.hpp"
 #include "torch_ir/safetensors.hpp"
 #include "torch_ir/schema.hpp"
 #include "torch_ir/slice.hpp"

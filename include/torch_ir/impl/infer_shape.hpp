@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What shape and dtype an op's first output has, for ops where that follows easily from the inputs.
+// What shapes and dtype the outputs of an op have, for ops where that follows easily from the inputs.
 #pragma once
 
 #include <algorithm>
-#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -329,51 +330,94 @@ struct ShapeRule {
 inline const ShapeRule* find_shape_rule(std::string_view op, std::string_view overload) {
     using namespace shape_rules;
     using enum DTypeRule;
+    constexpr std::string_view any = "*";
     struct Row {
-        std::string_view ops;  // between spaces
+        std::string_view op;
         ShapeRule rule;
+        std::string_view overload = any;
     };
-    static constexpr std::array<Row, 19> rows{{
-        {" relu relu6 hardtanh clone contiguous detach dropout alias tril triu flip roll neg clamp batch_norm "
-         "layer_norm group_norm instance_norm masked_fill leaky_relu elu feature_dropout ",
-         {same, First}},
-        {" gelu silu mish hardswish hardsigmoid sigmoid tanh exp exp2 expm1 log log2 log1p log10 sqrt rsqrt sin cos "
-         "tan "
-         "asin acos atan sinh cosh erf erfc softplus softsign reciprocal abs floor ceil round trunc softmax "
-         "log_softmax "
-         "_softmax _log_softmax logit cumsum ",
-         {same, FirstFloat}},
-        {" zeros_like ones_like full_like empty_like rand_like randn_like _to_copy to ", {same}},
-        {" logical_not isnan isinf isfinite ", {same, Bool}},
-        {" add sub mul div true_divide floor_divide pow maximum minimum atan2 fmod remainder where lerp addcmul "
-         "addcdiv "
-         "bitwise_and bitwise_or bitwise_xor ",
-         {broadcast_all}},
-        {" eq ne lt le gt ge logical_and logical_or logical_xor ", {broadcast_all, Bool}},
-        {" linear ", {linear, First}},
-        {" matmul mm bmm mv dot ", {matmul, First}},
-        {" addmm ", {addmm, First}},
-        {" baddbmm ", {baddbmm, First}},
-        {" embedding ", {embedding, First}},
-        {" conv1d conv2d conv3d ", {convolution, First}},
-        {" view reshape _unsafe_view ", {view, First}},
-        {" flatten ", {flatten, First}},
-        {" transpose ", {transpose, First}},
-        {" t ", {t, First}},
-        {" permute ", {permute, First}},
-        {" unsqueeze ", {unsqueeze, First}},
-        {" select ", {select, First}},
-    }};
-    static constexpr ShapeRule join{cat};
-    static constexpr ShapeRule reduction{reduce};
-    if (op == "cat") return &join;
-    if ((op == "sum" && overload == "dim_IntList") || (op == "mean" && overload == "dim") || op == "amax" ||
-        op == "amin")
-        return &reduction;
-    if (op == "view" && !overload.empty()) return nullptr;  // as another dtype
-    const auto row = std::ranges::find_if(
-        rows, [&, key = " " + std::string(op) + " "](const Row& row) { return row.ops.find(key) != row.ops.npos; });
-    return row == rows.end() ? nullptr : &row->rule;
+    // clang-format off
+    static constexpr Row rows[] = {
+        {"_log_softmax", {same, FirstFloat}}, {"_softmax", {same, FirstFloat}}, {"_to_copy", {same}},
+        {"_unsafe_view", {view, First}}, {"abs", {same, FirstFloat}}, {"acos", {same, FirstFloat}},
+        {"add", {broadcast_all}}, {"addcdiv", {broadcast_all}}, {"addcmul", {broadcast_all}},
+        {"addmm", {addmm, First}}, {"alias", {same, First}}, {"amax", {reduce}}, {"amin", {reduce}},
+        {"asin", {same, FirstFloat}}, {"atan", {same, FirstFloat}}, {"atan2", {broadcast_all}},
+        {"baddbmm", {baddbmm, First}}, {"batch_norm", {same, First}}, {"bitwise_and", {broadcast_all}},
+        {"bitwise_or", {broadcast_all}}, {"bitwise_xor", {broadcast_all}}, {"bmm", {matmul, First}}, {"cat", {cat}},
+        {"ceil", {same, FirstFloat}}, {"clamp", {same, First}}, {"clone", {same, First}},
+        {"contiguous", {same, First}}, {"conv1d", {convolution, First}}, {"conv2d", {convolution, First}},
+        {"conv3d", {convolution, First}}, {"cos", {same, FirstFloat}}, {"cosh", {same, FirstFloat}},
+        {"cumsum", {same, FirstFloat}}, {"detach", {same, First}}, {"div", {broadcast_all}},
+        {"dot", {matmul, First}}, {"dropout", {same, First}}, {"elu", {same, First}},
+        {"embedding", {embedding, First}}, {"empty_like", {same}}, {"eq", {broadcast_all, Bool}},
+        {"erf", {same, FirstFloat}}, {"erfc", {same, FirstFloat}}, {"exp", {same, FirstFloat}},
+        {"exp2", {same, FirstFloat}}, {"expm1", {same, FirstFloat}}, {"feature_dropout", {same, First}},
+        {"flatten", {flatten, First}}, {"flip", {same, First}}, {"floor", {same, FirstFloat}},
+        {"floor_divide", {broadcast_all}}, {"fmod", {broadcast_all}}, {"full_like", {same}},
+        {"ge", {broadcast_all, Bool}}, {"gelu", {same, FirstFloat}}, {"group_norm", {same, First}},
+        {"gt", {broadcast_all, Bool}}, {"hardsigmoid", {same, FirstFloat}}, {"hardswish", {same, FirstFloat}},
+        {"hardtanh", {same, First}}, {"instance_norm", {same, First}}, {"isfinite", {same, Bool}},
+        {"isinf", {same, Bool}}, {"isnan", {same, Bool}}, {"layer_norm", {same, First}},
+        {"le", {broadcast_all, Bool}}, {"leaky_relu", {same, First}}, {"lerp", {broadcast_all}},
+        {"linear", {linear, First}}, {"log", {same, FirstFloat}}, {"log10", {same, FirstFloat}},
+        {"log1p", {same, FirstFloat}}, {"log2", {same, FirstFloat}}, {"log_softmax", {same, FirstFloat}},
+        {"logical_and", {broadcast_all, Bool}}, {"logical_not", {same, Bool}}, {"logical_or", {broadcast_all, Bool}},
+        {"logical_xor", {broadcast_all, Bool}}, {"logit", {same, FirstFloat}}, {"lt", {broadcast_all, Bool}},
+        {"masked_fill", {same, First}}, {"matmul", {matmul, First}}, {"maximum", {broadcast_all}},
+        {"mean", {reduce}, "dim"}, {"minimum", {broadcast_all}}, {"mish", {same, FirstFloat}},
+        {"mm", {matmul, First}}, {"mul", {broadcast_all}}, {"mv", {matmul, First}}, {"ne", {broadcast_all, Bool}},
+        {"neg", {same, First}}, {"ones_like", {same}}, {"permute", {permute, First}}, {"pow", {broadcast_all}},
+        {"rand_like", {same}}, {"randn_like", {same}}, {"reciprocal", {same, FirstFloat}}, {"relu", {same, First}},
+        {"relu6", {same, First}}, {"remainder", {broadcast_all}}, {"reshape", {view, First}},
+        {"roll", {same, First}}, {"round", {same, FirstFloat}}, {"rsqrt", {same, FirstFloat}},
+        {"select", {select, First}}, {"sigmoid", {same, FirstFloat}}, {"silu", {same, FirstFloat}},
+        {"sin", {same, FirstFloat}}, {"sinh", {same, FirstFloat}}, {"softmax", {same, FirstFloat}},
+        {"softplus", {same, FirstFloat}}, {"softsign", {same, FirstFloat}}, {"sqrt", {same, FirstFloat}},
+        {"sub", {broadcast_all}}, {"sum", {reduce}, "dim_IntList"}, {"t", {t, First}}, {"tan", {same, FirstFloat}},
+        {"tanh", {same, FirstFloat}}, {"to", {same}}, {"transpose", {transpose, First}}, {"tril", {same, First}},
+        {"triu", {same, First}}, {"true_divide", {broadcast_all}}, {"trunc", {same, FirstFloat}},
+        {"unsqueeze", {unsqueeze, First}}, {"view", {view, First}, ""}, {"where", {broadcast_all}},
+        {"zeros_like", {same}},
+    };
+    // clang-format on
+    static_assert(std::ranges::is_sorted(rows, {}, &Row::op));
+    const auto* found = std::ranges::lower_bound(rows, op, {}, &Row::op);
+    if (found == std::end(rows) || found->op != op) return nullptr;
+    return found->overload == any || found->overload == overload ? &found->rule : nullptr;
+}
+
+/// The shapes of the list that split, chunk or unbind returns, or nullopt for other ops.
+inline std::optional<std::vector<Sizes>> part_shapes(std::string_view op, std::string_view overload, In in) {
+    const bool by_size = (op == "split" || op == "unsafe_split") && overload == "Tensor";
+    const bool by_sizes = op == "split_with_sizes" || op == "unsafe_split_with_sizes" || (op == "split" && !by_size);
+    const bool chunk = op == "chunk" || op == "unsafe_chunk";
+    if (!by_size && !by_sizes && !chunk && op != "unbind") return std::nullopt;
+    const Sizes input = in.tensor("self");
+    if (input.empty()) throw ArgumentError(std::string(op) + "() cannot be applied to a tensor without dimensions");
+    const std::size_t dim = ShapeInputs::dim(in.integer("dim"), input.size());
+    const std::int64_t size = input[dim];
+    if (op == "unbind") {
+        Sizes part = input;
+        part.erase(part.begin() + static_cast<std::ptrdiff_t>(dim));
+        return std::vector<Sizes>(static_cast<std::size_t>(size), part);
+    }
+    Sizes lengths;
+    if (by_sizes) {
+        lengths = in.integers(op == "split" ? "split_size" : "split_sizes");
+    } else {
+        const std::int64_t given = in.integer(chunk ? "chunks" : "split_size");
+        if (given < 1 || size < 1) throw CannotTell{};
+        const std::int64_t length = chunk ? (size - 1) / given + 1 : given;
+        for (std::int64_t at = 0; at < size; at += std::min(length, size - at))
+            lengths.push_back(std::min(length, size - at));
+    }
+    std::vector<Sizes> parts;
+    for (const std::int64_t length : lengths) {
+        parts.push_back(input);
+        parts.back()[dim] = length;
+    }
+    return parts;
 }
 
 }  // namespace torch_ir::detail

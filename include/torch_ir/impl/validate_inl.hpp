@@ -31,9 +31,13 @@ class GraphValidator {
           prefix_(path.empty() ? "" : path + ": "),
           autocast_(autocast),
           issues_(issues),
-          inputs_(graph.values.size()) {}
+          inputs_(graph.values.size()),
+          returned_(graph.values.size()) {}
 
     void run() {
+        for (const Node& node : graph_.nodes)
+            for (const ValueRef ref : node.output_values())
+                if (ref.id < graph_.values.size()) returned_[ref.id] = true;
         check_values();
         check_inputs();
         std::unordered_set<std::string_view> names;
@@ -61,6 +65,9 @@ class GraphValidator {
             if (value.meta.strides && value.meta.strides->size() != value.meta.shape.size())
                 error("has " + std::to_string(value.meta.shape.size()) + " sizes and " +
                       std::to_string(value.meta.strides->size()) + " strides");
+            if (value.producer != Value::no_producer &&
+                !returned_[static_cast<std::size_t>(&value - graph_.values.data())])
+                error("is recorded as " + producer_text(value) + ", but no node returns it");
         }
     }
 
@@ -86,9 +93,13 @@ class GraphValidator {
         if (!schema) {
             if (node.op_type.starts_with("aten."))
                 issues_.push_back({Severity::Warning, prefix_ + place_, "the op is not in the table of ATen schemas"});
+            if (node.op_type.find('.') == std::string::npos)
+                issues_.push_back({Severity::Warning, prefix_ + place_,
+                                   "the op has no namespace: expected a name as 'aten.relu.default'"});
             return;
         }
         SchemaCheck(graph_, node, *schema, [&](const std::string& message) { error(message); }).run();
+        if (issues_.size() == before) check_dims(node, *schema);
         if (issues_.size() == before) check_shape(node, *schema);
     }
 
@@ -132,11 +143,38 @@ class GraphValidator {
         return false;
     }
 
+    /// Arguments called `dim` count the dimensions of `self`.
+    void check_dims(const Node& node, const Schema& schema) {
+        const SchemaParameter* parameter = schema.find("dim");
+        const Argument* self = node.find("self");
+        const Argument* dims = node.find("dim");
+        const auto* ref = self ? self->get_if<ValueRef>() : nullptr;
+        if (!parameter || parameter->type.kind != SchemaKind::Int || !dims || !ref) return;
+        const Value& value = graph_.value(*ref);
+        if (value.kind != ValueKind::Tensor) return;
+        const bool adds_one = schema.name.starts_with("unsqueeze");
+        const std::size_t rank = value.meta.shape.size() + (adds_one ? 1 : 0);
+        const auto check = [&](const Argument& dim) {
+            if (const auto* number = dim.get_if<std::int64_t>()) ShapeInputs::dim(*number, rank);
+        };
+        try {
+            if (const auto* list = dims->get_if<ArgumentList>())
+                std::ranges::for_each(*list, check);
+            else
+                check(*dims);
+        } catch (const ArgumentError& issue) {
+            error(issue.what());
+        }
+    }
+
     void check_shape(const Node& node, const Schema& schema) {
-        if (schema.name_space != "aten" || node.outputs.empty() || !node.outputs[0].is<ValueRef>()) return;
-        const Value& output = graph_.value(node.outputs[0].get<ValueRef>());
+        if (schema.name_space != "aten" || node.outputs.empty()) return;
         std::string_view op = schema.name;
         if (op.ends_with('_') && !op.starts_with('_')) op.remove_suffix(1);
+        if (const auto* list = node.outputs[0].get_if<ArgumentList>())
+            check_parts(*list, op, schema.overload, ShapeInputs(graph_, node));
+        if (!node.outputs[0].is<ValueRef>()) return;
+        const Value& output = graph_.value(node.outputs[0].get<ValueRef>());
         const ShapeRule* rule = find_shape_rule(op, schema.overload);
         if (!rule || output.kind != ValueKind::Tensor) return;
         const ShapeInputs inputs(graph_, node);
@@ -150,6 +188,26 @@ class GraphValidator {
         } catch (const CannotTell&) {
         }
         if (!autocast_) check_dtype(rule->dtype, inputs, output);
+    }
+
+    void check_parts(const ArgumentList& outputs, std::string_view op, std::string_view overload,
+                     const ShapeInputs& inputs) {
+        try {
+            const auto expected = part_shapes(op, overload, inputs);
+            if (!expected) return;
+            if (outputs.size() != expected->size())
+                return error("returns " + std::to_string(outputs.size()) + " tensors, but the inputs give " +
+                             std::to_string(expected->size()));
+            for (std::size_t i = 0; i < outputs.size(); ++i) {
+                const auto* ref = outputs[i].get_if<ValueRef>();
+                if (ref && ShapeInputs::sizes(graph_.value(*ref).meta.shape) != (*expected)[i])
+                    error("'" + graph_.value(*ref).name + "' has shape " + shape_text(graph_.value(*ref).meta.shape) +
+                          ", but the inputs give " + sizes_text((*expected)[i]));
+            }
+        } catch (const ArgumentError& issue) {
+            error(issue.what());
+        } catch (const CannotTell&) {
+        }
     }
 
     void check_dtype(DTypeRule rule, const ShapeInputs& inputs, const Value& output) {
@@ -169,7 +227,8 @@ class GraphValidator {
     bool autocast_;
     std::string place_;
     std::vector<Issue>& issues_;
-    std::vector<bool> inputs_;  // by value
+    std::vector<bool> inputs_;    // by value
+    std::vector<bool> returned_;  // by value, whether a node has it among its outputs
 };
 
 /// The graphs below `graph` that run under an enabled autocast.
