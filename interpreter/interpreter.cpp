@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 #include <sstream>
 
 #include "guards.hpp"
@@ -148,8 +149,8 @@ std::string inner_tensors(const std::string& name, const std::vector<std::string
     return text;
 }
 
-/// What is missing, as names and what they should be: how most of it is called in the file, and each with the name that
-/// it may have there.
+/// What is missing, as names and what they should be: how most of it is called in the file, and the first ones with the
+/// name that they may have there.
 void add_missing(const std::vector<std::pair<std::string, std::string>>& missing, const Weights& weights,
                  std::vector<std::string>& problems) {
     std::vector<std::string> wanted;
@@ -158,7 +159,8 @@ void add_missing(const std::vector<std::pair<std::string, std::string>>& missing
     for (const auto& [name, tensor] : weights.tensors()) names.push_back(name);
     const PrefixChange change = find_prefix_change(wanted, names);
     if (change.count > 0) problems.push_back(describe(change, missing.size()));
-    for (const auto& [name, meta] : missing) {
+    constexpr std::size_t most = 10;
+    for (const auto& [name, meta] : std::span(missing).first(std::min(missing.size(), most))) {
         if (const std::string inner = inner_tensors(name, names); !inner.empty()) {
             problems.push_back("'" + name + "' (" + meta + ") is a subclass of Tensor made of " + inner +
                                ", and the graph uses it as a whole: take it apart by run_decompositions({}) after the "
@@ -170,6 +172,7 @@ void add_missing(const std::vector<std::pair<std::string, std::string>>& missing
         problems.push_back("'" + name + "' (" + meta + ") is missing" +
                            (similar.empty() ? "" : "; the closest name is '" + similar + "'"));
     }
+    if (missing.size() > most) problems.push_back("and " + std::to_string(missing.size() - most) + " more are missing");
 }
 
 }  // namespace

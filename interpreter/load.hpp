@@ -24,13 +24,20 @@ struct LoadedModel {
     bool is_pt2 = false;
 };
 
+/// The file that load_model reads for `path`: itself, or model.pt2 or ir.json in a directory. Throws IoError when a
+/// directory holds neither.
+std::filesystem::path model_path(const std::filesystem::path& path);
+
 /// `path` is a .pt2, a JSON IR, or a directory holding model.pt2 or ir.json. `conflicts`, see read_json.
 /// Throws IoError, ParseError or UnsupportedError with the file's name in front.
 LoadedModel load_model(const std::filesystem::path& path, std::vector<Issue>* conflicts = nullptr);
 
 /// The weights in the given files (all together); without any, those beside the model in weights.safetensors, if there.
-/// What is still missing is taken from the .pt2 itself.
-Weights load_weights(const LoadedModel& model, const std::vector<std::string>& files);
+/// What is still missing is taken from the .pt2 itself. Throws ArgumentError for a given file that holds no weight of
+/// the model, and when nothing holds any. `remarks`, where given, gains a line for each given file with other tensors,
+/// too.
+Weights load_weights(const LoadedModel& model, const std::vector<std::string>& files,
+                     std::vector<std::string>* remarks = nullptr);
 
 /// The tensors of a safetensors file (or any weight file).
 NamedTensors load_tensors(const std::filesystem::path& path);
