@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "support/tool.hpp"
 
@@ -19,7 +21,33 @@ using nlohmann::json;
 namespace {
 
 const std::string attention = "tests/data/zoo/pytorch_ir/SelfAttention";
-const std::string mlp = "tests/data/versions/2.13.0/mlp/model.pt2";
+const std::string mlp_case = "tests/data/versions/2.13.0/mlp";
+const std::string mlp = mlp_case + "/model.pt2";
+
+/// Wrong usage: one sentence on stderr, nothing on stdout.
+void check_usage(const std::string& arguments, const std::string& message) {
+    const Outcome outcome = run(arguments);
+    CAPTURE(arguments);
+    CHECK(outcome.err == "torch-ir: " + message + "\n");
+    CHECK(outcome.out.empty());
+    CHECK(outcome.status == 2);
+}
+
+/// A safetensors file with other names for its tensors.
+template <class Rename>
+void rename_tensors(const std::string& from, const std::string& to, Rename rename) {
+    const std::string bytes = read_text(from);
+    std::uint64_t length = 0;
+    REQUIRE(bytes.size() > sizeof length);
+    std::memcpy(&length, bytes.data(), sizeof length);
+    json header = json::object();
+    const json old_header = json::parse(bytes.substr(sizeof length, length));
+    for (const auto& [name, entry] : old_header.items()) header[name == "__metadata__" ? name : rename(name)] = entry;
+    const std::string text = header.dump();
+    const auto new_length = static_cast<std::uint64_t>(text.size());
+    write_text(to, std::string(reinterpret_cast<const char*>(&new_length), sizeof new_length) + text +
+                       bytes.substr(sizeof length + length));
+}
 
 }  // namespace
 
@@ -32,11 +60,147 @@ TEST_CASE("help and version work, wrong usage has status 2") {
         CHECK(help.out.find("Example") != std::string::npos);
     }
     CHECK(run("--version").out.starts_with("torch-ir 0."));
-    CHECK(run("").status == 2);
-    CHECK(run("nonsense").status == 2);
-    CHECK(run("verify").status == 2);
-    CHECK(run("run " + cnn + " --threads 0").status == 2);
-    CHECK(run("bench " + cnn + " --repeat 0").status == 2);
+    CHECK(run("version").out == run("--version").out);
+    CHECK(run("help").out == run("--help").out);
+    CHECK(run("help run").out == run("run --help").out);
+    const std::string more = "\nRun with --help for more information.";
+    check_usage("", "A subcommand is required" + more);
+    check_usage("rnu " + cnn, "no subcommand is called 'rnu'; the closest name is 'run'" + more);
+    check_usage("help inof", "no subcommand is called 'inof'; the closest name is 'info'");
+    check_usage("run", "MODEL is required" + more);
+    check_usage("run " + cnn + " --intermediate x",
+                "run does not take '--intermediate'; the closest name is '--intermediates'" + more);
+    check_usage("verify", "verify needs either MODEL or --suite DIR");
+}
+
+TEST_CASE("numbers out of range are refused with what they should be") {
+    check_usage("run " + cnn + " --threads 0", "--threads: expected a whole number from 1 to 1024, found '0'");
+    check_usage("run " + cnn + " --steps 0", "--steps: expected a whole number of at least 1, found '0'");
+    check_usage("run " + cnn + " --steps 1.5", "--steps: expected a whole number of at least 1, found '1.5'");
+    check_usage("bench " + cnn + " --repeat 0", "--repeat: expected a whole number of at least 1, found '0'");
+    check_usage("visualize " + cnn + " --max-nodes 0", "--max-nodes: expected a whole number of at least 1, found '0'");
+    check_usage("reduce " + cnn + " --backend x -o y --max-tests 0",
+                "--max-tests: expected a whole number of at least 1, found '0'");
+    check_usage("verify --suite " + cnn + " -j -1", "--jobs: expected a whole number of at least 1, found '-1'");
+    check_usage("verify --suite " + cnn + " --timeout -1", "--timeout: expected a number of at least 0, found '-1'");
+    for (const std::string value : {"-1", "nan", "inf", "x", "1e-3x"}) {
+        check_usage("verify " + cnn + " --rtol " + value,
+                    "--rtol: expected a number of at least 0, found '" + value + "'");
+        check_usage("compare a b --atol " + value, "--atol: expected a number of at least 0, found '" + value + "'");
+    }
+    for (const std::string value : {"18446744073709551616", "-9223372036854775809", "x"})
+        check_usage("run " + cnn + " --seed " + value,
+                    "--seed: expected a whole number of 64 bits, found '" + value + "'");
+    check_usage("record " + cnn + " --seed 1 -o x", "--seed goes with --random");
+}
+
+TEST_CASE("a file that is read, or written twice, is not overwritten") {
+    const TemporaryDirectory folder;
+    const std::string model = folder / "model.pt2";
+    const std::string inputs = folder / "inputs.safetensors";
+    fs::copy_file(mlp, model);
+    fs::copy_file(mlp_case + "/inputs.safetensors", inputs);
+    const auto check = [&](const std::string& command, const std::string& written, const std::string& other,
+                           const std::string& file) {
+        check_usage(command, written + " and " + other + " are the same file '" + file + "': give another " + written);
+    };
+    check("extract " + model + " -o " + model, "--output", "MODEL", model);
+    check("extract " + folder.path().string() + " -o " + model, "--output", "MODEL", model);
+    check("extract " + model + " -o " + (folder / "a") + " --weights-out " + model, "--weights-out", "MODEL", model);
+    check("extract " + model + " -o " + (folder / "a") + " --weights-out " + (folder / "./a"), "--output",
+          "--weights-out", folder / "a");
+    check("run " + mlp + " --inputs " + inputs + " -o " + inputs, "--output", "--inputs", inputs);
+    check("run " + model + " -o " + inputs, "--output", "the inputs of MODEL", inputs);
+    check("run " + model + " --intermediates " + (folder / "a") + " -o " + (folder / "a"), "--output",
+          "--intermediates", folder / "a");
+    fs::create_symlink(inputs, folder.path() / "link");
+    check("verify " + mlp + " --inputs " + inputs + " --junit " + (folder / "link"), "--junit", "--inputs",
+          folder / "link");
+    CHECK(read_text(model) == read_text(mlp));
+    CHECK(read_text(inputs) == read_text(mlp_case + "/inputs.safetensors"));
+    CHECK_FALSE(fs::exists(folder / "a"));
+    CHECK(run("run " + model + " -o /dev/null --intermediates /dev/null").status == 0);
+}
+
+TEST_CASE("a weight file that the model has no use for is refused, or remarked on") {
+    const TemporaryDirectory folder;
+    const std::string weights = folder / "w.safetensors";
+    REQUIRE(run("extract " + mlp + " -o " + (folder / "ir.json") + " --weights-out " + weights).status == 0);
+    const std::string other = folder / "other.safetensors";
+    rename_tensors(weights, other, [](const std::string& name) { return "module." + name; });
+    const std::string count = std::to_string(json::parse(run("info " + mlp + " --json").out)["num_weights"].get<int>());
+    const Outcome prefixed = run("verify " + mlp_case + " --weights " + other);
+    CHECK(prefixed.status == 3);
+    CHECK(prefixed.err.starts_with("torch-ir: error: " + other + ": none of its " + count +
+                                   " tensors is a weight of the model, the first is 'module."));
+    CHECK(prefixed.err.find("(the closest name of a weight is '") != std::string::npos);
+    CHECK(prefixed.err.ends_with("when the prefix 'module.' is stripped from the names in the file\n"));
+
+    bool is_first = true;
+    rename_tensors(weights, other,
+                   [&](const std::string& name) { return std::exchange(is_first, false) ? name + "x" : name; });
+    const Outcome partly = run("verify " + mlp_case + " --weights " + other);
+    CHECK(partly.status == 0);
+    CHECK(
+        partly.err.starts_with("torch-ir: " + other + ": 1 of " + count + " tensors is not a weight of the model: '"));
+    CHECK(run("verify " + mlp_case + " --quiet --weights " + other).err.empty());
+}
+
+TEST_CASE("missing weights are listed in short, with the option that gives them") {
+    const TemporaryDirectory folder;
+    const std::string all = folder / "all.safetensors";
+    REQUIRE(run("extract tests/data/zoo/Bert -o " + (folder / "ir.json") + " --weights-out " + all).status == 0);
+    for (const auto& command :
+         {"run " + (folder / "ir.json"), "extract " + (folder / "ir.json") + " -o " + (folder / "b.json") +
+                                             " --weights-out " + (folder / "w.safetensors")}) {
+        const Outcome none = run(command);
+        CHECK(none.status == 3);
+        CHECK(none.err.starts_with("torch-ir: error: " + (folder / "ir.json") + ": no weights ("));
+        CHECK(none.err.ends_with(" more): give --weights FILE, or put weights.safetensors beside the model\n"));
+        CHECK(none.err.size() < 1000);
+    }
+    CHECK_FALSE(fs::exists(folder / "w.safetensors"));
+    bool is_first = true;
+    rename_tensors(all, folder / "few.safetensors",
+                   [&](const std::string& name) { return std::exchange(is_first, false) ? name : "x." + name; });
+    const Outcome few = run("run " + (folder / "ir.json") + " --quiet --inputs tests/data/zoo/Bert/inputs.safetensors" +
+                            " --weights " + (folder / "few.safetensors"));
+    CHECK(few.status == 3);
+    CHECK(few.err.find("; and ") != std::string::npos);
+    CHECK(few.err.ends_with(" more are missing\n"));
+}
+
+TEST_CASE("validate checks the checksums of a .pt2's own weights") {
+    const TemporaryDirectory folder;
+    std::string bytes = read_text(mlp);
+    REQUIRE(run("extract " + mlp + " -o " + (folder / "ir.json") + " --weights-out " + (folder / "w")).status == 0);
+    const std::string last = read_text(folder / "w").substr(read_text(folder / "w").size() - 8);
+    const std::size_t place = bytes.find(last);
+    REQUIRE(place != std::string::npos);
+    bytes[place] ^= 1;
+    write_text(folder / "bad.pt2", bytes);
+    const Outcome bad = run("validate " + (folder / "bad.pt2"));
+    CHECK(bad.status == 3);
+    CHECK(bad.err.find("is damaged: its checksum differs") != std::string::npos);
+    CHECK(run("validate " + mlp).out.find(" nodes, 0 warnings\n") != std::string::npos);
+}
+
+TEST_CASE("the extension says what is written, or is refused") {
+    const TemporaryDirectory folder;
+    const std::string drawings =
+        "--output: expected a file name that ends in one of .mmd, .dot, .gv, .svg, .html, .htm";
+    check_usage("visualize " + cnn + " -o g.png", drawings + ", found 'g.png'");
+    check_usage("visualize " + cnn + " -o g", drawings + ", found 'g'");
+    check_usage("visualize " + cnn + " --pie -o p.svg",
+                "--output: expected a file name that ends in .mmd, found 'p.svg'");
+    for (const auto& command :
+         {"verify " + cnn, std::string("compare a b"), std::string("conformance tests/data/ops --backend x")})
+        check_usage(command + " --report r.pdf",
+                    "--report: expected a file name that ends in one of .md, .html, .htm, found 'r.pdf'");
+    const Outcome some = run("visualize " + cnn + " --max-nodes 5 -o " + (folder / "g.dot"));
+    CHECK(some.err == "torch-ir: 5 of 27 nodes are drawn; --max-nodes N draws more\n");
+    CHECK(run("visualize " + cnn + " --max-nodes 5 --quiet -o " + (folder / "g.dot")).err.empty());
+    CHECK(run("visualize " + cnn + " -o " + (folder / "g.dot")).err.empty());
 }
 
 TEST_CASE("verify says yes with status 0 and no with status 1") {
@@ -97,7 +261,15 @@ TEST_CASE("a seed gives the numbers that PyTorch draws after manual_seed") {
     REQUIRE(bytes.size() > sizeof drawn);
     std::memcpy(drawn.data(), bytes.data() + bytes.size() - sizeof drawn, sizeof drawn);
     CHECK(drawn == std::array<float, 3>{0.5349225401878357F, 0.19880318641662598F, 0.6592116951942444F});
-    CHECK(run("verify " + (folder / "ir.json") + " --expected " + out + " --rtol 0 --atol 0 --seed 7").status == 0);
+    const std::string verify = "verify " + (folder / "ir.json") + " --expected " + out + " --rtol 0 --atol 0 --seed ";
+    CHECK(run(verify + "7").status == 0);
+    CHECK(run(verify + "1099511627783").status == 0);  // PyTorch uses the low 32 bits
+    REQUIRE(run("run " + (folder / "ir.json") + " --seed -1 -o " + out).status == 0);
+    const std::string negative = read_text(out);
+    std::memcpy(drawn.data(), negative.data() + negative.size() - sizeof drawn, sizeof drawn);
+    CHECK(drawn == std::array<float, 3>{0.9937993884086609F, 0.5713063478469849F, 0.5700080394744873F});
+    CHECK(run(verify + "18446744073709551615").status == 0);
+    write_text(out, bytes);
     CHECK(run("verify " + (folder / "ir.json") + " --expected " + out + " --rtol 0 --atol 0 --seed 8").status == 1);
 
     const std::string suite = "verify --suite " + (folder / "") + " --rtol 0 --atol 0";
@@ -163,6 +335,15 @@ TEST_CASE("files that are not there or not models are refused by name") {
     write_text(folder / "x", "hello");
     check_refused("info " + (folder / "x"),
                   (folder / "x") + ": expected a .pt2 (zip) or a JSON IR; the first bytes are those of neither");
+    write_text(folder / "x", "");
+    check_refused("info " + (folder / "x"), (folder / "x") + ": expected a .pt2 or a JSON IR, the file is empty");
+    check_refused(
+        "info " + cnn + "/weights.safetensors",
+        cnn + "/weights.safetensors: expected a .pt2 or a JSON IR, found safetensors: tensors without a graph");
+    write_text(folder / "x", "\x08\x08\x12\x07pytorch");
+    check_refused("info " + (folder / "x"), (folder / "x") +
+                                                ": expected a .pt2 or a JSON IR, found ONNX: export the PyTorch module "
+                                                "with torch.export.save");
     check_refused(
         "verify " + mlp + " --inputs tests/data/versions/2.13.0/mlp/inputs.safetensors --expected nowhere.safetensors",
         "cannot open 'nowhere.safetensors': No such file or directory");
@@ -203,7 +384,7 @@ TEST_CASE("missing, extra and misshapen inputs and weights are named") {
                   "inputs: 'x': expected float32[1, 16, 64], found float32[1, 3, 32, 32]");
     const Outcome weights = run("verify " + attention + " --weights " + cnn + "/weights.safetensors");
     CHECK(weights.status == 3);
-    CHECK(weights.err.find("'q_proj.weight' (float32[64, 64]) is missing") != std::string::npos);
+    CHECK(weights.err.find("/weights.safetensors: none of its ") != std::string::npos);
     CHECK(run("validate " + attention + " --weights " + cnn + "/weights.safetensors").status == 1);
 }
 

@@ -46,6 +46,23 @@ TEST_CASE("tolerances of meta.json hold for the case alone, too, and flags go be
     CHECK(run(verify + " --rtol 1e-5 --atol 1e-5").status == 0);
 }
 
+TEST_CASE("verify of a case judges every pair, as a suite does") {
+    const TemporaryDirectory folder;
+    const std::string verify = "verify " + (folder / "case");
+    copy_case("AnyLength", fs::path(folder / "case"));
+    const json both = json::parse(run(verify + " --json").out);
+    CHECK(both["passed"] == true);
+    REQUIRE(both["outputs"].size() == 2);
+    CHECK(both["outputs"][1]["name"] == "inputs2.output_0");
+    CHECK(run(verify).out.ends_with(" nodes, 2 outputs of 2 inputs\n"));
+    fs::copy_file(folder / "case/expected.safetensors", folder / "case/expected2.safetensors",
+                  fs::copy_options::overwrite_existing);
+    const Outcome wrong = run(verify + " --tolerance derived");
+    CHECK(wrong.status == 1);
+    CHECK(wrong.out.find("  inputs2.output_0  ") != std::string::npos);
+    CHECK(run(verify + " --inputs " + (folder / "case/inputs.safetensors")).status == 0);
+}
+
 TEST_CASE("--list-categories counts the models of each") {
     const json all = json::parse(run("verify --suite " + zoo + " --list-categories --json").out)["categories"];
     CHECK(all["control_flow"] == json{"FixedPoint", "Router"});

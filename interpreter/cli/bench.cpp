@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "load.hpp"
 #include "memory.hpp"
@@ -29,14 +30,10 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 int bench(const BenchFlags& options, const Globals& globals) {
-    if (options.repeat < 1 || options.warmup < 0) {
-        std::cerr << "torch-ir: --repeat must be at least 1, --warmup at least 0\n";
-        return usage;
-    }
     const auto start = std::chrono::steady_clock::now();
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model, registry_with(options.plugins));
-    interpreter.load_weights(load_weights(loaded, options.weights));
+    interpreter.load_weights(weights_for(loaded, options.weights, globals));
     auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
     for (IValue& input : inputs)  // in memory as a caller has them, not in a mapped file
         if (auto* tensor = std::get_if<Tensor>(&input)) *tensor = tensor->clone();
@@ -62,8 +59,9 @@ int bench(const BenchFlags& options, const Globals& globals) {
                          .dump(2)
                   << '\n';
     else
-        std::cout << "median " << median << " ms, fastest " << times.front() << " ms of " << times.size()
-                  << " runs; load " << load_ms << " ms; peak memory " << bytes_text(static_cast<double>(peak)) << '\n';
+        std::cout << "median " << median << " ms, fastest " << times.front() << " ms of "
+                  << counted(times.size(), "run") << "; load " << load_ms << " ms; peak memory "
+                  << bytes_text(static_cast<double>(peak)) << '\n';
     return ok;
 }
 
@@ -71,19 +69,16 @@ int bench(const BenchFlags& options, const Globals& globals) {
 
 Command make_bench() {
     auto options = std::make_shared<BenchFlags>();
-    return {"bench",
-            "Time a model",
-            "The time of one run (without loading) over --repeat runs after --warmup runs, and the peak memory of the "
-            "process.\n"
-            "Example: torch-ir bench model.pt2 --repeat 20 --threads 1",
-            {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
-             {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
-             {"--inputs", "input tensors", &options->inputs, "FILE"},
-             {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
-             {"--repeat", "timed runs (default 10)", &options->repeat, "N"},
-             {"--warmup", "runs before that (default 2)", &options->warmup, "N"},
-             {"--json", "print one JSON value", &options->json}},
-            [options](const Globals& globals) { return bench(*options, globals); }};
+    return {
+        "bench",
+        "Time a model",
+        "The time of one run (without loading) over --repeat runs after --warmup runs, and the peak memory of the "
+        "process.\n"
+        "Example: torch-ir bench model.pt2 --repeat 20 --threads 1",
+        {model_option(options->model), weights_option(options->weights), inputs_option(options->inputs),
+         plugin_option(options->plugins), at_least(1, {"--repeat", "timed runs (default 10)", &options->repeat, "N"}),
+         at_least(0, {"--warmup", "runs before that (default 2)", &options->warmup, "N"}), json_option(options->json)},
+        [options](const Globals& globals) { return bench(*options, globals); }};
 }
 
 }  // namespace torch_ir::cli

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "load.hpp"
 #include "torch_ir/file.hpp"
@@ -22,8 +23,8 @@ struct CompareFlags {
     std::string a;
     std::string b;
     std::string model;
-    double rtol = -1;
-    double atol = -1;
+    std::optional<double> rtol;
+    std::optional<double> atol;
     bool common = false;
     bool json = false;
     std::string report;
@@ -65,8 +66,8 @@ std::vector<OutputVerdict> compare_all(const CompareFlags& options, const NamedT
         const auto actual = a.find(name);
         if (actual == a.end()) continue;
         Tolerance tolerance = model ? model_tolerance(expected.dtype()) : default_tolerance(expected.dtype());
-        if (options.rtol >= 0) tolerance.rtol = options.rtol;
-        if (options.atol >= 0) tolerance.atol = options.atol;
+        tolerance.rtol = options.rtol.value_or(tolerance.rtol);
+        tolerance.atol = options.atol.value_or(tolerance.atol);
         OutputVerdict verdict = judge_tensor(name, actual->second, expected, tolerance);
         const auto place = places.find(name);
         if (place != places.end()) verdict.origin = place->second.origin;
@@ -101,6 +102,7 @@ void print(const Report& report, const Globals& globals) {
 }
 
 int compare_files(const CompareFlags& options, const Globals& globals) {
+    check_report_file(options.report);
     NamedTensors a = load_tensors(options.a);
     NamedTensors b = load_tensors(options.b);
     std::shared_ptr<const Model> model;
@@ -120,8 +122,8 @@ int compare_files(const CompareFlags& options, const Globals& globals) {
         std::ranges::count_if(report.tensors, [](const OutputVerdict& v) { return !v.comparison.passed; });
     report.passed = differ == 0 && (options.common || report.remarks.empty());
     report.title = "Comparison of " + options.a + " with " + options.b;
-    report.summary = std::to_string(report.tensors.size()) + " tensors compared, " + std::to_string(differ) +
-                     " differ, " + std::to_string(report.remarks.size()) + " on one side only";
+    report.summary = counted(report.tensors.size(), "tensor") + " compared, " + std::to_string(differ) + " differ, " +
+                     std::to_string(report.remarks.size()) + " on one side only";
     if (!options.report.empty()) write_report(options.report, report);
     if (!options.junit.empty()) write_file(options.junit, to_junit(report));
     if (options.json) {
@@ -146,16 +148,16 @@ Command make_compare() {
             "torch.testing.assert_close. A name on one side only fails, unless --common is given.\n"
             "Exit status 0: all agree; 1: something differs.\n"
             "Example: torch-ir compare dump.safetensors reference.safetensors --model model.pt2",
-            {{"A", "tensors that were computed", &options->a, "", true},
-             {"B", "tensors that are expected", &options->b, "", true},
+            {reads({"A", "tensors that were computed", &options->a, "", true}),
+             reads({"B", "tensors that are expected", &options->b, "", true}),
              {"--model", "show what computes each value, in the order of this graph; outputs may have either name",
               &options->model, "MODEL"},
-             {"--rtol", "relative tolerance (default: by dtype)", &options->rtol, "R"},
-             {"--atol", "absolute tolerance (default: by dtype)", &options->atol, "A"},
+             rtol_option(options->rtol),
+             atol_option(options->atol),
              {"--common", "names on one side only are listed, and no failure", &options->common},
-             {"--json", "print one JSON value", &options->json},
-             {"--report", "write a report: F.md or F.html", &options->report, "PATH"},
-             {"--junit", "write JUnit XML", &options->junit, "F.xml"}},
+             json_option(options->json),
+             report_option(options->report),
+             junit_option(options->junit)},
             [options](const Globals& globals) { return compare_files(*options, globals); }};
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "parallel.hpp"
 #include "torch_ir/file.hpp"
@@ -25,7 +26,7 @@ struct ConformanceFlags {
     std::string backend;
     std::string ops;
     double timeout = 60;
-    int jobs = 0;
+    std::optional<int> jobs;
     bool json = false;
     std::string report;
     std::string junit;
@@ -36,7 +37,7 @@ using Counts = std::array<std::size_t, 4>;
 
 std::string summary_of(const Counts& counts) {
     return std::to_string(counts[0]) + " passed, " + std::to_string(counts[1]) + " failed, " +
-           std::to_string(counts[2]) + " unsupported, " + std::to_string(counts[3]) + " errors";
+           std::to_string(counts[2]) + " unsupported, " + counted(counts[3], "error");
 }
 
 ordered_json to_json(const Counts& counts) {
@@ -44,17 +45,12 @@ ordered_json to_json(const Counts& counts) {
 }
 
 int conformance(const ConformanceFlags& options, const Globals& globals) {
-    if (options.directory.empty()) {
-        std::cerr
-            << "torch-ir: conformance needs the directory of op cases (cases.json and tensors.safetensors at any\n"
-               "depth), for example tests/data/ops of torch-ir's sources\n";
-        return usage;
-    }
+    check_report_file(options.report);
     ConformanceOptions run;
     run.backend = {options.backend, options.timeout};
     check_backend(run.backend);
     run.ops = options.ops;
-    run.jobs = options.jobs > 0 ? options.jobs : get_threads();
+    run.jobs = options.jobs.value_or(get_threads());
     Progress progress(globals);
     run.progress = [&](const CaseResult& result, std::size_t done, std::size_t total) {
         progress.show(done, total, result.name);
@@ -114,14 +110,15 @@ Command make_conformance() {
         "are judged by the tolerances of the call. Exit status 77 of the backend means that it lacks the op, which is\n"
         "no failure. Exit status 0: no call failed; 1: some did.\n"
         "Example: torch-ir conformance --backend 'mine {case} {out}' tests/data/ops --ops 'aten\\.(add|mul)\\.'",
-        {{"DIR", "directory of op cases", &options->directory},
-         {"--backend", "shell command: reads {case}, writes {out}", &options->backend, "'CMD {case} {out}'", true},
+        {{"DIR", "directory of op cases: cases.json and tensors.safetensors at any depth, as in tests/data/ops",
+          &options->directory, "", true},
+         backend_option(options->backend),
          {"--ops", "only ops that this regular expression matches somewhere", &options->ops, "REGEX"},
-         {"--timeout", "seconds for one call (default 60; 0: no limit)", &options->timeout, "S"},
-         {"-j,--jobs", "calls at a time (default: the number of threads)", &options->jobs, "N"},
-         {"--json", "print one JSON value", &options->json},
-         {"--report", "write a report: F.md or F.html", &options->report, "PATH"},
-         {"--junit", "write JUnit XML", &options->junit, "F.xml"}},
+         timeout_option(options->timeout, "one call"),
+         jobs_option(options->jobs, "calls"),
+         json_option(options->json),
+         report_option(options->report),
+         junit_option(options->junit)},
         [options](const Globals& globals) { return conformance(*options, globals); }};
 }
 

@@ -5,6 +5,8 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
+#include "cli/output.hpp"
 #include "load.hpp"
 
 namespace torch_ir::cli {
@@ -37,9 +39,9 @@ int diff_models(const DiffFlags& options) {
     for (const NodeChange& change : found.changed)
         std::cout << "~ " << a->graph.nodes[change.a].name << " (" << a->graph.nodes[change.a].op_type << ") "
                   << change.what << ": " << change.from << " -> " << change.to << '\n';
-    std::cout << (found.equal() ? "equal: " : "different: ") << found.matched << " nodes in both, "
+    std::cout << (found.equal() ? "equal: " : "different: ") << counted(found.matched, "node") << " in both, "
               << found.only_a.size() << " only in the first, " << found.only_b.size() << " only in the second, "
-              << found.changed.size() + found.edges.size() << " changes\n";
+              << counted(found.changed.size() + found.edges.size(), "change") << "\n";
     return found.equal() ? ok : check_failed;
 }
 
@@ -53,9 +55,7 @@ Command make_diff() {
         "Nodes are the same when op, arguments, types and what they read are; inputs count by position, weights by\n"
         "state_dict key. Values of weights are not compared. Exit status 0: equal; 1: different.\n"
         "Example: torch-ir diff before.pt2 after.pt2",
-        {{"A", "a .pt2, a JSON IR or a directory", &options->a, "", true},
-         {"B", "another", &options->b, "", true},
-         {"--json", "print one JSON value", &options->json}},
+        {model_option(options->a, "A"), model_option(options->b, "B"), json_option(options->json)},
         [options](const Globals&) { return diff_models(*options); }};
 }
 

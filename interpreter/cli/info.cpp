@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "load.hpp"
 #include "torch_ir/symbolic.hpp"
@@ -73,9 +74,8 @@ Command make_info() {
     return {"info",
             "Show inputs, outputs, weights, ops, FLOPs and memory of a model",
             "Weights are not read. Example: torch-ir info model.pt2 --json",
-            {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
-             {"--json", "print one JSON value", &options->json},
-             {"-o,--output", "write to a file instead of stdout", &options->output, "FILE"}},
+            {model_option(options->model), json_option(options->json),
+             writes({"-o,--output", "write to a file instead of stdout", &options->output, "FILE"})},
             [options](const Globals&) {
                 const ModelInfo info = collect_info(*load_model(options->model).model);
                 print_or_write(options->json ? to_json(info) : text_of(info), options->output);

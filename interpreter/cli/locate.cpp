@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "plugin.hpp"
 #include "torch_ir/file.hpp"
@@ -30,22 +31,6 @@ struct LocateFlags {
     std::string profile = "f32";
     bool json = false;
 };
-
-/// A remark for people, on stderr.
-void remark(const std::string& text, const Globals& globals) {
-    if (!globals.quiet) std::cerr << "torch-ir: " << text << '\n';
-}
-
-/// `'a', 'b' and 7 more`; what `describe` says of a name follows it.
-template <class Describe>
-std::string listed(const std::vector<std::string>& names, Describe describe) {
-    constexpr std::size_t most = 5;
-    std::string text;
-    for (std::size_t i = 0; i < std::min(names.size(), most); ++i)
-        text += (i ? ", '" : "'") + names[i] + "'" + describe(names[i]);
-    if (names.size() > most) text += " and " + std::to_string(names.size() - most) + " more";
-    return text;
-}
 
 template <class Names>
 std::string nearest(const std::string& name, const Names& names) {
@@ -94,9 +79,7 @@ NamedTensors renamed(NamedTensors tensors, const std::string& file, const Global
                    listed(absent, [&](const std::string& name) { return nearest(name, names); }),
                globals);
     if (!twice.empty())
-        remark(file + ": two tensors are given the name " + listed(twice, [](const auto&) { return ""; }) +
-                   "; the first in the map is used",
-               globals);
+        remark(file + ": two tensors are given the name " + listed(twice) + "; the first in the map is used", globals);
     result.merge(std::move(tensors));
     return result;
 }
@@ -157,7 +140,10 @@ void print(const Finding& finding, const Globals& globals) {
     if (finding.node && !finding.node->provenance.source.empty())
         std::cout << "      at " << finding.node->provenance.source << '\n';
     std::cout << "      " << finding.rounding.reason << '\n';
-    if (!finding.absent.empty())
+    if (finding.absent.size() == 1)
+        std::cout << "      or in the node before it that the candidate does not show, " << finding.absent[0]->name
+                  << '\n';
+    else if (!finding.absent.empty())
         std::cout << "      or in one of the " << finding.absent.size()
                   << " nodes before it that the candidate does not show, from " << finding.absent.front()->name
                   << " on\n";
@@ -181,7 +167,7 @@ std::vector<const Finding*> origin_nodes(const LocateResult& result) {
 int run(const LocateFlags& options, const Globals& globals) {
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model, registry_with(options.plugins));
-    interpreter.load_weights(load_weights(loaded, options.weights));
+    interpreter.load_weights(weights_for(loaded, options.weights, globals));
     const auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
     LocateOptions locate_options;
     locate_options.profile = load_profile(options.profile);
@@ -206,7 +192,7 @@ int run(const LocateFlags& options, const Globals& globals) {
     }
     for (const Finding* origin : origins) print(*origin, globals);
     std::cout << colored(std::string(name(verdict)), verdict == Verdict::Explained, globals) << ": "
-              << result.findings.size() << " values compared, " << result.absent << " not shown, "
+              << counted(result.findings.size(), "value") << " compared, " << result.absent << " not shown, "
               << (result.unknown.empty() ? "" : std::to_string(result.unknown.size()) + " of unknown name, ")
               << origins.size() << (origins.size() == 1 ? " node introduces error\n" : " nodes introduce error\n");
     return verdict == Verdict::Explained ? ok : check_failed;
@@ -223,15 +209,15 @@ Command make_locate() {
             "the candidate's own\noperands, so that error made there is told apart from error inherited, and judged by "
             "what rounding may do:\nexplained, suspicious or wrong. Exit status 0: everything is explained; 1: not.\n"
             "Example: torch-ir locate model.pt2 --candidate dump.safetensors",
-            {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
-             {"--candidate", "the backend's values", &options->candidate, "FILE", true},
-             {"--map", "JSON object of names in the dump to names in the graph", &options->map, "FILE"},
-             {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
-             {"--inputs", "input tensors (default: inputs.safetensors beside the model)", &options->inputs, "FILE"},
-             {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
+            {model_option(options->model),
+             reads({"--candidate", "the backend's values", &options->candidate, "FILE", true}),
+             reads({"--map", "JSON object of names in the dump to names in the graph", &options->map, "FILE"}),
+             weights_option(options->weights),
+             inputs_option(options->inputs),
+             plugin_option(options->plugins),
              {"--profile", "precision of the backend's arithmetic: f32, tf32, bf16, f16, ... or a JSON file",
               &options->profile, "NAME"},
-             {"--json", "print one JSON value", &options->json}},
+             json_option(options->json)},
             [options](const Globals& globals) { return run(*options, globals); }};
 }
 

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
+#include "cli/output.hpp"
 #include "load.hpp"
 #include "plan.hpp"
 #include "plugin.hpp"
@@ -53,7 +55,7 @@ int list_model(const OpsFlags& options) {
     } else {
         for (const auto& [op_type, count] : counts)
             std::cout << (reasons.contains(op_type) ? "missing  " : "ok       ") << op_type << "  x" << count << '\n';
-        std::cout << counts.size() << " ops, " << missing.size() << " missing\n";
+        std::cout << counted(counts.size(), "op") << ", " << missing.size() << " missing\n";
     }
     return missing.empty() ? ok : check_failed;
 }
@@ -130,7 +132,7 @@ void print_caps(const OpsFlags& options, const std::vector<Coverage>& models,
         std::cout << (coverage.lacking.empty() ? "complete  " : "blocked   ") << options.models[i] << ": "
                   << coverage.supported_nodes << " of " << coverage.nodes << " nodes, "
                   << percent(coverage.supported_flops, coverage.flops) << " of the FLOPs, in "
-                  << coverage.partitions.size() << " pieces\n";
+                  << counted(coverage.partitions.size(), "piece") << "\n";
         for (const LackingOp& op : coverage.lacking)
             std::cout << "    lacks " << op.op_type << "  x" << op.count << "  " << percent(op.flops, coverage.flops)
                       << " of the FLOPs  (" << op.reason << ")\n";
@@ -138,7 +140,7 @@ void print_caps(const OpsFlags& options, const std::vector<Coverage>& models,
     if (models.size() < 2) return;
     std::cout << "\nlacking in all models, most FLOPs first:\n";
     for (const auto& [op, sum] : lacking)
-        std::cout << "    " << op << "  x" << sum.count << " in " << sum.models << " models, " << sum.flops
+        std::cout << "    " << op << "  x" << sum.count << " in " << counted(sum.models, "model") << ", " << sum.flops
                   << " FLOPs\n";
     std::cout << '\n';
     for (const Unblock& step : steps) {
@@ -201,13 +203,12 @@ Command make_ops() {
         "models. Examples: torch-ir ops model.pt2\n"
         "                  torch-ir ops --backend-caps caps.json a.pt2 b.pt2",
         {{"MODEL", "a .pt2, a JSON IR or a directory; several with --backend-caps", &options->models, "", false, true},
-         {"--backend-caps", "list what this backend lacks for the models instead", &options->caps, "CAPS.json"},
-         {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
-         {"--json", "print one JSON value", &options->json}},
+         reads({"--backend-caps", "list what this backend lacks for the models instead", &options->caps, "CAPS.json"}),
+         plugin_option(options->plugins),
+         json_option(options->json)},
         [options](const Globals&) {
             if (options->caps.empty() ? options->models.size() > 1 : options->models.empty()) {
-                std::cerr << "torch-ir: ops takes one MODEL, and with --backend-caps one or more\n";
-                return static_cast<int>(usage);
+                throw UsageError("ops takes one MODEL, and with --backend-caps one or more");
             }
             if (!options->caps.empty()) return list_caps(*options);
             return options->models.empty() ? list_all(*options) : list_model(*options);

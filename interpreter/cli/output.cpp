@@ -3,12 +3,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 
 #include "torch_ir/file.hpp"
+#include "torch_ir/text.hpp"
 
 namespace torch_ir::cli {
 
@@ -17,6 +19,10 @@ void print_or_write(const std::string& text, const std::string& file) {
         std::cout << text << '\n';
     else
         write_file(file, text + "\n");
+}
+
+void remark(const std::string& text, const Globals& globals) {
+    if (!globals.quiet) std::cerr << "torch-ir: " << text << '\n';
 }
 
 Progress::Progress(const Globals& globals) : enabled_(!globals.quiet && isatty(STDERR_FILENO) != 0) {}
@@ -39,6 +45,10 @@ std::string colored(const std::string& text, bool good, const Globals& globals) 
     return (good ? "\033[32m" : "\033[31m") + text + "\033[0m";
 }
 
+std::string counted(std::size_t count, const std::string& noun) {
+    return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
 std::string grouped(long long number) {
     const std::string digits = std::to_string(number);
     std::string text;
@@ -56,6 +66,20 @@ std::string bytes_text(double bytes) {
     char text[32];
     std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
     return text;
+}
+
+std::string closest_hint(const std::string& name, const std::vector<std::string>& names) {
+    const std::string similar = closest(name, names);
+    return similar.empty() ? "" : "; the closest name is '" + similar + "'";
+}
+
+std::string listed(const std::vector<std::string>& names,
+                   const std::function<std::string(const std::string&)>& describe) {
+    constexpr std::size_t most = 5;
+    std::string text;
+    for (std::size_t i = 0; i < std::min(names.size(), most); ++i)
+        text += (i ? ", '" : "'") + names[i] + "'" + (describe ? describe(names[i]) : "");
+    return names.size() > most ? text + " and " + std::to_string(names.size() - most) + " more" : text;
 }
 
 }  // namespace torch_ir::cli

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/command.hpp"
 
@@ -12,6 +14,9 @@ namespace torch_ir::cli {
 
 /// Prints `text` and a newline to stdout, or writes it to `file` when that is not empty.
 void print_or_write(const std::string& text, const std::string& file);
+
+/// Prints a remark for people to stderr, unless --quiet is given.
+void remark(const std::string& text, const Globals& globals);
 
 /// A one-line counter on stderr; silent unless stderr is a terminal, and with --quiet.
 class Progress {
@@ -32,9 +37,17 @@ class Progress {
 /// `text` in green or red when stdout is a terminal that wants colour.
 std::string colored(const std::string& text, bool good, const Globals& globals);
 
+/// `1 node`, `2 nodes`.
+std::string counted(std::size_t count, const std::string& noun);
 /// `1,234,567`.
 std::string grouped(long long number);
 /// `1.2 MB`, decimal units.
 std::string bytes_text(double bytes);
+
+/// `; the closest name is 'b'`, or nothing when none is close.
+std::string closest_hint(const std::string& name, const std::vector<std::string>& names);
+/// `'a', 'b' and 7 more`; what `describe` says of a name follows it.
+std::string listed(const std::vector<std::string>& names,
+                   const std::function<std::string(const std::string&)>& describe = {});
 
 }  // namespace torch_ir::cli

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "torch_ir/error.hpp"
 #include "verification/report.hpp"
@@ -25,8 +26,8 @@ struct ReduceFlags {
     std::string backend;
     double timeout = 60;
     int max_tests = 500;
-    double rtol = -1;
-    double atol = -1;
+    std::optional<double> rtol;
+    std::optional<double> atol;
     bool json = false;
 };
 
@@ -58,11 +59,11 @@ int reduce_model(const ReduceFlags& options, const Globals& globals) {
     ReduceOptions run;
     run.backend = {options.backend, options.timeout};
     run.max_tests = options.max_tests;
-    if (options.rtol >= 0) run.rtol = options.rtol;
-    if (options.atol >= 0) run.atol = options.atol;
+    run.rtol = options.rtol;
+    run.atol = options.atol;
     check_backend(run.backend);
     const LoadedModel loaded = load_model(options.model);
-    const Weights weights = load_weights(loaded, options.weights);
+    const Weights weights = weights_for(loaded, options.weights, globals);
     std::vector<NamedTensors> input_sets;
     for (const std::string& file : options.inputs) input_sets.push_back(load_inputs(loaded, file));
     if (input_sets.empty()) {
@@ -74,7 +75,7 @@ int reduce_model(const ReduceFlags& options, const Globals& globals) {
     Progress progress(globals);
     run.progress = [&](const std::string& phase, int tests, std::size_t nodes) {
         progress.show(static_cast<std::size_t>(tests), static_cast<std::size_t>(options.max_tests),
-                      phase + ", " + std::to_string(nodes) + " nodes left");
+                      phase + ", " + counted(nodes, "node") + " left");
     };
     const fs::path directory = options.output;
     const ReduceResult result = reduce(loaded.model, weights, input_sets, directory / state_name, run);
@@ -102,8 +103,10 @@ int reduce_model(const ReduceFlags& options, const Globals& globals) {
     } else {
         std::cout << "the backend agrees on " << options.model << ": nothing to reduce\n";
     }
-    if (!result.complete && !globals.quiet)
-        std::cerr << "torch-ir: stopped after " << result.tests << " tests; the same command goes on from there\n";
+    if (!result.complete)
+        remark("stopped after " + counted(static_cast<std::size_t>(result.tests), "test") +
+                   "; the same command goes on from there",
+               globals);
     return failed ? ok : check_failed;
 }
 
@@ -119,16 +122,13 @@ Command make_reduce() {
         "numbers, crash, time-out). The case is written to DIR, with the results of all tests in reduce.jsonl: the\n"
         "same command goes on where it was stopped. Exit status 0: a failing case was written; 1: the backend\n"
         "agrees. Example: torch-ir reduce model.pt2 --backend 'mine {case} {out}' -o smallest",
-        {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
-         {"--backend", "shell command: reads {case}, writes {out}", &options->backend, "'CMD {case} {out}'", true},
-         {"-o,--output", "directory for the smallest case and the state", &options->output, "DIR", true},
-         {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
-         {"--inputs", "input tensors; several files are tried until one fails", &options->inputs, "FILE"},
-         {"--max-tests", "runs of the backend (default 500)", &options->max_tests, "N"},
-         {"--timeout", "seconds for one run (default 60; 0: no limit)", &options->timeout, "S"},
-         {"--rtol", "relative tolerance (default: as verify)", &options->rtol, "R"},
-         {"--atol", "absolute tolerance (default: as verify)", &options->atol, "A"},
-         {"--json", "print one JSON value", &options->json}},
+        {model_option(options->model), backend_option(options->backend),
+         writes({"-o,--output", "directory for the smallest case and the state", &options->output, "DIR", true}),
+         weights_option(options->weights),
+         reads({"--inputs", "input tensors; several files are tried until one fails", &options->inputs, "FILE"}),
+         at_least(1, {"--max-tests", "runs of the backend (default 500)", &options->max_tests, "N"}),
+         timeout_option(options->timeout, "one run"), rtol_option(options->rtol), atol_option(options->atol),
+         json_option(options->json)},
         [options](const Globals& globals) { return reduce_model(*options, globals); }};
 }
 

@@ -4,11 +4,11 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "generator.hpp"
 #include "load.hpp"
 #include "plugin.hpp"
-#include "torch_ir/text.hpp"
 #include "verification/recorder.hpp"
 
 namespace torch_ir::cli {
@@ -23,8 +23,8 @@ struct RunFlags {
     std::string intermediates;
     std::string state;
     std::string state_out;
-    int steps = 0;
-    int seed = -1;  // none
+    std::optional<int> steps;  // default: as many as files of inputs
+    std::optional<std::uint64_t> seed;
 };
 
 /// Keeps a copy of every value a node produces, in the order of the run.
@@ -50,7 +50,7 @@ class Dump : public Observer {
 
 std::size_t step_count(const RunFlags& options) {
     const std::size_t files = std::max<std::size_t>(1, options.inputs.size());
-    return options.steps > 0 ? static_cast<std::size_t>(options.steps) : files;
+    return options.steps ? static_cast<std::size_t>(*options.steps) : files;
 }
 
 /// Adds the inputs that were carried from the steps before and are not given.
@@ -72,33 +72,27 @@ State load_state(const Model& model, const std::string& file) {
                                                                          : model.inputs[i].target);
     State state = load_tensors(file);
     for (const auto& [name, tensor] : state)
-        if (std::find(names.begin(), names.end(), name) == names.end()) {
-            const std::string similar = closest(name, names);
+        if (std::find(names.begin(), names.end(), name) == names.end())
             throw ArgumentError(file + ": '" + name + "' is neither a weight nor an input of the model" +
-                                (similar.empty() ? "" : "; the closest name is '" + similar + "'"));
-        }
+                                closest_hint(name, names));
     return state;
 }
 
 int run(const RunFlags& options, const Globals& globals) {
-    if (options.steps < 0) {
-        std::cerr << "torch-ir: --steps must be at least 1\n";
-        return usage;
-    }
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model, registry_with(options.plugins));
-    interpreter.load_weights(load_weights(loaded, options.weights));
+    interpreter.load_weights(weights_for(loaded, options.weights, globals));
     State state = load_state(*loaded.model, options.state);
     Progress progress(globals);
     Dump recorder(loaded.model->graph, progress);
     const std::size_t steps = step_count(options);
     std::vector<std::pair<std::string, Tensor>> outputs;
-    Generator generator(static_cast<std::uint64_t>(options.seed));
+    Generator generator(options.seed.value_or(Generator::default_seed));
     NamedTensors given = load_inputs(loaded, options.inputs.empty() ? "" : options.inputs[0]);
     for (std::size_t step = 0; step < steps; ++step) {
         const bool last = step + 1 == steps;
         RunOptions run_options;
-        if (options.seed >= 0) run_options.generator = &generator;
+        if (options.seed) run_options.generator = &generator;
         if (last && !options.intermediates.empty()) run_options.observer = &recorder;
         if (step > 0 && step < options.inputs.size()) {  // a further file counts where it gives what was carried
             given = load_inputs(loaded, options.inputs[step]);
@@ -125,6 +119,9 @@ int run(const RunFlags& options, const Globals& globals) {
 
 Command make_run() {
     auto options = std::make_shared<RunFlags>();
+    Option state_out = writes({"--state-out", "write what the model mutated, as --state takes it; may be the same file",
+                               &options->state_out, "FILE"});
+    state_out.in_place_of = "--state";
     return {
         "run",
         "Run a model and write its outputs",
@@ -133,17 +130,19 @@ Command make_run() {
         "buffers,\nparameters and inputs that it mutates (a KV cache, counters, running statistics). Outputs are then "
         "named\nstep_0.output_0, step_1.output_0, ...\n"
         "Example: torch-ir run model.pt2 --inputs x.safetensors -o y.safetensors",
-        {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
-         {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
-         {"--inputs", "input tensors by graph input name, or input_0, input_1, ...", &options->inputs, "FILE"},
-         {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
-         {"--steps", "run N times; the last file of inputs stands for the steps after it", &options->steps, "N"},
+        {model_option(options->model),
+         weights_option(options->weights),
+         reads({"--inputs", "input tensors by graph input name, or input_0, input_1, ...", &options->inputs, "FILE"}),
+         plugin_option(options->plugins),
+         at_least(1, {"--steps", "run N times; the last file of inputs stands for the steps after it", &options->steps,
+                      "N"}),
          {"--seed", "random ops draw what PyTorch draws after torch.manual_seed(N), once for all steps", &options->seed,
           "N"},
-         {"--state", "start from these buffers, parameters and inputs instead of the weights", &options->state, "FILE"},
-         {"--state-out", "write what the model mutated, as --state takes it", &options->state_out, "FILE"},
-         {"-o,--output", "write output_0, output_1, ... as safetensors", &options->output, "FILE"},
-         {"--intermediates", "write every value of the graph as safetensors", &options->intermediates, "FILE"}},
+         reads({"--state", "start from these buffers, parameters and inputs instead of the weights", &options->state,
+                "FILE"}),
+         std::move(state_out),
+         writes({"-o,--output", "write output_0, output_1, ... as safetensors", &options->output, "FILE"}),
+         writes({"--intermediates", "write every value of the graph as safetensors", &options->intermediates, "FILE"})},
         [options](const Globals& globals) { return run(*options, globals); }};
 }
 

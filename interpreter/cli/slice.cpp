@@ -5,8 +5,9 @@
 #include <sstream>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
+#include "cli/output.hpp"
 #include "load.hpp"
-#include "torch_ir/text.hpp"
 #include "torch_ir/traverse.hpp"
 #include "verification/tape.hpp"
 
@@ -35,10 +36,26 @@ std::vector<std::string> names_in(const std::vector<std::string>& texts) {
     return names;
 }
 
-[[noreturn]] void throw_unknown(const char* what, const std::string& name, const std::vector<std::string_view>& known) {
-    const std::string suggestion = closest(name, known);
-    throw ArgumentError(std::string("the graph has no ") + what + " '" + name + "'" +
-                        (suggestion.empty() ? "" : "; the closest name is '" + suggestion + "'"));
+[[noreturn]] void throw_unknown(const char* what, const std::string& name, const std::vector<std::string>& known) {
+    throw ArgumentError(std::string("the graph has no ") + what + " '" + name + "'" + closest_hint(name, known));
+}
+
+/// Paths of modules whose last parts are `module`, else the closest one.
+[[noreturn]] void throw_unknown_module(const Graph& graph, const std::string& module) {
+    std::vector<std::string> paths;  // of modules with nodes, and of those around them
+    std::vector<std::string> inner;
+    for (const Node& node : graph.nodes)
+        for (std::string path = node.provenance.module_path; !path.empty();) {
+            if (std::ranges::find(paths, path) != paths.end()) break;
+            paths.push_back(path);
+            if (path.ends_with("." + module)) inner.push_back(path);
+            const std::size_t dot = path.rfind('.');
+            path.resize(dot == std::string::npos ? 0 : dot);
+        }
+    throw ArgumentError("no node belongs to module '" + module + "'" +
+                        (!inner.empty()  ? "; there is " + listed(inner)
+                         : paths.empty() ? "; the model does not say which module its nodes come from"
+                                         : closest_hint(module, paths)));
 }
 
 /// The values called so; the name of a node stands for all its results.
@@ -52,8 +69,8 @@ std::vector<ValueRef> values_called(const Graph& graph, const std::vector<std::s
         } else if (node != graph.nodes.end()) {
             for (const ValueRef ref : node->output_values()) values.push_back(ref);
         } else {
-            std::vector<std::string_view> known;
-            for (const auto& [key, ref] : names) known.push_back(key);
+            std::vector<std::string> known;
+            for (const auto& [key, ref] : names) known.emplace_back(key);
             throw_unknown("value", name, known);
         }
     }
@@ -65,7 +82,7 @@ std::vector<std::uint32_t> nodes_called(const Graph& graph, const std::vector<st
     for (const std::string& name : names_in(texts)) {
         const auto node = std::ranges::find(graph.nodes, name, &Node::name);
         if (node == graph.nodes.end()) {
-            std::vector<std::string_view> known;
+            std::vector<std::string> known;
             for (const Node& other : graph.nodes) known.push_back(other.name);
             throw_unknown("node", name, known);
         }
@@ -76,23 +93,20 @@ std::vector<std::uint32_t> nodes_called(const Graph& graph, const std::vector<st
 
 int slice_model(const SliceFlags& options, const Globals& globals) {
     const bool by_values = !options.from.empty() || !options.to.empty();
-    if (by_values + !options.nodes.empty() + !options.module.empty() != 1) {
-        std::cerr << "torch-ir: slice needs one of: --from and --to, --node, --module\n";
-        return usage;
-    }
+    if (by_values + !options.nodes.empty() + !options.module.empty() != 1)
+        throw UsageError("slice needs one of: --from and --to, --node, --module");
     const LoadedModel loaded = load_model(options.model);
     const Graph& graph = loaded.model->graph;
     const std::vector<ValueRef> to = values_called(graph, options.to);
     std::vector<std::uint32_t> nodes = nodes_called(graph, options.nodes);
     if (by_values) nodes = nodes_between(graph, values_called(graph, options.from), to);
     if (!options.module.empty()) nodes = nodes_of_module(graph, options.module);
-    if (nodes.empty())
-        throw ArgumentError(by_values ? "no node lies between the values of --from and --to"
-                                      : "no node belongs to module '" + options.module + "'");
+    if (nodes.empty() && !by_values) throw_unknown_module(graph, options.module);
+    if (nodes.empty()) throw ArgumentError("no node lies between the values of --from and --to");
     std::vector<bool> wanted;
     mark_edges(*loaded.model, nodes, wanted);
     OutputDirectory directory(options.output);
-    const Tape tape(loaded.model, load_weights(loaded, options.weights), load_inputs(loaded, options.inputs),
+    const Tape tape(loaded.model, weights_for(loaded, options.weights, globals), load_inputs(loaded, options.inputs),
                     std::move(wanted));
     const CaseFiles files = tape.cut(nodes, to);
     write_case_files(directory.path(), files);
@@ -101,8 +115,8 @@ int slice_model(const SliceFlags& options, const Globals& globals) {
         if (const std::string problem = check_case(files); !problem.empty())
             std::cerr << "torch-ir: warning: the slice does not repeat what the whole model computed: " << problem
                       << '\n';
-        std::cerr << options.output << ": " << nodes.size() << " of " << graph.nodes.size() << " nodes, "
-                  << files.inputs.size() << " inputs, " << files.expected.size() << " outputs\n";
+        std::cerr << options.output << ": " << nodes.size() << " of " << counted(graph.nodes.size(), "node") << ", "
+                  << counted(files.inputs.size(), "input") << ", " << counted(files.expected.size(), "output") << '\n';
     }
     return ok;
 }
@@ -119,14 +133,14 @@ Command make_slice() {
         "whole model computed for them. The name of a node stands for its results.\n"
         "Examples: torch-ir slice model.pt2 --from relu_3 --to add_7 -o case\n"
         "          torch-ir slice model.pt2 --module encoder.layer.0.attention -o case",
-        {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
-         {"-o,--output", "the directory to write; must not exist", &options->output, "DIR", true},
+        {model_option(options->model),
+         new_directory_option(options->output),
          {"--from", "values to cut at; several, or with commas between them", &options->from, "V", false, true},
          {"--to", "values to compute", &options->to, "V", false, true},
          {"--node", "these nodes instead", &options->nodes, "N", false, true},
          {"--module", "the nodes of this module and those inside it", &options->module, "PATH"},
-         {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
-         {"--inputs", "input tensors", &options->inputs, "FILE"}},
+         weights_option(options->weights),
+         inputs_option(options->inputs)},
         [options](const Globals& globals) { return slice_model(*options, globals); }};
 }
 

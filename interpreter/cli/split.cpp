@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "load.hpp"
 
@@ -25,7 +26,7 @@ int split(const SplitFlags& options, const Globals& globals) {
     std::vector<bool> wanted(loaded.model->graph.values.size(), false);
     for (const SplitCase& item : cases) mark_edges(*loaded.model, item.nodes, wanted);
     OutputDirectory directory(options.output);
-    const Tape tape(loaded.model, load_weights(loaded, options.weights), load_inputs(loaded, options.inputs),
+    const Tape tape(loaded.model, weights_for(loaded, options.weights, globals), load_inputs(loaded, options.inputs),
                     std::move(wanted));
     Progress progress(globals);
     const SplitResult result =
@@ -34,8 +35,8 @@ int split(const SplitFlags& options, const Globals& globals) {
     directory.commit();
     if (!globals.quiet) {
         for (const std::string& reason : result.left_out) std::cerr << "left out: " << reason << '\n';
-        std::cerr << options.output << ": " << result.written << " distinct cases of "
-                  << loaded.model->graph.nodes.size() << " nodes\n";
+        std::cerr << options.output << ": " << counted(result.written, "distinct case") << " of "
+                  << counted(loaded.model->graph.nodes.size(), "node") << '\n';
     }
     return ok;
 }
@@ -51,10 +52,10 @@ Command make_split() {
         "DIR/OP/N that verify --suite DIR runs; meta.json says how often it occurs. Nodes that do not repeat by\n"
         "themselves (random ops) are left out and named.\n"
         "Example: torch-ir split model.pt2 --group -o cases",
-        {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
-         {"-o,--output", "the directory to write; must not exist", &options->output, "DIR", true},
-         {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
-         {"--inputs", "input tensors", &options->inputs, "FILE"},
+        {model_option(options->model),
+         new_directory_option(options->output),
+         weights_option(options->weights),
+         inputs_option(options->inputs),
          {"--group", "also convolution + batch norm + activation, linear + GELU, attention as one case",
           &options->group}},
         [options](const Globals& globals) { return split(*options, globals); }};

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "load.hpp"
 #include "torch_ir/weights.hpp"
@@ -23,22 +24,24 @@ int run(const ValidateFlags& options, const Globals& globals) {
     const LoadedModel loaded = load_model(options.model, &issues);
     const auto add = [&](std::vector<Issue> found) { issues.insert(issues.end(), found.begin(), found.end()); };
     add(validate(*loaded.model));
+    WeightsOptions with_checksums;
+    with_checksums.verify_checksums = true;
+    with_checksums.skip_unsaved = true;
+    if (loaded.is_pt2) open_weights(loaded.path, with_checksums);
     if (!options.weights.empty()) {
         Weights weights;
-        WeightsOptions with_checksums;
-        with_checksums.verify_checksums = true;
         for (const std::string& file : options.weights) weights.merge(open_weights(file, with_checksums));
         add(validate(*loaded.model, weights));
     }
     for (const Issue& issue : issues) std::cout << issue.text() << '\n';
-    const auto errors =
-        std::count_if(issues.begin(), issues.end(), [](const Issue& i) { return i.severity == Severity::Error; });
+    const auto errors = static_cast<std::size_t>(
+        std::count_if(issues.begin(), issues.end(), [](const Issue& i) { return i.severity == Severity::Error; }));
     if (errors == 0)
-        std::cout << colored("valid", true, globals) << ": " << loaded.model->graph.nodes.size() << " nodes, "
-                  << issues.size() << " warnings\n";
+        std::cout << colored("valid", true, globals) << ": " << counted(loaded.model->graph.nodes.size(), "node")
+                  << ", " << counted(issues.size(), "warning") << '\n';
     else
-        std::cout << colored("invalid", false, globals) << ": " << errors << (errors == 1 ? " error, " : " errors, ")
-                  << static_cast<std::ptrdiff_t>(issues.size()) - errors << " warnings\n";
+        std::cout << colored("invalid", false, globals) << ": " << counted(errors, "error") << ", "
+                  << counted(issues.size() - errors, "warning") << '\n';
     return errors == 0 ? ok : check_failed;
 }
 
@@ -50,10 +53,10 @@ Command make_validate() {
             "Check a graph, and weights against it",
             "Checks structure, names, that every value is defined once and before its use, conformity with the ATen "
             "schemas and shapes;\n"
-            "with --weights also that every weight is there with its shape and dtype, and the checksums of the files.\n"
+            "of a .pt2 also the checksums of its weights; with --weights that every weight is there with its shape and "
+            "dtype,\nand the checksums of the files.\n"
             "Exit status 1 when an error is found. Example: torch-ir validate ir.json --weights weights.safetensors",
-            {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
-             {"--weights", "weight file; may be repeated", &options->weights, "FILE"}},
+            {model_option(options->model), weights_option(options->weights)},
             [options](const Globals& globals) { return run(*options, globals); }};
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "generator.hpp"
 #include "parallel.hpp"
@@ -33,8 +34,8 @@ struct VerifyFlags {
     std::vector<std::string> weights;
     std::string inputs;
     std::string expected;
-    double rtol = -1;
-    double atol = -1;
+    std::optional<double> rtol;
+    std::optional<double> atol;
     std::string tolerance;
     std::string profile;
     bool json = false;
@@ -48,16 +49,9 @@ struct VerifyFlags {
     std::string only_model;
     bool list_models = false;
     bool list_categories = false;
-    int jobs = 0;
-    int seed = -1;  // none
+    std::optional<int> jobs;
+    std::optional<std::uint64_t> seed;
 };
-
-std::optional<double> given(double value) { return value < 0 ? std::nullopt : std::optional(value); }
-
-/// Whether to write Markdown or HTML to a file: a suite's report without such an ending is a directory.
-bool is_report_file(const std::string& path) {
-    return path.ends_with(".md") || path.ends_with(".html") || path.ends_with(".htm");
-}
 
 /// Compares every value that a run computes with those of a file; values that the file lacks are skipped.
 class ValueJudge : public Observer {
@@ -74,8 +68,8 @@ class ValueJudge : public Observer {
                 return;
             }
             Tolerance tolerance = model_tolerance(found->second.dtype());
-            tolerance.rtol = given(options_.rtol).value_or(tolerance.rtol);
-            tolerance.atol = given(options_.atol).value_or(tolerance.atol);
+            tolerance.rtol = options_.rtol.value_or(tolerance.rtol);
+            tolerance.atol = options_.atol.value_or(tolerance.atol);
             verdicts_.push_back(judge_tensor(found->first, tensor, found->second, tolerance));
             verdicts_.back().origin = origin_of(node);
             expected_.erase(found);
@@ -122,7 +116,7 @@ ordered_json to_json(const DerivedVerdict& derived) {
 std::vector<DerivedVerdict> derive(const VerifyFlags& options, const Interpreter& interpreter,
                                    const std::vector<IValue>& inputs, const RunResult& run,
                                    const NamedTensors& expected, std::vector<OutputVerdict>& verdicts) {
-    if (options.tolerance != "derived") return {};
+    if (options.tolerance.empty()) return {};
     LocateOptions locate_options;
     if (!options.profile.empty()) locate_options.profile = load_profile(options.profile);
     std::vector<DerivedVerdict> derived = judge_derived(interpreter, inputs, run, expected, locate_options);
@@ -136,32 +130,65 @@ std::vector<DerivedVerdict> derive(const VerifyFlags& options, const Interpreter
     return derived;
 }
 
+/// What a model is given and has to answer.
+struct Pair {
+    std::string prefix;  // of the names of its outputs
+    NamedTensors inputs;
+    NamedTensors expected;
+};
+
+/// The files of the flags; without any, every pair beside the model, as in a suite.
+std::vector<Pair> pairs_of(const VerifyFlags& options, const LoadedModel& loaded) {
+    std::vector<Pair> pairs;
+    pairs.push_back({"", load_inputs(loaded, options.inputs), load_expected(loaded, options.expected)});
+    if (!options.inputs.empty() || !options.expected.empty()) return pairs;
+    for (int i = 2;; ++i) {
+        const std::filesystem::path inputs = pair_file(loaded.directory, "inputs", i);
+        const std::filesystem::path expected = pair_file(loaded.directory, "expected", i);
+        if (!std::filesystem::exists(expected)) return pairs;
+        pairs.push_back({"inputs" + std::to_string(i) + ".",
+                         load_inputs(loaded, std::filesystem::exists(inputs) ? inputs.string() : ""),
+                         load_tensors(expected)});
+    }
+}
+
 int verify_model(VerifyFlags options, const Globals& globals) {
     // Of a case directory; what flags say goes before.
     const CaseMeta meta = std::filesystem::is_directory(options.model) ? read_meta(options.model) : CaseMeta{};
-    if (options.rtol < 0) options.rtol = meta.rtol.value_or(options.rtol);
-    if (options.atol < 0) options.atol = meta.atol.value_or(options.atol);
-    const auto seed = options.seed < 0 ? meta.seed : static_cast<std::uint64_t>(options.seed);
+    if (!options.rtol) options.rtol = meta.rtol;
+    if (!options.atol) options.atol = meta.atol;
+    if (!options.seed) options.seed = meta.seed;
+    check_report_file(options.report);
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model, registry_with(options.plugins));
-    interpreter.load_weights(load_weights(loaded, options.weights));
-    const auto inputs = interpreter.bind_inputs(load_inputs(loaded, options.inputs));
-    const NamedTensors expected = load_expected(loaded, options.expected);
+    interpreter.load_weights(weights_for(loaded, options.weights, globals));
     std::vector<OutputVerdict> values;
-    RunOptions run_options;
-    Generator generator(seed.value_or(Generator::default_seed));
-    if (seed) run_options.generator = &generator;
-    std::optional<ValueJudge> judge_values;
-    if (!options.intermediates.empty()) {
+    std::optional<ValueJudge> judge_values;  // of the first pair
+    if (!options.intermediates.empty())
         judge_values.emplace(loaded.model->graph, load_tensors(options.intermediates), options);
-        run_options.observer = &*judge_values;
+    std::vector<OutputVerdict> verdicts;
+    std::vector<DerivedVerdict> derived;
+    const std::vector<Pair> pairs = pairs_of(options, loaded);
+    for (const Pair& pair : pairs) {
+        const auto inputs = interpreter.bind_inputs(pair.inputs);
+        Generator generator(options.seed.value_or(Generator::default_seed));  // for each pair anew
+        RunOptions run_options;
+        run_options.generator = &generator;
+        if (judge_values && &pair == &pairs.front()) run_options.observer = &*judge_values;
+        const RunResult run = interpreter.run(inputs, run_options);
+        std::vector<OutputVerdict> judged = judge(run, pair.expected, options.rtol, options.atol);
+        for (OutputVerdict& verdict : judged)
+            if (verdict.dtype.empty() && loaded.model->graph.find_value(verdict.name))
+                verdict.comparison.message += "; --intermediates FILE compares values of nodes";
+        for (DerivedVerdict& d : derive(options, interpreter, inputs, run, pair.expected, judged)) {
+            d.name = pair.prefix + d.name;
+            derived.push_back(std::move(d));
+        }
+        for (OutputVerdict& verdict : judged) {
+            verdict.name = pair.prefix + verdict.name;
+            verdicts.push_back(std::move(verdict));
+        }
     }
-    const RunResult run = interpreter.run(inputs, run_options);
-    std::vector<OutputVerdict> verdicts = judge(run, expected, given(options.rtol), given(options.atol));
-    for (OutputVerdict& verdict : verdicts)
-        if (verdict.dtype.empty() && loaded.model->graph.find_value(verdict.name))
-            verdict.comparison.message += "; --intermediates FILE compares values of nodes";
-    const std::vector<DerivedVerdict> derived = derive(options, interpreter, inputs, run, expected, verdicts);
     if (judge_values) values = judge_values->verdicts();
     const auto agrees = [](const OutputVerdict& v) { return v.comparison.passed; };
     const bool passed = std::ranges::all_of(verdicts, agrees) && std::ranges::all_of(values, agrees);
@@ -183,9 +210,9 @@ int verify_model(VerifyFlags options, const Globals& globals) {
     }
     for (const OutputVerdict& verdict : report.tensors) print(verdict);
     std::cout << colored(passed ? "passed" : "FAILED", passed, globals) << ": " << loaded.model->name << ", "
-              << loaded.model->graph.nodes.size() << " nodes, " << verdicts.size()
-              << (verdicts.size() == 1 ? " output" : " outputs");
-    if (judge_values) std::cout << ", " << values.size() << " intermediates";
+              << counted(loaded.model->graph.nodes.size(), "node") << ", " << counted(verdicts.size(), "output");
+    if (pairs.size() > 1) std::cout << " of " << pairs.size() << " inputs";
+    if (judge_values) std::cout << ", " << counted(values.size(), "intermediate");
     std::cout << '\n';
     return passed ? ok : check_failed;
 }
@@ -225,14 +252,14 @@ int verify_suite(const VerifyFlags& options, const Globals& globals) {
     suite.filter = options.filter;
     suite.category = options.category;
     suite.model = options.only_model;
-    suite.rtol = given(options.rtol);
-    suite.atol = given(options.atol);
-    if (options.seed >= 0) suite.seed = static_cast<std::uint64_t>(options.seed);
+    suite.rtol = options.rtol;
+    suite.atol = options.atol;
+    suite.seed = options.seed;
     if (options.list_models || options.list_categories) return list_suite(options, suite);
     suite.registry = &registry_with(options.plugins);
     suite.backend = {options.backend, options.timeout};
     if (!options.backend.empty()) check_backend(suite.backend);
-    suite.jobs = options.jobs > 0 ? options.jobs : get_threads();
+    suite.jobs = options.jobs.value_or(get_threads());
     suite.progress = [&](const CaseResult& result, std::size_t done, std::size_t total) {
         progress.show(done, total, result.name);
     };
@@ -248,7 +275,7 @@ int verify_suite(const VerifyFlags& options, const Globals& globals) {
                       {"cases", ordered_json::array()}};
     for (const CaseResult& result : results) json["cases"].push_back(to_json(result));
     const std::string summary = std::to_string(counts[0]) + " passed, " + std::to_string(counts[1]) + " failed, " +
-                                std::to_string(counts[2]) + " unsupported, " + std::to_string(counts[3]) + " errors";
+                                std::to_string(counts[2]) + " unsupported, " + counted(counts[3], "error");
     const std::string json_text = dump(json);
     if (!options.report.empty() || !options.junit.empty()) {
         const Report report{"Verification of " + options.suite, summary, passed, {}, {}, results};
@@ -276,13 +303,15 @@ int verify_suite(const VerifyFlags& options, const Globals& globals) {
 
 /// Why an option says nothing where it stands; empty when all is well.
 std::string misplaced(const VerifyFlags& o) {
+    if (o.model.empty() == o.suite.empty()) return "verify needs either MODEL or --suite DIR";
     struct Flag {
         bool given;
         const char* name;
     };
     const Flag of_suites[] = {{!o.only_model.empty(), "--model"},       {o.list_models, "--list-models"},
                               {o.list_categories, "--list-categories"}, {!o.filter.empty(), "--filter"},
-                              {!o.category.empty(), "--category"},      {o.jobs > 0, "--jobs"}};
+                              {!o.category.empty(), "--category"},      {o.jobs.has_value(), "--jobs"},
+                              {!o.backend.empty(), "--backend"}};
     const Flag of_models[] = {{!o.weights.empty(), "--weights"},
                               {!o.inputs.empty(), "--inputs"},
                               {!o.expected.empty(), "--expected"},
@@ -295,6 +324,9 @@ std::string misplaced(const VerifyFlags& o) {
         for (const Flag& flag : of_models)
             if (flag.given) return std::string(flag.name) + " goes with MODEL, not with --suite";
     }
+    if (!o.tolerance.empty() && o.tolerance != "derived")
+        return "--tolerance takes 'derived'; --rtol and --atol take numbers";
+    if (!o.tolerance.empty() && (o.rtol || o.atol)) return "--tolerance derived takes the place of --rtol and --atol";
     if (!o.profile.empty() && o.tolerance.empty()) return "--profile goes with --tolerance derived";
     return {};
 }
@@ -303,6 +335,13 @@ std::string misplaced(const VerifyFlags& o) {
 
 Command make_verify() {
     auto options = std::make_shared<VerifyFlags>();
+    Option model = model_option(options->model);
+    model.required = false;  // not with --suite
+    Option backend = backend_option(options->backend);
+    backend.help = "with --suite (one case directory is a suite of one): " + backend.help;
+    backend.required = false;
+    Option report = report_option(options->report);
+    report.help += "; with --suite also a directory for SUMMARY.md, a page for each model, report.html and report.json";
     return {
         "verify",
         "Run a model, or a suite of cases, and compare with expected outputs",
@@ -316,30 +355,26 @@ Command make_verify() {
         "A backend reads the case directory and writes the outputs to {out} as safetensors, keyed output_0, output_1, "
         "…\n"
         "or by graph output name. Exit status 77 means that it does not support the case.",
-        {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model},
+        {std::move(model),
          {"--suite", "judge every case below this directory instead of one model", &options->suite, "DIR"},
-         {"--weights", "weight file; may be repeated", &options->weights, "FILE"},
-         {"--inputs", "input tensors (default: inputs.safetensors beside the model)", &options->inputs, "FILE"},
-         {"--expected", "expected outputs (default: expected.safetensors beside the model)", &options->expected,
-          "FILE"},
-         {"--plugin", "shared library with more ops; may be repeated", &options->plugins, "LIB"},
-         {"--rtol", "relative tolerance (default: by dtype; 1e-4 for float32)", &options->rtol, "R"},
-         {"--atol", "absolute tolerance (default: by dtype; 1e-4 for float32)", &options->atol, "A"},
+         weights_option(options->weights),
+         inputs_option(options->inputs),
+         reads({"--expected", "expected outputs (default: expected.safetensors beside the model)", &options->expected,
+                "FILE"}),
+         plugin_option(options->plugins),
+         rtol_option(options->rtol),
+         atol_option(options->atol),
          {"--tolerance", "'derived': judge by what rounding may do instead of by --rtol and --atol",
           &options->tolerance, "derived"},
          {"--profile", "with --tolerance derived: precision of the arithmetic behind what is expected (see locate)",
           &options->profile, "NAME"},
-         {"--json", "print one JSON value", &options->json},
-         {"--intermediates", "expected values of nodes by name; all in the file are compared too",
-          &options->intermediates, "FILE"},
-         {"--report",
-          "write a report: F.md or F.html; with --suite also a directory for SUMMARY.md, a page for each model, "
-          "report.html and report.json",
-          &options->report, "PATH"},
-         {"--junit", "write JUnit XML", &options->junit, "F.xml"},
-         {"--backend", "with --suite: a shell command that runs a case instead of the interpreter", &options->backend,
-          "'CMD {case} {out}'"},
-         {"--timeout", "with --backend: seconds for one case (default 300; 0: no limit)", &options->timeout, "S"},
+         json_option(options->json),
+         reads({"--intermediates", "expected values of nodes by name; all in the file are compared too",
+                &options->intermediates, "FILE"}),
+         std::move(report),
+         junit_option(options->junit),
+         std::move(backend),
+         timeout_option(options->timeout, "one case of --backend"),
          {"--filter", "with --suite: only cases whose name contains this", &options->filter, "NAME"},
          {"--category", "with --suite: only cases of this category", &options->category, "C"},
          {"--model", "with --suite: only the model of this name", &options->only_model, "NAME"},
@@ -347,24 +382,9 @@ Command make_verify() {
          {"--list-categories", "with --suite: print the categories of its models", &options->list_categories},
          {"--seed", "random ops draw what PyTorch draws after torch.manual_seed(N), in a suite each model",
           &options->seed, "N"},
-         {"-j,--jobs", "with --suite: cases at a time (default: the number of threads)", &options->jobs, "N"}},
+         jobs_option(options->jobs, "with --suite: cases")},
         [options](const Globals& globals) {
-            if (options->model.empty() == options->suite.empty()) {
-                std::cerr << "torch-ir: verify needs either MODEL or --suite DIR\n";
-                return static_cast<int>(usage);
-            }
-            if (const std::string wrong = misplaced(*options); !wrong.empty()) {
-                std::cerr << "torch-ir: " << wrong << '\n';
-                return static_cast<int>(usage);
-            }
-            if (options->suite.empty() && !options->backend.empty()) {
-                std::cerr << "torch-ir: --backend needs --suite DIR (one case directory is a suite of one)\n";
-                return static_cast<int>(usage);
-            }
-            if (!options->tolerance.empty() && options->tolerance != "derived") {
-                std::cerr << "torch-ir: --tolerance takes 'derived'; --rtol and --atol take numbers\n";
-                return static_cast<int>(usage);
-            }
+            if (const std::string wrong = misplaced(*options); !wrong.empty()) throw UsageError(wrong);
             return options->suite.empty() ? verify_model(*options, globals) : verify_suite(*options, globals);
         }};
 }

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/command.hpp"
+#include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "load.hpp"
 #include "torch_ir/dot.hpp"
@@ -20,11 +21,10 @@ struct VisualizeFlags {
     bool pie = false;
 };
 
-int visualize(const VisualizeFlags& options) {
-    if (options.max_nodes < 1) {
-        std::cerr << "torch-ir: --max-nodes must be at least 1\n";
-        return usage;
-    }
+int visualize(const VisualizeFlags& options, const Globals& globals) {
+    check_extension("--output", options.output,
+                    options.pie ? std::vector<std::string>{".mmd"}
+                                : std::vector<std::string>{".mmd", ".dot", ".gv", ".svg", ".html", ".htm"});
     const LoadedModel loaded = load_model(options.model);
     DrawingOptions drawing;
     drawing.max_nodes = static_cast<std::size_t>(options.max_nodes);
@@ -40,13 +40,13 @@ int visualize(const VisualizeFlags& options) {
         text = to_svg(model, drawing);
     else if (extension == ".html" || extension == ".htm")
         text = to_html(model, drawing);
-    else if (extension == ".png" || extension == ".pdf")
-        throw UnsupportedError(options.output +
-                               ": expected .mmd, .dot, .svg or .html; Graphviz makes other images: dot -T" +
-                               extension.substr(1) + " graph.dot");
     else
         text = to_mermaid(model, drawing);
     print_or_write(text, options.output);
+    if (const std::size_t nodes = model.graph.nodes.size(); !options.pie && nodes > drawing.max_nodes)
+        remark(std::to_string(drawing.max_nodes) + " of " + std::to_string(nodes) +
+                   " nodes are drawn; --max-nodes N draws more",
+               globals);
     return ok;
 }
 
@@ -54,16 +54,18 @@ int visualize(const VisualizeFlags& options) {
 
 Command make_visualize() {
     auto options = std::make_shared<VisualizeFlags>();
-    return {"visualize",
-            "Draw a graph as Mermaid, Graphviz, SVG or HTML",
-            "The extension of -o decides: .mmd (Mermaid, also on stdout), .dot (Graphviz), .svg, .html.\n"
-            "Example: torch-ir visualize model.pt2 -o graph.mmd --max-nodes 100",
-            {{"MODEL", "a .pt2, a JSON IR or a directory", &options->model, "", true},
-             {"-o,--output", "file to write", &options->output, "FILE"},
-             {"--max-nodes", "draw at most N nodes (default 30)", &options->max_nodes, "N"},
-             {"--no-weights", "leave weights out", &options->no_weights},
-             {"--pie", "draw the distribution of ops instead", &options->pie}},
-            [options](const Globals&) { return visualize(*options); }};
+    return {
+        "visualize",
+        "Draw a graph as Mermaid, Graphviz, SVG or HTML",
+        "The extension of -o decides: .mmd (Mermaid, also on stdout), .dot (Graphviz, whose `dot -Tpng` makes other "
+        "images), .svg, .html.\n"
+        "Example: torch-ir visualize model.pt2 -o graph.mmd --max-nodes 100",
+        {model_option(options->model),
+         writes({"-o,--output", "file to write", &options->output, "FILE"}),
+         at_least(1, {"--max-nodes", "draw at most N nodes (default 30)", &options->max_nodes, "N"}),
+         {"--no-weights", "leave weights out", &options->no_weights},
+         {"--pie", "draw the distribution of ops instead, as Mermaid", &options->pie}},
+        [options](const Globals& globals) { return visualize(*options, globals); }};
 }
 
 }  // namespace torch_ir::cli
