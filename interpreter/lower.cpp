@@ -48,6 +48,8 @@ class Functionalized {
         const std::size_t returns = schema_.returns.size();
         call_.outputs.assign(results_.begin(), results_.begin() + static_cast<std::ptrdiff_t>(returns));
         nodes_.push_back(std::move(call_));
+        for (const auto& [copy, result] : written_)
+            add_node("aten.alias.default", {{"self", copy}}, result).provenance = node_.provenance;
     }
 
   private:
@@ -92,7 +94,7 @@ class Functionalized {
         next_copy_ = results_.size() - copies;
     }
 
-    /// A copy of a tensor, or of each in a list, under the name of the result that it is.
+    /// A copy of a tensor, or of each in a list; the result that it is has its name when the op has written to it.
     Argument copy_of(const Argument& original) { return copied(original, results_[next_copy_++]); }
 
     Argument copied(const Argument& original, const Argument& result) {
@@ -105,9 +107,10 @@ class Functionalized {
         }
         const auto* ref = original.get_if<ValueRef>();
         if (!ref) return original;
-        const auto* named = result.get_if<ValueRef>();
-        const ValueRef copy = named ? *named : add_value(graph_, node_.name + "_copy", graph_.value(*ref));
-        return add_node("aten.clone.default", {{"self", *ref}}, copy);
+        const ValueRef copy = add_value(graph_, node_.name + "_copy", graph_.value(*ref));
+        if (const auto* named = result.get_if<ValueRef>()) written_.emplace_back(copy, *named);
+        add_node("aten.clone.default", {{"self", *ref}}, copy);
+        return copy;
     }
 
     Argument view_of(const std::vector<Argument>& copies, const std::string& prefix) {
@@ -125,31 +128,37 @@ class Functionalized {
             return NamedArgument{name, found ? *found : Argument()};
         };
         const auto view = [&] { return add_value(graph_, node_.name + prefix, graph_.value(*ref)); };
-        if (node_.find(prefix + "_slice_dim"))
-            return add_node("aten.slice.Tensor",
-                            {{"self", *ref},
-                             argument("dim", "_slice_dim"),
-                             argument("start", "_slice_start"),
-                             argument("end", "_slice_end")},
-                            view());
-        if (node_.find(prefix + "_size"))
-            return add_node("aten.as_strided.default",
-                            {{"self", *ref},
-                             argument("size", "_size"),
-                             argument("stride", "_stride"),
-                             argument("storage_offset", "_storage_offset")},
-                            view());
+        if (node_.find(prefix + "_slice_dim")) {
+            const ValueRef slice = view();
+            add_node("aten.slice.Tensor",
+                     {{"self", *ref},
+                      argument("dim", "_slice_dim"),
+                      argument("start", "_slice_start"),
+                      argument("end", "_slice_end")},
+                     slice);
+            return slice;
+        }
+        if (node_.find(prefix + "_size")) {
+            const ValueRef strided = view();
+            add_node("aten.as_strided.default",
+                     {{"self", *ref},
+                      argument("size", "_size"),
+                      argument("stride", "_stride"),
+                      argument("storage_offset", "_storage_offset")},
+                     strided);
+            return strided;
+        }
         return base;
     }
 
-    ValueRef add_node(std::string op_type, std::vector<NamedArgument> args, ValueRef output) {
+    Node& add_node(std::string op_type, std::vector<NamedArgument> args, ValueRef output) {
         Node node;
         node.name = graph_.value(output).name;
         node.op_type = std::move(op_type);
         node.args = std::move(args);
         node.outputs = {output};
         nodes_.push_back(std::move(node));
-        return output;
+        return nodes_.back();
     }
 
     Graph& graph_;
@@ -157,6 +166,7 @@ class Functionalized {
     const Node& node_;
     const Schema& schema_;
     std::vector<Argument> results_;
+    std::vector<std::pair<ValueRef, ValueRef>> written_;  // copies and the results that they are
     Node call_;
     std::size_t next_copy_ = 0;
 };

@@ -557,6 +557,31 @@ TEST_CASE("what an in-place op writes through a view is seen in the other names 
     CHECK(judge_output(stale.at("neg"), outputs[0], {}).verdict == Verdict::Wrong);
 }
 
+TEST_CASE("what an op writes to a list of arguments that it does not return is what they hold from then on") {
+    GraphBuilder b("List");
+    const auto x = b.input("x", {{3}});
+    const auto y = b.call("aten.clone.default", {x}, {{3}});
+    const auto view = b.call("aten.view.default", {y, ArgumentList{3, 1}}, {{3, 1}});
+    const auto z = b.call("aten.mul.Tensor", {x, 2.0}, {{3}});
+    b.call_many("aten._foreach_add_.Scalar", {ArgumentList{y, z}, 1.0}, {});
+    b.output(b.call("aten.sub.Tensor", {y, z}, {{3}}));
+    b.output(b.call("aten.neg.default", {view}, {{3, 1}}));
+    const Inputs tensors{{"x", floats({3}, {1, 2, 3})}};
+    const NamedTensors right{{"clone", floats({3}, {1, 2, 3})},
+                             {"mul", floats({3}, {2, 4, 6})},
+                             {"sub", floats({3}, {-1, -2, -3})},
+                             {"neg", floats({3, 1}, {-2, -3, -4})}};
+    CHECK(locate_in(b, tensors, right).verdict() == Verdict::Explained);
+    CHECK(test::values(right.at("clone")) == std::vector<double>{1, 2, 3});  // the candidate's own stay
+    CHECK(locate_in(b, tensors, {{"neg", floats({3, 1}, {-1, -2, -3})}}).verdict() == Verdict::Wrong);
+    const auto model = test::model_of(b);
+    const Interpreter interpreter(model);
+    const auto outputs = output_references(interpreter, interpreter.bind_inputs(tensors));
+    REQUIRE(outputs.size() == 2);
+    for (const OutputReference& output : outputs)
+        CHECK(judge_output(right.at(output.name), output, {}).verdict == Verdict::Explained);
+}
+
 TEST_CASE("a whole model's outputs are judged without a tolerance") {
     const auto model = test::model_of(network());
     const Interpreter interpreter(model);

@@ -121,7 +121,8 @@ TEST_CASE("record writes a case that verify takes, the same for the same seed") 
     CHECK(run("verify --suite " + folder.path().string() + " --rtol 0 --atol 0").status == 0);
     check_refused("record " + model + " --random -o " + (folder / "a"),
                   (folder / "a") + ": exists already: give another -o, or remove it");
-    check_refused("record " + model + " --random --size s9=3 -o " + (folder / "d"), "no input has a size 's9'; all sizes are fixed");
+    check_refused("record " + model + " --random --size s9=3 -o " + (folder / "d"),
+                  "no input has a size 's9'; all sizes are fixed");
     check_refused("record tests/data/zoo/AnyLength --random --size s0=3 -o " + (folder / "d"),
                   "no input has a size 's0'; the sizes are 's77', 's27'");
     CHECK(run("record " + model + " --random --inputs x -o " + (folder / "d")).status == 2);
@@ -251,9 +252,25 @@ TEST_CASE("reduce finds the node, its smallest shape and plain values") {
     CHECK(
         run("reduce tests/data/zoo/pytorch_ir/DenseBlock --backend '" + backend + "' -o " + (folder / "none")).status ==
         1);
-    check_refused(
-        "reduce tests/data/zoo/pytorch_ir/DenseBlock --backend '" + backend + "' -o " + (folder / "smallest"),
-        (folder / "smallest/reduce.jsonl") + ": belongs to the reduction of another model or with another command");
+    const std::string again = "reduce tests/data/zoo/pytorch_ir/DenseBlock --backend '" + backend + "' -o ";
+    const std::string other =
+        "/reduce.jsonl: belongs to a reduction of another model, or with another command, time limit or tolerance; "
+        "remove it, or give another directory";
+    check_refused(again + (folder / "smallest"), (folder / "smallest") + other);
+    check_refused(again + (folder / "none") + " --rtol 1", (folder / "none") + other);
+}
+
+TEST_CASE("an interrupt ends the backends and leaves no temporary directory") {
+    const TemporaryDirectory folder;
+    const std::string scratch = folder / "scratch", marker = folder / "marker";
+    std::filesystem::create_directory(scratch);
+    const std::string backend = "sleep 3; echo {case} {out} >" + marker;
+    const std::string tool = std::getenv("TORCH_IR_TOOL");
+    std::system(("TMPDIR=" + scratch + " timeout -s INT 2 '" + tool +
+                 "' verify --suite tests/data/zoo/pytorch_ir --backend '" + backend + "' >/dev/null 2>&1; sleep 2")
+                    .c_str());
+    CHECK(std::filesystem::is_empty(scratch));
+    CHECK(!std::filesystem::exists(marker));
 }
 
 TEST_CASE("reduce does not shrink what the backend cannot run at all") {

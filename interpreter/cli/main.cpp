@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "cli/tool.hpp"
+#include "verification/interrupt.hpp"
 
 namespace {
 
@@ -20,5 +21,6 @@ void limit_spinning(char** argv) {
 
 int main(int argc, char** argv) {
     limit_spinning(argv);
+    torch_ir::clean_up_when_interrupted();
     return torch_ir::cli::run_tool(argc, argv);
 }

@@ -44,6 +44,16 @@ constexpr UnaryFn activation(F) {
     return [](const char* op, const Tensor& self) { return activate(op, self, F{}); };
 }
 
+/// In the order of its dimensions, whatever the strides.
+Tensor log_sigmoid(const char* op, const Tensor& self) {
+    if (!is_floating_point(self.dtype()))
+        throw ArgumentError(std::string(op) + ": expected a tensor of floating point, found " + describe(self));
+    return activate(op, self.contiguous(), [](auto x) {
+        using C = decltype(x);
+        return at_most(x, C(0)) - vmath::log1p(vmath::exp(-std::fabs(x)));
+    });
+}
+
 constexpr UnaryEntry unary_activations[] = {
     {"relu",
      [](const char* op, const Tensor& self) {
@@ -82,19 +92,11 @@ constexpr UnaryEntry unary_activations[] = {
          using C = decltype(x);
          return at_most(at_least(x + C(3), C(0)), C(6)) / C(6);
      })},
-    {"log_sigmoid",
-     [](const char* op, const Tensor& self) {  // in the order of its dimensions, whatever the strides
-         if (!is_floating_point(self.dtype()))
-             throw ArgumentError(std::string(op) + ": expected a tensor of floating point, found " + describe(self));
-         return activate(op, self.contiguous(), [](auto x) {
-             using C = decltype(x);
-             return at_most(x, C(0)) - vmath::log1p(vmath::exp(-std::fabs(x)));
-         });
-     }},
+    {"log_sigmoid", log_sigmoid},
 };
 
 std::tuple<Tensor, Tensor> log_sigmoid_forward(const Tensor& self) {
-    return {unary_activations[std::size(unary_activations) - 1].kernel("log_sigmoid_forward", self),
+    return {log_sigmoid("log_sigmoid_forward", self),
             activate("log_sigmoid_forward", self.contiguous(), [](auto x) { return vmath::exp(-std::fabs(x)); })};
 }
 

@@ -132,7 +132,9 @@ BackendRun run_backend(const Backend& backend, const fs::path& case_directory) {
     const std::string command =
         fill_in(fill_in(backend.command, "{case}", case_directory.string()), "{out}", out.string());
     const auto begin = std::chrono::steady_clock::now();
-    const std::optional<int> status = wait_for(start(command, log), backend.timeout);
+    const pid_t child = start(command, log);
+    const KilledOnInterrupt group(child);
+    const std::optional<int> status = wait_for(child, backend.timeout);
     BackendRun run;
     run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     const std::string line = last_line(log);

@@ -31,14 +31,15 @@ fs::path make_unique(const fs::path& prefix) {
 
 }  // namespace
 
-TemporaryDirectory::TemporaryDirectory() {
-    const char* base = std::getenv("TMPDIR");
-    path_ = make_unique(fs::path(base && *base ? base : "/tmp") / "torch-ir");
-}
+TemporaryDirectory::TemporaryDirectory()
+    : directory_([] {
+          const char* base = std::getenv("TMPDIR");
+          return make_unique(fs::path(base && *base ? base : "/tmp") / "torch-ir");
+      }()) {}
 
 TemporaryDirectory::~TemporaryDirectory() {
     std::error_code ignored;
-    fs::remove_all(path_, ignored);
+    fs::remove_all(path(), ignored);
 }
 
 OutputDirectory::OutputDirectory(fs::path target) : target_(std::move(target)) {
@@ -50,20 +51,20 @@ OutputDirectory::OutputDirectory(fs::path target) : target_(std::move(target)) {
         fs::create_directories(target_.parent_path(), error);
         if (error) throw IoError(target_.parent_path().string() + ": cannot be made: " + error.message());
     }
-    temporary_ = make_unique(target_);
-    fs::permissions(temporary_, fs::perms(0755), error);  // mkdtemp makes it private
+    temporary_.emplace(make_unique(target_));
+    fs::permissions(path(), fs::perms(0755), error);  // mkdtemp makes it private
 }
 
 OutputDirectory::~OutputDirectory() {
     std::error_code ignored;
-    if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+    if (temporary_) fs::remove_all(path(), ignored);
 }
 
 void OutputDirectory::commit() {
     std::error_code error;
-    fs::rename(temporary_, target_, error);
+    fs::rename(path(), target_, error);
     if (error) throw IoError(target_.string() + ": cannot be written: " + error.message());
-    temporary_.clear();
+    temporary_.reset();
 }
 
 CaseMeta read_meta(const fs::path& directory) {

@@ -11,6 +11,7 @@
 
 #include "tensor.hpp"
 #include "torch_ir/ir.hpp"
+#include "verification/interrupt.hpp"
 
 namespace torch_ir {
 
@@ -22,10 +23,10 @@ class TemporaryDirectory {
     TemporaryDirectory(const TemporaryDirectory&) = delete;
     TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
     ~TemporaryDirectory();
-    const std::filesystem::path& path() const { return path_; }
+    const std::filesystem::path& path() const { return directory_.path(); }
 
   private:
-    std::filesystem::path path_;
+    RemovedOnInterrupt directory_;
 };
 
 /// A directory that is filled beside its target and takes the target's place at commit().
@@ -37,12 +38,12 @@ class OutputDirectory {
     OutputDirectory& operator=(const OutputDirectory&) = delete;
     ~OutputDirectory();
     /// Where to put files until commit().
-    const std::filesystem::path& path() const { return temporary_; }
+    const std::filesystem::path& path() const { return temporary_->path(); }
     void commit();
 
   private:
     std::filesystem::path target_;
-    std::filesystem::path temporary_;
+    std::optional<RemovedOnInterrupt> temporary_;  // until commit()
 };
 
 /// The n-th file of inputs or expected outputs (`what`) of a case directory: `inputs.safetensors`,

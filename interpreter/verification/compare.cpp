@@ -231,6 +231,15 @@ std::string real_text(double value, DType dtype) {
     }
 }
 
+/// What the figures leave out, where the sides have not as much of it.
+std::string census_text(const Census& actual, const Census& expected) {
+    const auto text = [](const Census& census) {
+        return std::to_string(census.nan) + " NaN, " + std::to_string(census.inf) + " infinite";
+    };
+    if (actual.nan == expected.nan && actual.inf == expected.inf) return {};
+    return "; besides the finite numbers " + text(actual) + " instead of " + text(expected);
+}
+
 }  // namespace
 
 bool same_bits(const Tensor& a, const Tensor& b) {
@@ -286,7 +295,8 @@ Comparison compare(const Tensor& actual, const Tensor& expected, const Tolerance
         text << result.mismatches << " of " << result.elements << " elements differ; largest absolute difference "
              << result.max_abs << ", relative " << result.max_rel << " (allowed: atol " << tolerance.atol << ", rtol "
              << tolerance.rtol << "), worst at index " << index_text(result.worst_index, expected.shape()) << ": "
-             << number_text(result.worst.actual, dtype) << " instead of " << number_text(result.worst.expected, dtype);
+             << number_text(result.worst.actual, dtype) << " instead of " << number_text(result.worst.expected, dtype)
+             << census_text(result.actual_census, result.expected_census);
     else if (!same)
         text << "all elements agree";
     result.message = text.str();

@@ -101,10 +101,13 @@ class Locator {
   private:
     std::string nothing_compared() const {
         const std::string text = "none of the candidate's tensors has the name of a value of the graph";
-        if (result_.unknown.empty() || graph_.nodes.empty()) return text;
-        const std::string& first = result_.unknown.front();
-        return text + " (the first is '" + first + "'; the graph begins with '" +
-               graph_.value(graph_.nodes[0].output_values().at(0)).name + "')" +
+        if (result_.unknown.empty()) return text;
+        const auto first = std::find_if(graph_.nodes.begin(), graph_.nodes.end(),
+                                        [](const Node& node) { return !node.output_values().empty(); });
+        const std::string begins = first == graph_.nodes.end()
+                                       ? "has no values"
+                                       : "begins with '" + graph_.value(first->output_values()[0]).name + "'";
+        return text + " (the first is '" + result_.unknown.front() + "'; the graph " + begins + ")" +
                (result_.names.empty() ? "" : "; " + map_text(result_.names));
     }
 
@@ -237,30 +240,60 @@ class Locator {
             if (region && shown) widen(reference, probes[i]);
             for (std::size_t k = 0; k < slots.size(); ++k) store(step, call, i, k, reference, probes[i], region);
         }
-        if (body_writes(step)) take_writes(step, call);
+        if (!returns_what_it_writes(step)) take_writes(step, region);
         if (!memory_.active()) return;
         memory_.add_results(step, call,
                             [&](std::uint32_t slot) { return value_tensor(known_[slot].values.at(0)).shape(); });
-        for (const SharedMemory::Change& change : memory_.changes(step))
-            overwrite(known_[change.slot], known_[step.outputs[0][0]], change.source);
+        if (returns_what_it_writes(step)) spread(step.outputs[0][0]);
     }
 
-    /// What the body of a higher-order op writes to its arguments is what they hold from then on.
-    void take_writes(const Step& step, const OpCall& call) {
-        const std::vector<IValue> args = call.writable_arguments();
-        call.run_on(args);
-        const auto take = [&](std::uint32_t slot, const Tensor& before, const Tensor& now) {
-            if (slot == BoundArgument::no_slot || !now.defined() || same_bits(before, now)) return;
+    /// What has been written to a value is seen in those that share its memory.
+    void spread(std::uint32_t slot) {
+        for (const SharedMemory::Change& change : memory_.changes(slot))
+            overwrite(known_[change.slot], known_[slot], change.source);
+    }
+
+    /// What is written to arguments that keep their names is what they hold from then on, and the candidate does not
+    /// show.
+    void take_writes(const Step& step, bool region) {
+        const std::vector<std::uint32_t> slots = written_slots(step);
+        if (slots.empty()) return;
+        std::map<std::uint32_t, std::vector<IValue>> written;  // by slot, a value per variant
+        const std::size_t variants = region ? static_cast<std::size_t>(options_.probes) + 1 : 1;
+        for (std::size_t variant = 0; variant < variants; ++variant) {
+            const OpCall call = call_of(step, variant);
+            const std::vector<IValue> args = call.writable_arguments();
+            call.run_on(args);
+            const auto take = [&](const BoundArgument& argument, const Tensor& tensor) {
+                if (std::find(slots.begin(), slots.end(), argument.slot) != slots.end() && tensor.defined())
+                    written[argument.slot].emplace_back(tensor);
+            };
+            for (std::size_t i = 0; i < args.size(); ++i) {
+                if (const auto* tensor = std::get_if<Tensor>(&args[i])) take(step.args[i], *tensor);
+                if (const auto* list = std::get_if<TensorList>(&args[i]))
+                    for (std::size_t k = 0; k < std::min(list->size(), step.args[i].elements.size()); ++k)
+                        take(step.args[i].elements[k], (*list)[k]);
+            }
+        }
+        for (auto& [slot, values] : written) {
+            const Tensor before = value_tensor(known_[slot].variant(0));
+            const Tensor now = std::get<Tensor>(values[0]);
+            if (same_bits(before, now)) continue;
+            std::vector<IValue> probes(values.begin() + 1, values.end());
+            if (is_floating_point(now.dtype())) {
+                const DType dtype = graph_.values[slot].meta.dtype;
+                const double u = unit_roundoff(dtype);
+                const auto rounding = [=](double x, double y) {
+                    const double sigma = x == y ? 0 : u * std::fabs(y);
+                    return detail::Rounded{y, sigma, sigma};
+                };
+                Reference around = detail::spread_around(now.to(wide), rounding, before.to(wide));
+                shake_probes(around, probes, region, (std::uint64_t{1} << 41) + slot, dtype);
+            }
             known_[slot].values = {now};
-            for (const SharedMemory::Change& change : memory_.changes(slot))
-                overwrite(known_[change.slot], known_[slot], change.source);
-        };
-        for (std::size_t i = 0; i < args.size(); ++i) {
-            if (const auto* tensor = std::get_if<Tensor>(&args[i]))
-                take(step.args[i].slot, std::get<Tensor>(call.args()[i]), *tensor);
-            if (const auto* list = std::get_if<TensorList>(&args[i]))
-                for (std::size_t k = 0; k < std::min(list->size(), step.args[i].elements.size()); ++k)
-                    take(step.args[i].elements[k].slot, std::get<TensorList>(call.args()[i])[k], (*list)[k]);
+            known_[slot].values.insert(known_[slot].values.end(), probes.begin(), probes.end());
+            known_[slot].absent.push_back(step.node);
+            spread(slot);
         }
     }
 

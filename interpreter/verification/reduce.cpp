@@ -69,8 +69,9 @@ class Tester {
     Tester(const ReduceOptions& options, const fs::path& state, const std::string& subject)
         : options_(options), state_(state) {
         Hash hash;
-        hash.add(options.backend.command);
-        hash.add(subject);
+        hash.add(json{options.backend.command, options.backend.timeout, options.rtol.value_or(-1),
+                      options.atol.value_or(-1), subject}
+                     .dump(-1, ' ', false, json::error_handler_t::replace));
         const std::string key = hash.text();
         std::ifstream file(state);
         std::string line;
@@ -78,7 +79,8 @@ class Tester {
             const json head = json::parse(line, nullptr, false);
             if (!head.is_object() || head.value("subject", std::string()) != key)
                 throw ArgumentError(state.string() +
-                                    ": belongs to the reduction of another model or with another command");
+                                    ": belongs to a reduction of another model, or with another command, time limit or "
+                                    "tolerance; remove it, or give another directory");
             while (std::getline(file, line)) {
                 const json entry = json::parse(line, nullptr, false);  // the last line may be cut short
                 if (entry.is_object() && entry.contains("case") && entry.contains("kind"))

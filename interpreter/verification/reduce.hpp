@@ -41,7 +41,7 @@ struct ReduceResult {
 /// halves, then by delta debugging, with recorded values at the edges), sizes, arguments towards their defaults, values
 /// towards zeros, ones and whole numbers. `state` is a file that gains a line per test; results in it are not computed
 /// again, so that a reduction that was stopped goes on where it was. Throws ArgumentError when the file is of another
-/// model or command.
+/// model, command, time limit or tolerance.
 ReduceResult reduce(const std::shared_ptr<const Model>& model, const Weights& weights,
                     const std::vector<NamedTensors>& input_sets, const std::filesystem::path& state,
                     const ReduceOptions& options);

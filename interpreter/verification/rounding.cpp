@@ -322,7 +322,7 @@ std::vector<IValue> OpCall::writable_arguments() const {
     for (std::size_t i = 0; i < args.size(); ++i) {
         if (!all && (!step_->op || !is_written(step_->op->schema.parameters[i]))) continue;
         if (auto* tensor = std::get_if<Tensor>(&args[i]); tensor && tensor->defined()) *tensor = tensor->clone();
-        if (auto* list = std::get_if<TensorList>(&args[i]); all && list)
+        if (auto* list = std::get_if<TensorList>(&args[i]))
             for (Tensor& tensor : *list)
                 if (tensor.defined()) tensor = tensor.clone();
     }

@@ -13,15 +13,25 @@ namespace {
                            ": export the model with run_decompositions(), which gives a functional graph");
 }
 
-/// The slot of the one argument that an op writes to; no_slot when it writes to none.
-std::uint32_t written_slot(const Step& step) {
-    std::uint32_t slot = BoundArgument::no_slot;
-    for (std::size_t i = 0; step.op && i < step.args.size(); ++i)
-        if (step.op->schema.parameters[i].is_write) slot = step.args[i].slot;
-    return slot;
+void add_slots(std::vector<std::uint32_t>& slots, const BoundArgument& argument) {
+    if (argument.slot != BoundArgument::no_slot) slots.push_back(argument.slot);
+    for (const BoundArgument& element : argument.elements) add_slots(slots, element);
 }
 
 }  // namespace
+
+std::vector<std::uint32_t> written_slots(const Step& step) {
+    const bool all = body_writes(step);
+    std::vector<std::uint32_t> slots;
+    for (std::size_t i = 0; i < step.args.size(); ++i)
+        if (all || (step.op && step.op->schema.parameters[i].is_write)) add_slots(slots, step.args[i]);
+    return slots;
+}
+
+bool returns_what_it_writes(const Step& step) {
+    return step.op && written_slots(step).size() == 1 && step.outputs.size() == 1 && step.outputs[0].size() == 1 &&
+           step.op->schema.returns[0].is_write;
+}
 
 SharedMemory::SharedMemory(const Plan& plan) : graph_(plan.graph()), aliases_(plan.graph()) {
     std::map<std::uint32_t, std::vector<std::uint32_t>> members;  // the values so far by alias set
@@ -33,12 +43,10 @@ SharedMemory::SharedMemory(const Plan& plan) : graph_(plan.graph()), aliases_(pl
     };
     for (const Step& step : plan.steps()) {
         for (const ValueRef ref : step.node->input_values()) read(ref.id);
-        if (const std::uint32_t slot = written_slot(step); slot != BoundArgument::no_slot)
-            for (const std::uint32_t member : members[aliases_.find(slot)]) stale.insert(member);
-        if (body_writes(step))  // to arguments, which keep their names
-            for (const ValueRef ref : step.node->input_values())
-                for (const std::uint32_t member : members[aliases_.find(ref.id)])
-                    if (member != ref.id) stale.insert(member);
+        const bool renames = returns_what_it_writes(step);
+        for (const std::uint32_t slot : written_slots(step))
+            for (const std::uint32_t member : members[aliases_.find(slot)])
+                if (renames || member != slot) stale.insert(member);
         for (const auto& slots : step.outputs)
             for (const std::uint32_t slot : slots) members[aliases_.find(slot)].push_back(slot);
     }
@@ -63,11 +71,9 @@ void SharedMemory::add_results(const Step& step, const OpCall& call,
         for (const std::uint32_t slot : slots)
             if (follows(slot)) results.push_back(slot);
     if (results.empty()) return;
-    const std::uint32_t written = written_slot(step);
-    if (written != BoundArgument::no_slot) {
-        const auto target = places_.find(written);
-        if (target == places_.end() || results.size() != 1 || step.outputs.size() != 1)
-            refuse(step, "writes to values that are read again by other names");
+    if (returns_what_it_writes(step)) {
+        const auto target = places_.find(written_slots(step)[0]);
+        if (target == places_.end()) refuse(step, "writes to values that are read again by other names");
         places_[results[0]] = target->second;
         return;
     }
@@ -105,10 +111,6 @@ void SharedMemory::add_results(const Step& step, const OpCall& call,
         else
             add_memory(slot, shape_of(slot));
     }
-}
-
-std::vector<SharedMemory::Change> SharedMemory::changes(const Step& step) const {
-    return written_slot(step) == BoundArgument::no_slot ? std::vector<Change>{} : changes(step.outputs.at(0).at(0));
 }
 
 std::vector<SharedMemory::Change> SharedMemory::changes(std::uint32_t slot) const {

@@ -13,6 +13,12 @@
 
 namespace torch_ir {
 
+/// The slots of the arguments that a step, or the body of its higher-order op, writes to.
+std::vector<std::uint32_t> written_slots(const Step& step);
+
+/// The result is the new value of the one argument that is written; other arguments that are written keep their names.
+bool returns_what_it_writes(const Step& step);
+
 /// For a walk over the steps of a plan in which every value has memory of its own. Only values are followed that some
 /// node reads after another node changed them by another name.
 class SharedMemory {
@@ -34,8 +40,6 @@ class SharedMemory {
         std::uint32_t slot;
         std::vector<std::int64_t> source;  // per element its position in the new value, -1: it stays
     };
-    /// What a step that returned a new value of an argument changed besides. Of a step that writes nothing: nothing.
-    std::vector<Change> changes(const Step& step) const;
     /// What else changed when the value `slot` was overwritten.
     std::vector<Change> changes(std::uint32_t slot) const;
 
