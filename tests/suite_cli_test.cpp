@@ -54,7 +54,7 @@ TEST_CASE("verify of a case judges every pair, as a suite does") {
     CHECK(both["passed"] == true);
     REQUIRE(both["outputs"].size() == 2);
     CHECK(both["outputs"][1]["name"] == "inputs2.output_0");
-    CHECK(run(verify).out.ends_with(" nodes, 2 outputs of 2 inputs\n"));
+    CHECK(run(verify).out.ends_with(" nodes, 2 outputs in 2 pairs\n"));
     fs::copy_file(folder / "case/expected.safetensors", folder / "case/expected2.safetensors",
                   fs::copy_options::overwrite_existing);
     const Outcome wrong = run(verify + " --tolerance derived");

@@ -142,6 +142,10 @@ int compare_files(const CompareFlags& options, const Globals& globals) {
 
 Command make_compare() {
     auto options = std::make_shared<CompareFlags>();
+    Option model = model_option(options->model, "--model");
+    model.help = "show what computes each value, in the order of this graph; outputs may have either name";
+    model.value_name = "MODEL";
+    model.required = false;
     return {"compare",
             "Compare two files of tensors by name",
             "A holds what was computed, B what is expected. Tolerances are those of verify; without --model those of\n"
@@ -150,8 +154,7 @@ Command make_compare() {
             "Example: torch-ir compare dump.safetensors reference.safetensors --model model.pt2",
             {reads({"A", "tensors that were computed", &options->a, "", true}),
              reads({"B", "tensors that are expected", &options->b, "", true}),
-             {"--model", "show what computes each value, in the order of this graph; outputs may have either name",
-              &options->model, "MODEL"},
+             std::move(model),
              rtol_option(options->rtol),
              atol_option(options->atol),
              {"--common", "names on one side only are listed, and no failure", &options->common},

@@ -130,7 +130,7 @@ void print_caps(const OpsFlags& options, const std::vector<Coverage>& models,
     for (std::size_t i = 0; i < models.size(); ++i) {
         const Coverage& coverage = models[i];
         std::cout << (coverage.lacking.empty() ? "complete  " : "blocked   ") << options.models[i] << ": "
-                  << coverage.supported_nodes << " of " << coverage.nodes << " nodes, "
+                  << coverage.supported_nodes << " of " << counted(coverage.nodes, "node") << ", "
                   << percent(coverage.supported_flops, coverage.flops) << " of the FLOPs, in "
                   << counted(coverage.partitions.size(), "piece") << "\n";
         for (const LackingOp& op : coverage.lacking)

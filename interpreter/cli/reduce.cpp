@@ -97,7 +97,7 @@ int reduce_model(const ReduceFlags& options, const Globals& globals) {
             std::cout << "  " << node.name << " = " << node.op_type
                       << (node.provenance.module_path.empty() ? "" : "  in " + node.provenance.module_path) << '\n';
         std::cout << options.output << ": " << name(result.kind) << " with " << nodes << " of "
-                  << loaded.model->graph.nodes.size() << " nodes: " << result.message << '\n';
+                  << counted(loaded.model->graph.nodes.size(), "node") << ": " << result.message << '\n';
     } else if (!result.message.empty()) {
         std::cout << "the backend does not run " << options.model << " (" << result.message << "): nothing to reduce\n";
     } else {

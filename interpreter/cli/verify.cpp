@@ -99,7 +99,7 @@ void print(const OutputVerdict& v) {
     std::cout << "  " << v.name << "  " << v.dtype << v.shape << "  ";
     if (c.passed)
         std::cout << "agrees: largest difference " << short_number(c.max_abs) << " in " << grouped(c.elements)
-                  << " values\n";
+                  << (c.elements == 1 ? " value\n" : " values\n");
     else
         std::cout << "DIFFERS: " << failure_text(v) << '\n';
 }
@@ -211,7 +211,7 @@ int verify_model(VerifyFlags options, const Globals& globals) {
     for (const OutputVerdict& verdict : report.tensors) print(verdict);
     std::cout << colored(passed ? "passed" : "FAILED", passed, globals) << ": " << loaded.model->name << ", "
               << counted(loaded.model->graph.nodes.size(), "node") << ", " << counted(verdicts.size(), "output");
-    if (pairs.size() > 1) std::cout << " of " << pairs.size() << " inputs";
+    if (pairs.size() > 1) std::cout << " in " << pairs.size() << " pairs";
     if (judge_values) std::cout << ", " << counted(values.size(), "intermediate");
     std::cout << '\n';
     return passed ? ok : check_failed;
