@@ -64,7 +64,7 @@ void check_use(const std::string& file, const Weights& tensors, const std::vecto
     for (const auto& [name, tensor] : tensors.tensors())
         if (!is_known(name)) unused.push_back(name);
     const std::size_t count = tensors.tensors().size();
-    if (unused.size() == count && !weights.empty()) {
+    if (unused.size() == count && (count > 0 || !weights.empty())) {
         if (count == 0) throw ArgumentError(file + ": expected weights of the model, found no tensors");
         const PrefixChange change = find_prefix_change(weights, unused);
         throw ArgumentError(file + ": none of its " + std::to_string(count) + (count == 1 ? " tensor" : " tensors") +

@@ -144,6 +144,15 @@ TEST_CASE("a weight file that the model has no use for is refused, or remarked o
     CHECK(
         partly.err.starts_with("torch-ir: " + other + ": 1 of " + count + " tensors is not a weight of the model: '"));
     CHECK(run("verify " + mlp_case + " --quiet --weights " + other).err.empty());
+
+    write_text(folder / "none.json", R"({"model_name": "N", "graph_inputs": [], "graph_outputs": [], "weights": [],
+        "weight_name_mapping": {}, "nodes": []})");
+    const std::string no_weights = "run " + (folder / "none.json") + " --inputs " + (folder / "empty") + " --weights ";
+    write_text(folder / "empty", std::string("\x02\0\0\0\0\0\0\0{}", 10));
+    CHECK(run(no_weights + other).err.find(" tensors is a weight of the model") != std::string::npos);
+    CHECK(run(no_weights + (folder / "empty")).status == 0);
+    check_refused("verify " + mlp_case + " --weights " + (folder / "empty"),
+                  (folder / "empty") + ": expected weights of the model, found no tensors");
 }
 
 TEST_CASE("missing weights are listed in short, with the option that gives them") {

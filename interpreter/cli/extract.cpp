@@ -28,9 +28,8 @@ int extract(const ExtractFlags& options, const Globals& globals) {
             save_tensors(options.weights_out, tensors);
         } catch (const UnsupportedError& error) {
             throw UnsupportedError(std::string(error.what()) +
-                                   ": leave out --weights-out; commands on the JSON take the weights from the .pt2 "
-                                   "with --weights " +
-                                   loaded.path.string());
+                                   ": leave out --weights-out; commands take the JSON with --weights and the file that "
+                                   "holds the weights now");
         }
     }
     write_json(options.output, *loaded.model);
