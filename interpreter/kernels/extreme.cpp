@@ -15,7 +15,11 @@ using Dims = std::optional<Ints>;
 template <class C, bool Max>
 struct ExtremeOf {
     using Acc = C;
-    static C map(const ExtremeOf&, C x) { return x; }
+    static constexpr bool maps_vectors = true;
+    template <class T>
+    static T map(const ExtremeOf&, T x) {
+        return x;
+    }
     template <class T>
     static T join(T a, T b) {
         return Max ? vmath::larger(b, a) : vmath::smaller(b, a);
@@ -32,6 +36,7 @@ struct ExtremeOf {
 template <class C, bool Any>
 struct TruthOf {
     using Acc = decltype(to_truth(C{}));
+    static constexpr bool maps_vectors = false;
     static Acc map(const TruthOf&, C x) { return to_truth(x); }
     template <class T>
     static T join(T a, T b) {

@@ -20,6 +20,7 @@ template <class C, class R>
 struct PowerSum {
     using Acc = double;
     R p;
+    static constexpr bool maps_vectors = false;
     static double map(const PowerSum& r, C x) { return std::pow(static_cast<R>(std::abs(x)), r.p); }
     template <class T>
     static T join(T a, T b) {

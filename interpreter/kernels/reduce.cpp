@@ -82,7 +82,11 @@ constexpr auto not_nan = []<class C>(C x) { return x != x ? C(0) : x; };
 template <class C>
 struct ProdOf {
     using Acc = C;
-    static C map(const ProdOf&, C x) { return x; }
+    static constexpr bool maps_vectors = true;
+    template <class T>
+    static T map(const ProdOf&, T x) {
+        return x;
+    }
     template <class T>
     static T join(T a, T b) {
         return a * b;

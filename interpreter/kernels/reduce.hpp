@@ -49,8 +49,8 @@ class ReduceOdometer {
     std::int64_t count_ = 1;
 };
 
-/// A reduction joins `map(x)` of elements with `join` (of two numbers, or of two vectors of them), starting from
-/// `init`; partial results in many lanes, the rest in Acc.
+/// A reduction joins `map(x)` of elements (`maps_vectors`: of vectors of them, too) with `join` (of two numbers, or of
+/// two vectors of them), starting from `init`; partial results in many lanes, the rest in Acc.
 template <class C, class R>
 using Lane = std::remove_cvref_t<decltype(R::map(std::declval<const R&>(), C{}))>;
 
@@ -85,10 +85,15 @@ typename R::Acc reduce_row(const R& r, typename R::Acc acc, const C* x, std::int
         using Lanes = vmath::Vector<L, lanes>;
         using Partial = vmath::Vector<Acc, lanes>;
         const auto load = [&](std::int64_t at) {
-            const auto elements = *reinterpret_cast<const vmath::Vector<C, lanes>*>(x + at);
-            Lanes mapped;
-            for (std::int64_t l = 0; l < lanes; ++l) mapped[l] = R::map(r, elements[l]);
-            return mapped;
+            using Elements = vmath::Vector<C, lanes>;
+            if constexpr (R::maps_vectors) {
+                return R::map(r, *reinterpret_cast<const Elements*>(x + at));
+            } else {
+                alignas(Lanes) L mapped[lanes];
+#pragma omp simd
+                for (std::int64_t l = 0; l < lanes; ++l) mapped[l] = R::map(r, x[at + l]);
+                return *reinterpret_cast<const Lanes*>(mapped);
+            }
         };
         while (stride == 1 && n - i >= step) {
             Lanes part[chains];
@@ -249,7 +254,12 @@ inline constexpr auto to_truth = []<class C>(C x) {
 template <class C, class F>
 struct SumOf {
     using Acc = std::conditional_t<std::is_same_v<C, float>, double, decltype(F{}(C{}))>;
-    static auto map(const SumOf&, C x) { return F{}(x); }
+    static constexpr bool maps_vectors =
+        std::is_same_v<const F, decltype(identity)> || std::is_same_v<const F, decltype(square)>;
+    template <class T>
+    static auto map(const SumOf&, T x) {
+        return F{}(x);
+    }
     template <class T>
     static T join(T a, T b) {
         return a + b;
