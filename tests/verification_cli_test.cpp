@@ -402,6 +402,25 @@ TEST_CASE("ops --backend-caps says what a backend lacks and what to add first") 
     CHECK(run("ops --backend-caps examples/backends/caps_example.json " + cnn).status == 1);
 }
 
+TEST_CASE("locate says what the candidate stores in another layout") {
+    const TemporaryDirectory folder;
+    const std::string value = R"({"name": "x", "shape": [2, 3], "dtype": "float32"})";
+    const std::string result = R"({"name": "neg", "shape": [2, 3], "dtype": "float32"})";
+    write_text(folder / "ir.json", R"({"model_name": "Neg", "graph_inputs": [)" + value + R"(], "graph_outputs": [)" +
+                                       result + R"(], "weights": [], "nodes": [{"name": "neg", "op_type":
+        "aten.neg.default", "inputs": [)" +
+                                       value + R"(], "outputs": [)" + result + R"(], "attrs": {}}]})");
+    write_floats(folder / "x.safetensors", {{"x", {2, 3}, {1, 2, 3, 4, 5, 6}}});
+    write_floats(folder / "turned.safetensors", {{"neg", {3, 2}, {-1, -4, -2, -5, -3, -6}}});
+    const std::string command = "locate " + (folder / "ir.json") + " --inputs " + (folder / "x.safetensors") +
+                                " --candidate " + (folder / "turned.safetensors");
+    const Outcome outcome = run(command);
+    CHECK(outcome.status == 0);
+    CHECK(outcome.err ==
+          "torch-ir: stored otherwise than the graph says, and compared as such: 'neg' permuted [1, 0]\n");
+    CHECK(json::parse(run(command + " --json").out)["layouts"] == json{{"neg", "permuted [1, 0]"}});
+}
+
 TEST_CASE("locate and derived tolerances from outside") {
     const TemporaryDirectory folder;
     const std::string dump = folder / "dump.safetensors";
@@ -422,6 +441,8 @@ TEST_CASE("locate and derived tolerances from outside") {
     CHECK(report["passed"] == true);
     CHECK(report["outputs"][0]["verdict"] == "explained");
     CHECK(report["outputs"][0]["ours"] == "explained");
+    CHECK(run("verify " + model + " --tolerance derived")
+              .out.find("\n      explained: in standard deviations of rounding, at most ") != std::string::npos);
     const std::size_t elements = report["outputs"][0]["elements"];
     write_floats(folder / "zeros.safetensors",
                  {{"output_0", {static_cast<int>(elements / 10), 10}, std::vector<float>(elements)}});

@@ -164,6 +164,18 @@ std::vector<const Finding*> origin_nodes(const LocateResult& result) {
     return origins;
 }
 
+/// What was compared in another layout than the graph's: a transposition by mistake looks the same.
+void remark_layouts(const LocateResult& result, const Globals& globals) {
+    constexpr std::size_t most = 4;
+    std::string names;
+    std::size_t count = 0;
+    for (const Finding& finding : result.findings)
+        if (!finding.layout.empty() && count++ < most)
+            names += (names.empty() ? "'" : ", '") + finding.value + "' " + finding.layout;
+    if (count > most) names += " and " + std::to_string(count - most) + " more";
+    if (count > 0) remark("stored otherwise than the graph says, and compared as such: " + names, globals);
+}
+
 int run(const LocateFlags& options, const Globals& globals) {
     const LoadedModel loaded = load_model(options.model);
     Interpreter interpreter(loaded.model, registry_with(options.plugins));
@@ -177,6 +189,7 @@ int run(const LocateFlags& options, const Globals& globals) {
     const Verdict verdict = result.verdict();
     remark_unknown(result, loaded.model->graph, candidate.size(), globals);
     if (!result.stored.empty()) remark(storage_text(result), globals);
+    remark_layouts(result, globals);
     if (options.json) {
         ordered_json json{{"verdict", name(verdict)}, {"origins", ordered_json::array()}};
         for (const Finding* origin : origins) json["origins"].push_back(to_json(*origin));
@@ -184,6 +197,9 @@ int run(const LocateFlags& options, const Globals& globals) {
         json["absent"] = result.absent;
         json["unknown"] = result.unknown;
         json["names"] = result.names;
+        json["layouts"] = ordered_json::object();
+        for (const Finding& finding : result.findings)
+            if (!finding.layout.empty()) json["layouts"][finding.value] = finding.layout;
         json["stored"] = result.stored;
         json["written_only"] = result.written_only;
         json["profile"] = locate_options.profile.name;

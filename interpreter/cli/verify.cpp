@@ -104,6 +104,17 @@ void print(const OutputVerdict& v) {
         std::cout << "DIFFERS: " << failure_text(v) << '\n';
 }
 
+/// What --tolerance derived has found of an output.
+void print(const DerivedVerdict& derived) {
+    if (derived.nearer.empty()) return;  // nothing that rounds
+    const auto distance = [](const RoundingVerdict& verdict) {
+        return "at most " + short_number(verdict.max_q) + ", " + short_number(verdict.rms_q) + " rms";
+    };
+    std::cout << "      " << name(derived.expected.verdict) << ": in standard deviations of rounding, "
+              << distance(derived.expected) << " from the float64 result (this interpreter: " << distance(derived.ours)
+              << "; nearer: " << derived.nearer << ")\n";
+}
+
 ordered_json to_json(const DerivedVerdict& derived) {
     return {{"verdict", name(derived.expected.verdict)},
             {"rms_q", derived.expected.rms_q},
@@ -208,7 +219,11 @@ int verify_model(VerifyFlags options, const Globals& globals) {
         std::cout << dump(json) << '\n';
         return passed ? ok : check_failed;
     }
-    for (const OutputVerdict& verdict : report.tensors) print(verdict);
+    for (const OutputVerdict& verdict : report.tensors) {
+        print(verdict);
+        for (const DerivedVerdict& d : derived)
+            if (d.name == verdict.name) print(d);
+    }
     std::cout << colored(passed ? "passed" : "FAILED", passed, globals) << ": " << loaded.model->name << ", "
               << counted(loaded.model->graph.nodes.size(), "node") << ", " << counted(verdicts.size(), "output");
     if (pairs.size() > 1) std::cout << " in " << pairs.size() << " pairs";
