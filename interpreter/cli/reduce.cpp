@@ -9,6 +9,7 @@
 #include "cli/command.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "plugin.hpp"
 #include "torch_ir/error.hpp"
 #include "verification/report.hpp"
 
@@ -21,6 +22,7 @@ using nlohmann::ordered_json;
 struct ReduceFlags {
     std::string model;
     std::vector<std::string> weights;
+    std::vector<std::string> plugins;
     std::vector<std::string> inputs;
     std::string output;
     std::string backend;
@@ -59,6 +61,7 @@ int reduce_model(const ReduceFlags& options, const Globals& globals) {
     ReduceOptions run;
     run.backend = {options.backend, options.timeout};
     run.max_tests = options.max_tests;
+    run.registry = &registry_with(options.plugins);
     run.rtol = options.rtol;
     run.atol = options.atol;
     check_backend(run.backend);
@@ -100,6 +103,8 @@ int reduce_model(const ReduceFlags& options, const Globals& globals) {
                   << counted(loaded.model->graph.nodes.size(), "node") << ": " << result.message << '\n';
     } else if (!result.message.empty()) {
         std::cout << "the backend does not run " << options.model << " (" << result.message << "): nothing to reduce\n";
+    } else if (!result.complete) {
+        std::cout << "the backend agrees on " << options.model << " with the inputs that were tried\n";
     } else {
         std::cout << "the backend agrees on " << options.model << ": nothing to reduce\n";
     }
@@ -124,7 +129,7 @@ Command make_reduce() {
         "agrees. Example: torch-ir reduce model.pt2 --backend 'mine {case} {out}' -o smallest",
         {model_option(options->model), backend_option(options->backend),
          writes({"-o,--output", "directory for the smallest case and the state", &options->output, "DIR", true}),
-         weights_option(options->weights),
+         weights_option(options->weights), plugin_option(options->plugins),
          reads({"--inputs", "input tensors; several files are tried until one fails", &options->inputs, "FILE"}),
          at_least(1, {"--max-tests", "runs of the backend (default 500)", &options->max_tests, "N"}),
          timeout_option(options->timeout, "one run"), rtol_option(options->rtol), atol_option(options->atol),

@@ -8,6 +8,7 @@
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "load.hpp"
+#include "plugin.hpp"
 #include "torch_ir/traverse.hpp"
 #include "verification/tape.hpp"
 
@@ -17,6 +18,7 @@ namespace {
 struct SliceFlags {
     std::string model;
     std::vector<std::string> weights;
+    std::vector<std::string> plugins;
     std::string inputs;
     std::string output;
     std::vector<std::string> from;
@@ -107,12 +109,12 @@ int slice_model(const SliceFlags& options, const Globals& globals) {
     mark_edges(*loaded.model, nodes, wanted);
     OutputDirectory directory(options.output);
     const Tape tape(loaded.model, weights_for(loaded, options.weights, globals), load_inputs(loaded, options.inputs),
-                    std::move(wanted));
+                    std::move(wanted), registry_with(options.plugins));
     const CaseFiles files = tape.cut(nodes, to);
     write_case_files(directory.path(), files);
     directory.commit();
     if (!globals.quiet) {
-        if (const std::string problem = check_case(files); !problem.empty())
+        if (const std::string problem = check_case(files, tape.registry()); !problem.empty())
             std::cerr << "torch-ir: warning: the slice does not repeat what the whole model computed: " << problem
                       << '\n';
         std::cerr << options.output << ": " << nodes.size() << " of " << counted(graph.nodes.size(), "node") << ", "
@@ -140,6 +142,7 @@ Command make_slice() {
          {"--node", "these nodes instead", &options->nodes, "N", false, true},
          {"--module", "the nodes of this module and those inside it", &options->module, "PATH"},
          weights_option(options->weights),
+         plugin_option(options->plugins),
          inputs_option(options->inputs)},
         [options](const Globals& globals) { return slice_model(*options, globals); }};
 }

@@ -8,6 +8,7 @@
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "load.hpp"
+#include "plugin.hpp"
 
 namespace torch_ir::cli {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 struct SplitFlags {
     std::string model;
     std::vector<std::string> weights;
+    std::vector<std::string> plugins;
     std::string inputs;
     std::string output;
     bool group = false;
@@ -27,7 +29,7 @@ int split(const SplitFlags& options, const Globals& globals) {
     for (const SplitCase& item : cases) mark_edges(*loaded.model, item.nodes, wanted);
     OutputDirectory directory(options.output);
     const Tape tape(loaded.model, weights_for(loaded, options.weights, globals), load_inputs(loaded, options.inputs),
-                    std::move(wanted));
+                    std::move(wanted), registry_with(options.plugins));
     Progress progress(globals);
     const SplitResult result =
         write_split_cases(directory.path(), tape, cases,
@@ -55,6 +57,7 @@ Command make_split() {
         {model_option(options->model),
          new_directory_option(options->output),
          weights_option(options->weights),
+         plugin_option(options->plugins),
          inputs_option(options->inputs),
          {"--group", "also convolution + batch norm + activation, linear + GELU, attention as one case",
           &options->group}},

@@ -244,7 +244,7 @@ class Reducer {
         for (bool smaller = true; smaller;) {
             smaller = false;
             for (auto& [what, changed] : propose(result_.smallest)) {
-                const std::optional<CaseFiles> files = run_again(std::move(changed));
+                const std::optional<CaseFiles> files = run_again(std::move(changed), *options_.registry);
                 if (!files || !fails(phase, *files)) continue;
                 result_.steps.push_back(what);
                 smaller = true;
@@ -281,7 +281,7 @@ ReduceResult reduce(const std::shared_ptr<const Model>& model, const Weights& we
     ReduceResult result;
     try {
         for (const NamedTensors& inputs : input_sets) {
-            const Tape tape(model, weights, inputs);
+            const Tape tape(model, weights, inputs, {}, *options.registry);
             const CaseFiles whole = tape.cut(all, outputs);
             const TestResult verdict = tester.test(whole);
             if (options.progress) options.progress("model", tester.tests(), all.size());

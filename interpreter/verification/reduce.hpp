@@ -24,6 +24,7 @@ struct ReduceOptions {
     int max_tests = 500;  // runs of the backend; those known from an earlier reduction do not count
     std::optional<double> rtol;
     std::optional<double> atol;
+    const Registry* registry = &builtin_registry();
     /// Called after each test: what is tried, how many tests ran, nodes left.
     std::function<void(const std::string& phase, int tests, std::size_t nodes)> progress;
 };
@@ -48,7 +49,7 @@ ReduceResult reduce(const std::shared_ptr<const Model>& model, const Weights& we
 
 /// The case run again with the interpreter after a change of its tensors or arguments: shapes in the graph and expected
 /// outputs are those of the run (sizes that are symbolic stay so). Nothing when it cannot run.
-std::optional<CaseFiles> run_again(CaseFiles files);
+std::optional<CaseFiles> run_again(CaseFiles files, const Registry& registry = builtin_registry());
 
 /// Ways to make a case smaller, one change each, most promising first; none has been run.
 std::vector<std::pair<std::string, CaseFiles>> smaller_sizes(const CaseFiles& files);

@@ -111,11 +111,11 @@ void drop_unread_inputs(CaseFiles& files) {
 
 }  // namespace
 
-std::optional<CaseFiles> run_again(CaseFiles files) {
+std::optional<CaseFiles> run_again(CaseFiles files, const Registry& registry) {
     for_each_tensor(files, [](Value& value, Tensor& tensor) { take_meta(value, tensor); });
     try {
         const auto model = std::make_shared<const Model>(files.model);
-        Interpreter interpreter(model);
+        Interpreter interpreter(model, registry);
         Weights weights;
         for (const auto& [name, tensor] : files.weights) weights.insert(name, to_view(tensor));
         interpreter.load_weights(weights);

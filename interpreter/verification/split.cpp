@@ -152,7 +152,7 @@ SplitResult write_split_cases(const fs::path& directory, const Tape& tape, const
         std::string problem;
         try {
             CaseFiles files = tape.cut(item.nodes, results_of(graph, item.nodes), {.weights_as_inputs = true});
-            problem = check_case(files);
+            problem = check_case(files, tape.registry());
             if (problem.empty()) {
                 files.model.name = files.name = name;
                 files.categories = {item.category};

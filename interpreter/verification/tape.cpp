@@ -18,12 +18,14 @@ std::vector<bool> resized(std::vector<bool> wanted, std::size_t count) {
 
 }  // namespace
 
-Tape::Tape(std::shared_ptr<const Model> model, Weights weights, const NamedTensors& inputs, std::vector<bool> wanted)
+Tape::Tape(std::shared_ptr<const Model> model, Weights weights, const NamedTensors& inputs, std::vector<bool> wanted,
+           const Registry& registry)
     : model_(std::move(model)),
       weights_(std::move(weights)),
+      registry_(registry),
       recorder_(model_->graph, resized(std::move(wanted), model_->graph.values.size())) {
     const Graph& graph = model_->graph;
-    Interpreter interpreter(model_);
+    Interpreter interpreter(model_, registry_);
     interpreter.load_weights(weights_);
     const std::vector<IValue> bound = interpreter.bind_inputs(inputs);
     std::size_t next = 0;
@@ -100,9 +102,9 @@ void mark_edges(const Model& model, const std::vector<std::uint32_t>& nodes, std
     }
 }
 
-std::string check_case(const CaseFiles& files) {
+std::string check_case(const CaseFiles& files, const Registry& registry) {
     try {
-        Interpreter interpreter(std::make_shared<const Model>(files.model));
+        Interpreter interpreter(std::make_shared<const Model>(files.model), registry);
         Weights weights;
         for (const auto& [name, tensor] : files.weights) weights.insert(name, to_view(tensor));
         interpreter.load_weights(weights);

@@ -16,10 +16,12 @@ namespace torch_ir {
 class Tape {
   public:
     /// Runs the model, keeping the values marked in `wanted` (by ValueRef::id; empty: all). Throws as Interpreter does.
-    Tape(std::shared_ptr<const Model> model, Weights weights, const NamedTensors& inputs,
-         std::vector<bool> wanted = {});
+    /// The registry must outlive the tape.
+    Tape(std::shared_ptr<const Model> model, Weights weights, const NamedTensors& inputs, std::vector<bool> wanted = {},
+         const Registry& registry = builtin_registry());
 
     const Model& model() const { return *model_; }
+    const Registry& registry() const { return registry_; }
 
     /// A value of the graph as it is before a node (by index) runs: an input, a weight, or what a node computed. Throws
     /// ArgumentError when it was not kept or its node did not compute it.
@@ -32,6 +34,7 @@ class Tape {
   private:
     std::shared_ptr<const Model> model_;
     Weights weights_;
+    const Registry& registry_;
     std::map<std::uint32_t, Tensor> inputs_;
     Recorder recorder_;
 };
@@ -40,6 +43,6 @@ class Tape {
 void mark_edges(const Model& model, const std::vector<std::uint32_t>& nodes, std::vector<bool>& wanted);
 
 /// Runs a case in memory with the interpreter; empty when it gives what it expects, else why not.
-std::string check_case(const CaseFiles& files);
+std::string check_case(const CaseFiles& files, const Registry& registry = builtin_registry());
 
 }  // namespace torch_ir
