@@ -40,6 +40,13 @@ TEST_CASE("the zoo has its models, each with a description and categories") {
 TEST_CASE("tolerances of meta.json hold for the case alone, too, and flags go before them") {
     const TemporaryDirectory folder;
     copy_case("Llama", fs::path(folder / "llama"));
+    for (const auto& [text, found] :
+         {std::pair{R"({"rtol": "0.5"})", R"(rtol: expected a number of at least 0, found "0.5")"},
+          std::pair{R"({"atol": -1})", "atol: expected a number of at least 0, found -1"},
+          std::pair{R"({"seed": 1.5})", "seed: expected a whole number of 64 bits, found 1.5"}}) {
+        write_text(folder / "llama/meta.json", text);
+        check_refused("verify " + (folder / "llama"), (folder / "llama/meta.json: ") + found);
+    }
     write_text(folder / "llama/meta.json", R"({"rtol": 0, "atol": 0})");
     const std::string verify = "verify " + (folder / "llama");
     CHECK(run(verify).status == 1);

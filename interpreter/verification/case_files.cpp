@@ -75,14 +75,23 @@ CaseMeta read_meta(const fs::path& directory) {
     const auto* text = reinterpret_cast<const char*>(file->bytes().data());
     const auto json = nlohmann::json::parse(text, text + file->bytes().size(), nullptr, false);
     if (!json.is_object()) throw ParseError(path.string() + ": expected a JSON object");
+    const auto refuse = [&](const char* key, const char* expected) {
+        throw ParseError(path.string() + ": " + key + ": expected " + expected + ", found " + json[key].dump());
+    };
     if (json.contains("categories") && json["categories"].is_array())
         for (const auto& category : json["categories"])
             if (category.is_string()) meta.categories.push_back(category.get<std::string>());
     if (json.contains("description") && json["description"].is_string())
         meta.description = json["description"].get<std::string>();
-    for (const auto& [key, target] : {std::pair{"rtol", &meta.rtol}, std::pair{"atol", &meta.atol}})
-        if (json.contains(key) && json[key].is_number()) *target = json[key].get<double>();
-    if (json.contains("seed") && json["seed"].is_number_unsigned()) meta.seed = json["seed"].get<std::uint64_t>();
+    for (const auto& [key, target] : {std::pair{"rtol", &meta.rtol}, std::pair{"atol", &meta.atol}}) {
+        if (!json.contains(key) || json[key].is_null()) continue;
+        if (!json[key].is_number() || json[key] < 0) refuse(key, "a number of at least 0");
+        *target = json[key].get<double>();
+    }
+    if (json.contains("seed") && !json["seed"].is_null()) {
+        if (!json["seed"].is_number_integer()) refuse("seed", "a whole number of 64 bits");
+        meta.seed = json["seed"].get<std::uint64_t>();
+    }
     return meta;
 }
 

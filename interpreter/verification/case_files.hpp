@@ -59,7 +59,8 @@ struct CaseMeta {
     std::optional<std::uint64_t> seed;  // what the random ops draw follows torch.manual_seed(seed)
 };
 
-/// The meta.json of a case directory; nothing where there is none. Throws ParseError when it is no JSON object.
+/// The meta.json of a case directory; nothing where there is none. Throws ParseError when it is no JSON object, or what
+/// decides a verdict has another type.
 CaseMeta read_meta(const std::filesystem::path& directory);
 
 using TensorPairs = std::vector<std::pair<std::string, Tensor>>;
