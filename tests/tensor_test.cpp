@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 #include <complex>
 #include <limits>
@@ -123,4 +124,18 @@ TEST_CASE("operands broadcast to short rows, into an output of any layout, whate
         CHECK(wrong == 0);
     }
     set_threads(threads);
+}
+
+TEST_CASE("pairs of doubles are rounded to float, so that spaced numbers have the last bits of PyTorch's") {
+    const auto spaced = [](const char* op, double start, double end, std::int64_t steps) {
+        GraphBuilder b("Spaced");
+        b.output(b.call(op, {start, end, steps}, {{steps}}, {{"dtype", DType::Float32}}));
+        return test::values(test::run(b, {}));
+    };
+    const auto line = spaced("aten.linspace.default", 0.1, 3.7, 64);
+    CHECK(std::array{line[2], line[27], line[34]} ==
+          std::array{0.2142857313156128, 1.642857313156128, 2.0428571701049805});
+    const auto powers = spaced("aten.logspace.default", -2, 2, 101);
+    CHECK(std::array{powers[1], powers[5], powers[51]} ==
+          std::array{0.010964781977236271, 0.015848932787775993, 1.0964782238006592});
 }
