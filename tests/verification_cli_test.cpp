@@ -2,6 +2,7 @@
 // The verification commands from outside.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -400,6 +401,25 @@ TEST_CASE("ops --backend-caps says what a backend lacks and what to add first") 
     check_refused(caps(R"({"ops": [{"op": "aten.add.Tensor", "dtypes": ["flaot32"]}]})") + model,
                   (folder / "caps.json") + ": ops[0].dtypes: expected the name of a dtype, found \"flaot32\"");
     CHECK(run("ops --backend-caps examples/backends/caps_example.json " + cnn).status == 1);
+}
+
+TEST_CASE("where one of many tensors differs, the others are counted") {
+    const TemporaryDirectory folder;
+    std::vector<Floats> tensors;
+    for (char letter = 'a'; letter <= 'y'; ++letter) tensors.push_back({std::string(1, letter), {1}, {1}});
+    write_floats(folder / "b.safetensors", tensors);
+    const std::string command = "compare " + (folder / "a.safetensors") + " " + (folder / "b.safetensors");
+    write_floats(folder / "a.safetensors", tensors);
+    const std::string equal = run(command).out;
+    CHECK(std::ranges::count(equal, '\n') == 26);
+    tensors[3].values = {2};
+    write_floats(folder / "a.safetensors", tensors);
+    const std::string text = run(command).out;
+    CHECK(text.starts_with("  d  float32[1]  DIFFERS: 1 of 1 elements differ"));
+    CHECK(
+        text.ends_with("\n  24 others agree (--json lists all)\nFAILED: 25 tensors compared, 1 differ, 0 on one side "
+                       "only\n"));
+    CHECK(std::ranges::count(text, '\n') == 3);
 }
 
 TEST_CASE("locate says what the candidate stores in another layout") {

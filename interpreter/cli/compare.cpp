@@ -87,7 +87,7 @@ std::vector<std::string> only_in(const NamedTensors& these, const NamedTensors& 
 }
 
 void print(const Report& report, const Globals& globals) {
-    for (const OutputVerdict& v : report.tensors) {
+    for_each_shown(report.tensors, [](const OutputVerdict& v) {
         const Comparison& c = v.comparison;
         std::cout << "  " << v.name << "  " << v.dtype << v.shape << (v.origin.empty() ? "" : "  " + v.origin) << "  ";
         if (c.passed)
@@ -96,7 +96,7 @@ void print(const Report& report, const Globals& globals) {
                       << " dB\n";
         else
             std::cout << "DIFFERS: " << failure_text(v) << '\n';
-    }
+    });
     for (const std::string& remark : report.remarks) std::cout << "  " << remark << '\n';
     std::cout << colored(report.passed ? "passed" : "FAILED", report.passed, globals) << ": " << report.summary << '\n';
 }

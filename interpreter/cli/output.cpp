@@ -25,6 +25,19 @@ void remark(const std::string& text, const Globals& globals) {
     if (!globals.quiet) std::cerr << "torch-ir: " << text << '\n';
 }
 
+void for_each_shown(const std::vector<OutputVerdict>& verdicts,
+                    const std::function<void(const OutputVerdict&)>& print) {
+    constexpr std::size_t many = 20;
+    const auto agrees = [](const OutputVerdict& v) { return v.comparison.passed; };
+    const auto agreeing = static_cast<std::size_t>(std::ranges::count_if(verdicts, agrees));
+    const bool all = agreeing == verdicts.size() || verdicts.size() <= many;
+    for (const OutputVerdict& verdict : verdicts)
+        if (all || !agrees(verdict)) print(verdict);
+    if (!all && agreeing > 0)
+        std::cout << "  " << counted(agreeing, "other") << (agreeing == 1 ? " agrees" : " agree")
+                  << " (--json lists all)\n";
+}
+
 Progress::Progress(const Globals& globals) : enabled_(!globals.quiet && isatty(STDERR_FILENO) != 0) {}
 
 Progress::~Progress() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/command.hpp"
+#include "verification/suite.hpp"
 
 namespace torch_ir::cli {
 
@@ -17,6 +18,9 @@ void print_or_write(const std::string& text, const std::string& file);
 
 /// Prints a remark for people to stderr, unless --quiet is given.
 void remark(const std::string& text, const Globals& globals);
+
+/// Calls `print` for each verdict; where some of many differ, only for those, and says how many agree.
+void for_each_shown(const std::vector<OutputVerdict>& verdicts, const std::function<void(const OutputVerdict&)>& print);
 
 /// A one-line counter on stderr; silent unless stderr is a terminal, and with --quiet.
 class Progress {

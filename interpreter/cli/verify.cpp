@@ -219,11 +219,11 @@ int verify_model(VerifyFlags options, const Globals& globals) {
         std::cout << dump(json) << '\n';
         return passed ? ok : check_failed;
     }
-    for (const OutputVerdict& verdict : report.tensors) {
+    for_each_shown(report.tensors, [&](const OutputVerdict& verdict) {
         print(verdict);
         for (const DerivedVerdict& d : derived)
             if (d.name == verdict.name) print(d);
-    }
+    });
     std::cout << colored(passed ? "passed" : "FAILED", passed, globals) << ": " << loaded.model->name << ", "
               << counted(loaded.model->graph.nodes.size(), "node") << ", " << counted(verdicts.size(), "output");
     if (pairs.size() > 1) std::cout << " in " << pairs.size() << " pairs";
