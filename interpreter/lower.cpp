@@ -127,27 +127,21 @@ class Functionalized {
             const Argument* found = node_.find(prefix + suffix);
             return NamedArgument{name, found ? *found : Argument()};
         };
-        const auto view = [&] { return add_value(graph_, node_.name + prefix, graph_.value(*ref)); };
-        if (node_.find(prefix + "_slice_dim")) {
-            const ValueRef slice = view();
-            add_node("aten.slice.Tensor",
-                     {{"self", *ref},
-                      argument("dim", "_slice_dim"),
-                      argument("start", "_slice_start"),
-                      argument("end", "_slice_end")},
-                     slice);
-            return slice;
-        }
-        if (node_.find(prefix + "_size")) {
-            const ValueRef strided = view();
-            add_node("aten.as_strided.default",
-                     {{"self", *ref},
-                      argument("size", "_size"),
-                      argument("stride", "_stride"),
-                      argument("storage_offset", "_storage_offset")},
-                     strided);
-            return strided;
-        }
+        const auto add_view = [&](const char* op_type, std::vector<NamedArgument> args) {
+            const ValueRef view = add_value(graph_, node_.name + prefix, graph_.value(*ref));
+            add_node(op_type, std::move(args), view);
+            return view;
+        };
+        if (node_.find(prefix + "_slice_dim"))
+            return add_view("aten.slice.Tensor", {{"self", *ref},
+                                                  argument("dim", "_slice_dim"),
+                                                  argument("start", "_slice_start"),
+                                                  argument("end", "_slice_end")});
+        if (node_.find(prefix + "_size"))
+            return add_view("aten.as_strided.default", {{"self", *ref},
+                                                        argument("size", "_size"),
+                                                        argument("stride", "_stride"),
+                                                        argument("storage_offset", "_storage_offset")});
         return base;
     }
 
