@@ -164,16 +164,12 @@ std::vector<const Finding*> origin_nodes(const LocateResult& result) {
     return origins;
 }
 
-/// What was compared in another layout than the graph's: a transposition by mistake looks the same.
-void remark_layouts(const LocateResult& result, const Globals& globals) {
-    constexpr std::size_t most = 4;
-    std::string names;
-    std::size_t count = 0;
+/// What was compared in another layout than the graph's, by name: a transposition by mistake looks the same.
+ordered_json layouts_of(const LocateResult& result) {
+    ordered_json layouts = ordered_json::object();
     for (const Finding& finding : result.findings)
-        if (!finding.layout.empty() && count++ < most)
-            names += (names.empty() ? "'" : ", '") + finding.value + "' " + finding.layout;
-    if (count > most) names += " and " + std::to_string(count - most) + " more";
-    if (count > 0) remark("stored otherwise than the graph says, and compared as such: " + names, globals);
+        if (!finding.layout.empty()) layouts[finding.value] = finding.layout;
+    return layouts;
 }
 
 int run(const LocateFlags& options, const Globals& globals) {
@@ -189,7 +185,14 @@ int run(const LocateFlags& options, const Globals& globals) {
     const Verdict verdict = result.verdict();
     remark_unknown(result, loaded.model->graph, candidate.size(), globals);
     if (!result.stored.empty()) remark(storage_text(result), globals);
-    remark_layouts(result, globals);
+    const ordered_json layouts = layouts_of(result);
+    std::vector<std::string> laid_out;
+    for (const auto& item : layouts.items()) laid_out.push_back(item.key());
+    if (!laid_out.empty())
+        remark(
+            "stored otherwise than the graph says, and compared as such: " +
+                listed(laid_out, [&](const auto& value) { return " " + layouts[value].template get<std::string>(); }),
+            globals);
     if (options.json) {
         ordered_json json{{"verdict", name(verdict)}, {"origins", ordered_json::array()}};
         for (const Finding* origin : origins) json["origins"].push_back(to_json(*origin));
@@ -197,9 +200,7 @@ int run(const LocateFlags& options, const Globals& globals) {
         json["absent"] = result.absent;
         json["unknown"] = result.unknown;
         json["names"] = result.names;
-        json["layouts"] = ordered_json::object();
-        for (const Finding& finding : result.findings)
-            if (!finding.layout.empty()) json["layouts"][finding.value] = finding.layout;
+        json["layouts"] = layouts;
         json["stored"] = result.stored;
         json["written_only"] = result.written_only;
         json["profile"] = locate_options.profile.name;

@@ -37,11 +37,6 @@ TemporaryDirectory::TemporaryDirectory()
           return make_unique(fs::path(base && *base ? base : "/tmp") / "torch-ir");
       }()) {}
 
-TemporaryDirectory::~TemporaryDirectory() {
-    std::error_code ignored;
-    fs::remove_all(path(), ignored);
-}
-
 OutputDirectory::OutputDirectory(fs::path target) : target_(std::move(target)) {
     if (!target_.has_filename()) target_ = target_.parent_path();  // `dir/`
     std::error_code error;
@@ -55,16 +50,11 @@ OutputDirectory::OutputDirectory(fs::path target) : target_(std::move(target)) {
     fs::permissions(path(), fs::perms(0755), error);  // mkdtemp makes it private
 }
 
-OutputDirectory::~OutputDirectory() {
-    std::error_code ignored;
-    if (temporary_) fs::remove_all(path(), ignored);
-}
-
 void OutputDirectory::commit() {
     std::error_code error;
     fs::rename(path(), target_, error);
     if (error) throw IoError(target_.string() + ": cannot be written: " + error.message());
-    temporary_.reset();
+    temporary_.reset();  // of which nothing is left here
 }
 
 CaseMeta read_meta(const fs::path& directory) {

@@ -20,13 +20,10 @@ class TemporaryDirectory {
   public:
     /// Under TMPDIR, or /tmp. Throws IoError.
     TemporaryDirectory();
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-    ~TemporaryDirectory();
     const std::filesystem::path& path() const { return directory_.path(); }
 
   private:
-    RemovedOnInterrupt directory_;
+    OwnedDirectory directory_;
 };
 
 /// A directory that is filled beside its target and takes the target's place at commit().
@@ -34,16 +31,13 @@ class OutputDirectory {
   public:
     /// Throws IoError when the target exists and is not an empty directory, or cannot be made.
     explicit OutputDirectory(std::filesystem::path target);
-    OutputDirectory(const OutputDirectory&) = delete;
-    OutputDirectory& operator=(const OutputDirectory&) = delete;
-    ~OutputDirectory();
     /// Where to put files until commit().
     const std::filesystem::path& path() const { return temporary_->path(); }
     void commit();
 
   private:
     std::filesystem::path target_;
-    std::optional<RemovedOnInterrupt> temporary_;  // until commit()
+    std::optional<OwnedDirectory> temporary_;  // until commit()
 };
 
 /// The n-th file of inputs or expected outputs (`what`) of a case directory: `inputs.safetensors`,

@@ -57,12 +57,14 @@ void clean_up_when_interrupted() {
     }
 }
 
-RemovedOnInterrupt::RemovedOnInterrupt(std::filesystem::path directory) : path_(std::move(directory)) {
+OwnedDirectory::OwnedDirectory(std::filesystem::path directory) : path_(std::move(directory)) {
     const std::scoped_lock lock(registered().mutex);
     registered().directories.insert(path_);
 }
 
-RemovedOnInterrupt::~RemovedOnInterrupt() {
+OwnedDirectory::~OwnedDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
     const std::scoped_lock lock(registered().mutex);
     registered().directories.erase(path_);
 }

@@ -12,13 +12,13 @@ namespace torch_ir {
 /// own their signals; call it once, before threads are started.
 void clean_up_when_interrupted();
 
-/// A directory that is removed when the process is interrupted while this lives.
-class RemovedOnInterrupt {
+/// A directory that is removed with this, or when the process is interrupted before.
+class OwnedDirectory {
   public:
-    explicit RemovedOnInterrupt(std::filesystem::path directory);
-    RemovedOnInterrupt(const RemovedOnInterrupt&) = delete;
-    RemovedOnInterrupt& operator=(const RemovedOnInterrupt&) = delete;
-    ~RemovedOnInterrupt();
+    explicit OwnedDirectory(std::filesystem::path directory);
+    OwnedDirectory(const OwnedDirectory&) = delete;
+    OwnedDirectory& operator=(const OwnedDirectory&) = delete;
+    ~OwnedDirectory();
     const std::filesystem::path& path() const { return path_; }
 
   private:
