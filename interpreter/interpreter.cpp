@@ -8,12 +8,15 @@
 
 #include "guards.hpp"
 #include "promote.hpp"
+#include "torch_ir/impl/shape_text.hpp"
 #include "torch_ir/pytree.hpp"
 #include "torch_ir/renames.hpp"
 #include "torch_ir/text.hpp"
 
 namespace torch_ir {
 namespace {
+
+using detail::meta_text;
 
 /// Opaque dtypes anywhere in the graph, for the report before anything runs.
 void collect_opaque(const Graph& graph, std::map<std::string, std::string>& found) {
@@ -24,21 +27,6 @@ void collect_opaque(const Graph& graph, std::map<std::string, std::string>& foun
         for (const NamedArgument& arg : node.args)
             if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph)
                 collect_opaque(*body->graph, found);
-}
-
-std::string shape_text(const Shape& shape) {
-    std::string text = "[";
-    for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + to_string(shape[i]);
-    return text + "]";
-}
-
-std::string meta_text(const TensorMeta& meta) { return std::string(name(meta.dtype)) + shape_text(meta.shape); }
-
-bool fits(const TensorMeta& meta, const Tensor& tensor) {
-    if (meta.dtype != tensor.dtype() || meta.shape.size() != tensor.shape().size()) return false;
-    for (std::size_t i = 0; i < meta.shape.size(); ++i)
-        if (meta.shape[i].is_static() && meta.shape[i].value() != tensor.shape()[i]) return false;
-    return true;
 }
 
 /// The tensor with the strides that the graph gives it, when they order a dense tensor: an op may look at the memory,
@@ -391,7 +379,7 @@ RunResult Interpreter::run(std::vector<IValue> user_inputs, State& state, const 
                 result.mutations.emplace(state_key(i), *tensor);
             }
     }
-    std::vector<IValue> values = plan.run(std::move(inputs), options);
+    std::vector<IValue> values = plan.run(std::move(inputs), options, &result.undeclared);
 
     for (std::size_t i = 0; i < values.size(); ++i) {
         const OutputSpec& spec = model_->outputs[i];

@@ -27,6 +27,7 @@ using State = std::map<std::string, Tensor, std::less<>>;
 struct RunResult {
     std::vector<NamedValue> outputs;  // one per user output, None included
     State mutations;  // new values of the buffers, parameters and inputs that the graph declares mutated or writes to
+    std::vector<Undeclared> undeclared;
 };
 
 /// A tensor over the memory of a view; it is copied only when it is unaligned for its dtype or marked conjugate or

@@ -6,6 +6,7 @@
 
 #include "alias.hpp"
 #include "lower.hpp"
+#include "torch_ir/impl/shape_text.hpp"
 
 namespace torch_ir {
 namespace {
@@ -368,6 +369,18 @@ void store_results(Frame& frame, const Step& step, std::vector<IValue>& results)
     }
 }
 
+/// Adds the results of a step that are not as the graph declares them.
+void compare_declared(Frame& frame, const Graph& graph, const Step& step, std::vector<Undeclared>& undeclared) {
+    for (const auto& slots : step.outputs)
+        for (const std::uint32_t slot : slots) {
+            const Value& value = graph.values[slot];
+            const auto* tensor = std::get_if<Tensor>(&frame[slot]);
+            if (value.kind == ValueKind::Tensor && tensor && tensor->defined() && !fits(value.meta, *tensor))
+                undeclared.push_back({step.node->name, step.node->op_type, value.name, detail::meta_text(value.meta),
+                                      describe(*tensor)});
+        }
+}
+
 /// A symbolic scalar that came in as a 0-d tensor becomes a number.
 IValue to_input(const Value& value, IValue input) {
     if (value.kind == ValueKind::Tensor || value.kind == ValueKind::CustomObject ||
@@ -387,7 +400,15 @@ IValue output_value(Frame& frame, const std::vector<std::uint32_t>& alias, const
 
 }  // namespace
 
-std::vector<IValue> Plan::run(std::vector<IValue> inputs, const RunOptions& options) const {
+bool fits(const TensorMeta& meta, const Tensor& tensor) {
+    if (meta.dtype != tensor.dtype() || meta.shape.size() != tensor.shape().size()) return false;
+    for (std::size_t i = 0; i < meta.shape.size(); ++i)
+        if (meta.shape[i].is_static() && meta.shape[i].value() != tensor.shape()[i]) return false;
+    return true;
+}
+
+std::vector<IValue> Plan::run(std::vector<IValue> inputs, const RunOptions& options,
+                              std::vector<Undeclared>* undeclared) const {
     Frame frame(graph_->values.size());
     if (inputs.size() != graph_->inputs.size())
         throw ArgumentError("expected " + std::to_string(graph_->inputs.size()) + " inputs, found " +
@@ -407,6 +428,7 @@ std::vector<IValue> Plan::run(std::vector<IValue> inputs, const RunOptions& opti
                          (step.op ? step.op->kernel : *step.function)(context, args, results);
                          if (options.observer) options.observer->node_ran(*step.node, args, results);
                          store_results(frame, step, results);
+                         if (undeclared) compare_declared(frame, *graph_, step, *undeclared);
                      });
         frame.release(step);
     }

@@ -69,6 +69,18 @@ struct RunOptions {
     Generator* generator = nullptr;
 };
 
+/// Whether a tensor has the dtype and the sizes that are declared; a symbolic size is any.
+bool fits(const TensorMeta& meta, const Tensor& tensor);
+
+/// A result whose dtype or sizes are not those that the graph declares. What reads the graph only is misled by it.
+struct Undeclared {
+    std::string node;
+    std::string op_type;
+    std::string value;     // its name in the graph
+    std::string declared;  // `float32[2, s0]`
+    std::string computed;  // `float32[2, 3]`
+};
+
 /// May run many times, from several threads at once.
 class Plan {
   public:
@@ -78,8 +90,10 @@ class Plan {
                                                const PlanOptions& options = {});
 
     /// Runs with one value per graph input and returns one per graph output. Inputs that a node writes to in place
-    /// (see `written_inputs`) are changed. Errors carry the node's name and op.
-    std::vector<IValue> run(std::vector<IValue> inputs, const RunOptions& options = {}) const;
+    /// (see `written_inputs`) are changed. Errors carry the node's name and op. What is not as declared is added to
+    /// `undeclared` where that is given; the run goes on with what was computed.
+    std::vector<IValue> run(std::vector<IValue> inputs, const RunOptions& options = {},
+                            std::vector<Undeclared>* undeclared = nullptr) const;
 
     const Graph& graph() const { return *graph_; }
     const std::vector<Step>& steps() const { return steps_; }

@@ -52,38 +52,6 @@ using FunctionFn = std::function<void(Context&, std::span<const IValue* const> a
 
 namespace detail {
 
-template <class R, class... P, std::size_t... I>
-void call_kernel(const std::function<R(P...)>& f, std::span<const IValue* const> args, std::vector<IValue>& results,
-                 std::index_sequence<I...>) {
-    if constexpr (std::is_void_v<R>)
-        f(Parameter<std::remove_cvref_t<P>>::get(*args[I])...);
-    else
-        append_result(results, f(Parameter<std::remove_cvref_t<P>>::get(*args[I])...));
-}
-
-template <class R, class... P, std::size_t... I>
-void call_kernel(const std::function<R(Context&, P...)>& f, Context& context, std::span<const IValue* const> args,
-                 std::vector<IValue>& results, std::index_sequence<I...>) {
-    if constexpr (std::is_void_v<R>)
-        f(context, Parameter<std::remove_cvref_t<P>>::get(*args[I])...);
-    else
-        append_result(results, f(context, Parameter<std::remove_cvref_t<P>>::get(*args[I])...));
-}
-
-template <class R, class... P>
-KernelFn make_kernel(std::function<R(P...)> f) {
-    return [f = std::move(f)](Context&, std::span<const IValue* const> args, std::vector<IValue>& results) {
-        call_kernel(f, args, results, std::index_sequence_for<P...>{});
-    };
-}
-
-template <class R, class... P>
-KernelFn make_kernel(std::function<R(Context&, P...)> f) {
-    return [f = std::move(f)](Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
-        call_kernel(f, context, args, results, std::index_sequence_for<P...>{});
-    };
-}
-
 /// How a kernel takes one parameter.
 struct KernelParameter {
     bool (*accepts)(const SchemaType&);
@@ -95,28 +63,53 @@ constexpr KernelParameter kernel_parameter() {
     using Plain = std::remove_cvref_t<P>;
     return {&Parameter<Plain>::accepts, std::is_same_v<Plain, Tensor>};
 }
+
+/// What is the same for all kernels of one signature.
+template <class Signature>
+struct Call;
+
 template <class R, class... P>
-std::vector<KernelParameter> parameters_of(const std::function<R(P...)>&) {
-    return {kernel_parameter<P>()...};
-}
+struct Call<R(Context&, P...)> {
+    static std::vector<KernelParameter> parameters() { return {kernel_parameter<P>()...}; }
+
+    /// `f` takes a Context&, or nothing, before the parameters.
+    template <class F>
+    static KernelFn kernel(F f) {
+        return [f = std::move(f)](Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
+            [&]<std::size_t... I>(std::index_sequence<I...>) {
+                const auto run = [&]() -> R {
+                    if constexpr (std::is_invocable_v<F, Context&, P...>)
+                        return f(context, Parameter<std::remove_cvref_t<P>>::get(*args[I])...);
+                    else
+                        return f(Parameter<std::remove_cvref_t<P>>::get(*args[I])...);
+                };
+                if constexpr (std::is_void_v<R>)
+                    run();
+                else
+                    append_result(results, run());
+            }
+            (std::index_sequence_for<P...>{});
+        };
+    }
+};
+
 template <class R, class... P>
-std::vector<KernelParameter> parameters_of(const std::function<R(Context&, P...)>&) {
-    return {kernel_parameter<P>()...};
-}
+struct Call<R(P...)> : Call<R(Context&, P...)> {};
 
 }  // namespace detail
 
 /// Ops by op_type. Not to be changed while plans compiled from it are alive.
 class Registry {
   public:
-    /// Registers `f` (a function or captureless lambda whose parameters are the schema's, optionally after a Context&)
-    /// under `schema_line` (`mul.Tensor(Tensor self, Tensor other) -> Tensor`; alias marks and namespaces allowed).
+    /// Registers `f` (a function or lambda whose parameters are the schema's, optionally after a Context&) under
+    /// `schema_line` (`mul.Tensor(Tensor self, Tensor other) -> Tensor`; alias marks and namespaces allowed).
     /// Throws SchemaError when arity or kinds do not match, or the op is there already.
     template <class F>
     void add(std::string_view schema_line, F f) {
-        std::function function{f};
-        const auto parameters = detail::parameters_of(function);
-        add_kernel(schema_line, parameters, detail::make_kernel(std::move(function)));
+        if constexpr (requires { +f; })
+            add_callable(schema_line, +f);  // compiled once for all functions of its signature
+        else
+            add_callable(schema_line, std::function{std::move(f)});
     }
 
     /// Registers a kernel that takes its arguments as IValues, for ops that share one mechanism whatever their
@@ -137,6 +130,14 @@ class Registry {
     std::vector<std::string> names() const;
 
   private:
+    template <class R, class... P>
+    void add_callable(std::string_view schema_line, R (*f)(P...)) {
+        add_kernel(schema_line, detail::Call<R(P...)>::parameters(), detail::Call<R(P...)>::kernel(f));
+    }
+    template <class R, class... P>
+    void add_callable(std::string_view schema_line, std::function<R(P...)> f) {
+        add_kernel(schema_line, detail::Call<R(P...)>::parameters(), detail::Call<R(P...)>::kernel(std::move(f)));
+    }
     void add_kernel(std::string_view schema_line, const std::vector<detail::KernelParameter>& parameters,
                     KernelFn kernel);
     std::optional<Op> derive(std::string_view op_type) const;

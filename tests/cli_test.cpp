@@ -256,6 +256,26 @@ TEST_CASE("run carries state over steps and files") {
     CHECK(run("run " + counter + " --steps -1").status == 2);
 }
 
+TEST_CASE("a result that the graph declares otherwise is warned of, and listed in JSON") {
+    const TemporaryDirectory folder;
+    const std::string value = R"({"name": "ones", "shape": [3, 1], "dtype": "float32"})";
+    write_text(folder / "ir.json", R"({"model_name": "R", "graph_inputs": [], "graph_outputs": [)" + value +
+                                       R"(], "weights": [], "weight_name_mapping": {}, "nodes": [{"name": "ones",
+        "op_type": "aten.ones.default", "inputs": [], "outputs": [)" +
+                                       value + R"(], "attrs": {"size": [3]}}]})");
+    const std::string out = folder / "out.safetensors";
+    const std::string warning =
+        "torch-ir: warning: 1 result is not as the graph declares it: 'ones' of node 'ones' (aten.ones.default): "
+        "declared float32[3, 1], computed float32[3]\n";
+    CHECK(run("run " + (folder / "ir.json") + " -o " + out + " --quiet").err == warning);
+    const Outcome verified = run("verify " + (folder / "ir.json") + " --json --expected " + out);
+    CHECK(verified.status == 0);
+    CHECK(verified.err == warning);
+    CHECK(json::parse(verified.out)["undeclared"] == json::parse(R"([{"value": "ones", "node": "ones",
+        "op_type": "aten.ones.default", "declared": "float32[3, 1]", "computed": "float32[3]"}])"));
+    CHECK(json::parse(run("verify " + mlp_case + " --json").out)["undeclared"].empty());
+}
+
 TEST_CASE("a seed gives the numbers that PyTorch draws after manual_seed") {
     const TemporaryDirectory folder;
     const std::string value = R"({"name": "rand", "shape": [3], "dtype": "float32"})";

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Shapes without values: what the extractor says of the result of an op, against a run of it.
-#include <ATen/ATen.h>
-
-#include "extract.hpp"
-#undef CHECK  // torch's logging has one
-
-#include <doctest/doctest.h>
+#include "support/extractor_test.hpp"
 
 using namespace torch_ir;
 

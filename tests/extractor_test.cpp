@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Graphs of C++ modules: equal to torch.export's of the Python twins (tests/data/extractor), and run by the interpreter
 // with the numbers of the modules' own forward. The tool `torch-ir` is in TORCH_IR_TOOL.
-#include "extract.hpp"
-#include "support/extractor_models.hpp"
-#undef CHECK  // torch's logging has one
+#include "support/extractor_test.hpp"
 
-#include <doctest/doctest.h>
 #include <sys/resource.h>
 
 #include <chrono>

@@ -93,6 +93,24 @@ TEST_CASE("a weight has the strides of the graph, whatever those in the file are
     CHECK(test::values(value_tensor(interpreter.run({}).outputs[0].value)) == std::vector<double>{1, 4, 2, 5, 3, 6});
 }
 
+TEST_CASE("a result of another dtype or shape than the graph declares is told") {
+    GraphBuilder b("Misdeclared");
+    const auto x = b.input("x", {{2, 3}});
+    const auto y = b.call("aten.t.default", {x}, {{2, 3}});
+    const auto z = b.call("aten.gt.Scalar", {y, 0}, {{3, 2}});
+    b.output(b.call("aten.sum.default", {z}, {{}, DType::Int64}));
+    const Interpreter interpreter(test::model_of(b));
+    const RunResult result = interpreter.run({floats({2, 3}, {1, -1, 2, -2, 3, -3})});
+    CHECK(values(value_tensor(result.outputs[0].value)) == std::vector<double>{3});
+    REQUIRE(result.undeclared.size() == 2);
+    CHECK(result.undeclared[0].op_type == "aten.t.default");
+    CHECK(result.undeclared[0].declared == "float32[2, 3]");
+    CHECK(result.undeclared[0].computed == "float32[3, 2]");
+    CHECK(result.undeclared[1].op_type == "aten.gt.Scalar");
+    CHECK(result.undeclared[1].declared == "float32[3, 2]");
+    CHECK(result.undeclared[1].computed == "bool[3, 2]");
+}
+
 TEST_CASE("an assertion of the graph that does not hold ends the run") {
     GraphBuilder b("Asserts");
     const auto x = b.input("x", {{3}});

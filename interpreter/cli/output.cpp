@@ -25,6 +25,21 @@ void remark(const std::string& text, const Globals& globals) {
     if (!globals.quiet) std::cerr << "torch-ir: " << text << '\n';
 }
 
+void warn_of_undeclared(const std::vector<Undeclared>& undeclared) {
+    if (undeclared.empty()) return;
+    constexpr std::size_t most = 5;
+    std::cerr << "torch-ir: warning: " << counted(undeclared.size(), "result")
+              << (undeclared.size() == 1 ? " is not as the graph declares it: "
+                                         : " are not as the graph declares them: ");
+    for (std::size_t i = 0; i < std::min(undeclared.size(), most); ++i) {
+        const Undeclared& u = undeclared[i];
+        std::cerr << (i ? "; " : "") << '\'' << u.value << "' of node '" << u.node << "' (" << u.op_type
+                  << "): declared " << u.declared << ", computed " << u.computed;
+    }
+    if (undeclared.size() > most) std::cerr << "; and " << undeclared.size() - most << " more";
+    std::cerr << '\n';
+}
+
 void for_each_shown(const std::vector<OutputVerdict>& verdicts,
                     const std::function<void(const OutputVerdict&)>& print) {
     constexpr std::size_t many = 20;

@@ -19,6 +19,9 @@ void print_or_write(const std::string& text, const std::string& file);
 /// Prints a remark for people to stderr, unless --quiet is given.
 void remark(const std::string& text, const Globals& globals);
 
+/// Says which results of a run are not as the graph declares them; --quiet or not, as a back end would trust the graph.
+void warn_of_undeclared(const std::vector<Undeclared>& undeclared);
+
 /// Calls `print` for each verdict; where some of many differ, only for those, and says how many agree.
 void for_each_shown(const std::vector<OutputVerdict>& verdicts, const std::function<void(const OutputVerdict&)>& print);
 

@@ -102,6 +102,7 @@ int run(const RunFlags& options, const Globals& globals) {
         add_carried(loaded, state, tensors);
         const auto inputs = interpreter.bind_inputs(tensors);
         const RunResult result = interpreter.run(inputs, state, run_options);
+        if (last) warn_of_undeclared(result.undeclared);
         for (auto& [name, tensor] : output_tensors(result))
             outputs.emplace_back(steps == 1 ? name : "step_" + std::to_string(step) + "." + name, tensor);
     }

@@ -179,6 +179,7 @@ int verify_model(VerifyFlags options, const Globals& globals) {
         judge_values.emplace(loaded.model->graph, load_tensors(options.intermediates), options);
     std::vector<OutputVerdict> verdicts;
     std::vector<DerivedVerdict> derived;
+    std::vector<Undeclared> undeclared;  // of the first pair
     const std::vector<Pair> pairs = pairs_of(options, loaded);
     for (const Pair& pair : pairs) {
         const auto inputs = interpreter.bind_inputs(pair.inputs);
@@ -187,6 +188,7 @@ int verify_model(VerifyFlags options, const Globals& globals) {
         run_options.generator = &generator;
         if (judge_values && &pair == &pairs.front()) run_options.observer = &*judge_values;
         const RunResult run = interpreter.run(inputs, run_options);
+        if (&pair == &pairs.front()) undeclared = run.undeclared;
         std::vector<OutputVerdict> judged = judge(run, pair.expected, options.rtol, options.atol);
         for (OutputVerdict& verdict : judged)
             if (verdict.dtype.empty() && loaded.model->graph.find_value(verdict.name))
@@ -200,6 +202,7 @@ int verify_model(VerifyFlags options, const Globals& globals) {
             verdicts.push_back(std::move(verdict));
         }
     }
+    warn_of_undeclared(undeclared);
     if (judge_values) values = judge_values->verdicts();
     const auto agrees = [](const OutputVerdict& v) { return v.comparison.passed; };
     const bool passed = std::ranges::all_of(verdicts, agrees) && std::ranges::all_of(values, agrees);
@@ -216,6 +219,13 @@ int verify_model(VerifyFlags options, const Globals& globals) {
         }
         if (judge_values) json["intermediates"] = ordered_json::array();
         for (const OutputVerdict& verdict : values) json["intermediates"].push_back(to_json(verdict));
+        json["undeclared"] = ordered_json::array();
+        for (const Undeclared& u : undeclared)
+            json["undeclared"].push_back({{"value", u.value},
+                                          {"node", u.node},
+                                          {"op_type", u.op_type},
+                                          {"declared", u.declared},
+                                          {"computed", u.computed}});
         std::cout << dump(json) << '\n';
         return passed ? ok : check_failed;
     }

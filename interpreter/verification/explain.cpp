@@ -2,6 +2,7 @@
 // The catalogue of hypotheses about a node that is not explained by rounding.
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "elementwise.hpp"
 #include "verification/compare.hpp"
@@ -206,6 +207,41 @@ class Catalogue {
 std::vector<Hypothesis> explain(const OpCall& call, std::span<const DType> output_dtypes, std::size_t index,
                                 const Tensor& candidate, const RoundingVerdict& verdict, const Reference& reference) {
     return Catalogue(call, output_dtypes, index, candidate, verdict, reference).run();
+}
+
+bool is_tie(const OpCall& call, const Tensor& candidate, const Tensor& expected) {
+    if (expected.dtype() != DType::Int64 || candidate.shape() != expected.shape()) return false;
+    static const std::set<std::string, std::less<>> names{"argmax", "argmin", "max", "min", "topk", "sort"};
+    const Tensor self = call.tensor("self");
+    if (!names.contains(call.base_name()) || !self.defined()) return false;
+    const IValue* dim = call.find("dim");
+    const bool whole = !dim || std::holds_alternative<None>(*dim);
+    const Tensor source = (whole ? self.reshape({-1}) : self).to(wide);
+    const std::int64_t along = whole ? 0 : source.wrap_dim(to_scalar(*dim).to<std::int64_t>());
+    const auto to_rows = [&](const Tensor& tensor) {
+        std::vector<std::int64_t> order;
+        for (std::int64_t d = 0; d < tensor.dim(); ++d)
+            if (d != along) order.push_back(d);
+        if (tensor.dim() > 0) order.push_back(along);
+        return tensor.permute(order).contiguous();
+    };
+    const Tensor rows = to_rows(source);
+    const std::int64_t length = rows.size(-1);
+    const auto indices = [&](const Tensor& tensor) {
+        const Tensor t = tensor.to(DType::Int64);
+        return t.dim() == source.dim() ? to_rows(t) : t.contiguous();
+    };
+    const Tensor a = indices(candidate);
+    const Tensor b = indices(expected);
+    if (length == 0 || a.numel() % std::max<std::int64_t>(1, rows.numel() / length) != 0) return false;
+    const std::int64_t per_row = a.numel() / (rows.numel() / length);
+    for (std::int64_t i = 0; i < a.numel(); ++i) {
+        const std::int64_t at = a.data<std::int64_t>()[i];
+        if (at < 0 || at >= length) return false;
+        const double* row = rows.data<double>() + i / per_row * length;
+        if (row[at] != row[b.data<std::int64_t>()[i]]) return false;
+    }
+    return true;
 }
 
 }  // namespace torch_ir

@@ -11,7 +11,7 @@
 #include "parallel.hpp"
 #include "verification/compare.hpp"
 #include "verification/dump.hpp"
-#include "verification/noise.hpp"
+#include "verification/probes.hpp"
 #include "verification/shared_memory.hpp"
 
 namespace torch_ir {
@@ -342,47 +342,11 @@ class Locator {
         }
     }
 
-    /// Adds random rounding to the probes of a result: to those of a region, else to as many copies of the result. A
-    /// result that is only there in blocks is kept on the way, without its sigma.
+    /// As many probes as there are of this run: see torch_ir::shake_probes.
     void shake_probes(Reference& reference, std::vector<IValue>& probes, bool region, std::uint64_t stream,
                       DType dtype) const {
         if (!region) probes.assign(static_cast<std::size_t>(options_.probes), reference.value);
-        if (reference.is_exact()) return;
-        const auto* value = std::get_if<Tensor>(&reference.value);
-        const Ints shape = reference.blocks ? reference.shape : value->shape();
-        const DType computed = value && is_complex(value->dtype()) ? DType::Complex128
-                               : dtype == wide                     ? wide
-                                                                   : DType::Float32;
-        const bool fits = std::all_of(probes.begin(), probes.end(), [&](const IValue& probe) {
-            const auto* tensor = std::get_if<Tensor>(&probe);
-            return !region || (tensor && tensor->shape() == shape);
-        });
-        if (!fits) return reference.compute();
-        std::vector<Tensor> noisy;
-        for (IValue& probe : probes) {
-            const auto* start = region ? std::get_if<Tensor>(&probe) : nullptr;
-            const bool is_own = start && start->dtype() == computed && start->is_contiguous() &&
-                                start->storage().use_count() == 1 && !start->storage()->is_borrowed();
-            noisy.push_back(is_own ? *start : Tensor::empty(shape, computed));
-            if (start && !is_own) noisy.back().copy_from(*start);
-            probe = None{};
-        }
-        const Tensor kept = reference.blocks ? Tensor::empty(shape, computed) : Tensor{};
-        visit_float(computed == DType::Float32 ? computed : wide, "shake_probes", [&]<class X>(X) {
-            reference.for_each_block([&](const RoundedBlock& block) {
-                if (kept.defined()) std::copy_n(block.value, block.n, kept.data<X>() + block.at);
-                for (std::size_t p = 0; p < noisy.size(); ++p) {
-                    X* to = real_view(noisy[p]).template data<X>() + block.at;
-                    const Noise noise(stream * 64 + first_probe_ + p);
-                    if (region)
-                        shake(to, to, block, noise);
-                    else
-                        shake(to, block.value, block, noise);
-                }
-            });
-        });
-        for (std::size_t p = 0; p < noisy.size(); ++p) probes[p] = noisy[p].to(dtype);
-        if (kept.defined()) reference = {kept};
+        torch_ir::shake_probes(reference, probes, region, {stream, first_probe_}, dtype);
     }
 
     /// Some result of the step is one that the candidate shows, or one that it does not show.
@@ -391,18 +355,6 @@ class Locator {
             for (const std::uint32_t slot : slots)
                 if (candidates_.contains(slot) == shown) return true;
         return false;
-    }
-
-    /// Sigma from the spread of the probes.
-    static void widen(Reference& reference, const std::vector<IValue>& probes) {
-        auto* base = std::get_if<Tensor>(&reference.value);
-        if (!base || !(is_floating_point(base->dtype()) || is_complex(base->dtype()))) return;
-        *base = to_double(*base);
-        detail::Scatter scatter(real_view(*base));
-        for (const IValue& probe : probes)
-            if (const auto* other = std::get_if<Tensor>(&probe); other && other->shape() == base->shape())
-                scatter.add(*other);
-        reference.sigma = reference.bound = scatter.sigma(probes.size());
     }
 
     /// Takes return `i` of a step, of a list its element `k`.
@@ -468,7 +420,7 @@ class Locator {
         if (finding.rounding.verdict != Verdict::Explained) {
             reference.compute();
             expected = value_tensor(reference.value);
-            if (step && is_tie(*step, slot, tensor, expected))
+            if (step && is_tie(call_of(*step, 0), tensor, expected))
                 finding.rounding = {};
             else if (call && options_.hypotheses)
                 finding.hypotheses = explain(*call, output_dtypes(*step), index, tensor, finding.rounding, reference);
@@ -496,45 +448,6 @@ class Locator {
         std::vector<IValue> probes;
         shake_probes(around, probes, false, (std::uint64_t{1} << 40) + slot, graph_.values[slot].meta.dtype);
         values.insert(values.end(), probes.begin(), probes.end());
-    }
-
-    /// Indices of extremes: any position of the same value will do.
-    bool is_tie(const Step& step, std::uint32_t slot, const Tensor& candidate, const Tensor& expected) const {
-        if (graph_.values[slot].meta.dtype != DType::Int64 || candidate.shape() != expected.shape()) return false;
-        static const std::set<std::string, std::less<>> names{
-            "argmax", "argmin", "max", "min", "topk", "sort", "max_pool2d_with_indices"};
-        const OpCall call = call_of(step, 0);
-        if (!names.contains(call.base_name())) return false;
-        const Tensor self = call.tensor("self");
-        const IValue* dim = call.find("dim");
-        if (!self.defined() || call.base_name() == "max_pool2d_with_indices") return false;
-        const bool whole = !dim || std::holds_alternative<None>(*dim);
-        const Tensor source = (whole ? self.reshape({-1}) : self).to(wide);
-        const std::int64_t along = whole ? 0 : source.wrap_dim(to_scalar(*dim).to<std::int64_t>());
-        const auto to_rows = [&](const Tensor& tensor) {
-            std::vector<std::int64_t> order;
-            for (std::int64_t d = 0; d < tensor.dim(); ++d)
-                if (d != along) order.push_back(d);
-            if (tensor.dim() > 0) order.push_back(along);
-            return tensor.permute(order).contiguous();
-        };
-        const Tensor rows = to_rows(source);
-        const std::int64_t length = rows.size(-1);
-        const auto indices = [&](const Tensor& tensor) {
-            const Tensor t = tensor.to(DType::Int64);
-            return t.dim() == source.dim() ? to_rows(t) : t.contiguous();
-        };
-        const Tensor a = indices(candidate);
-        const Tensor b = indices(expected);
-        if (length == 0 || a.numel() % std::max<std::int64_t>(1, rows.numel() / length) != 0) return false;
-        const std::int64_t per_row = a.numel() / (rows.numel() / length);
-        for (std::int64_t i = 0; i < a.numel(); ++i) {
-            const std::int64_t at = a.data<std::int64_t>()[i];
-            if (at < 0 || at >= length) return false;
-            const double* row = rows.data<double>() + i / per_row * length;
-            if (row[at] != row[b.data<std::int64_t>()[i]]) return false;
-        }
-        return true;
     }
 
     const Interpreter& model_;

@@ -102,4 +102,8 @@ RoundingVerdict judge_output(const Tensor& candidate, const OutputReference& out
 std::vector<Hypothesis> explain(const OpCall& call, std::span<const DType> output_dtypes, std::size_t index,
                                 const Tensor& candidate, const RoundingVerdict& verdict, const Reference& reference);
 
+/// Whether `candidate` has other indices than `expected`, a result of a call that looks for extremes, but such as point
+/// to equal values.
+bool is_tie(const OpCall& call, const Tensor& candidate, const Tensor& expected);
+
 }  // namespace torch_ir

@@ -50,7 +50,7 @@ std::string joined(const std::vector<std::string>& parts) {
 std::string type_text(const Value& value) {
     switch (value.kind) {
         case ValueKind::Tensor:
-            return std::string(name(value.meta.dtype)) + detail::shape_text(value.meta.shape);
+            return detail::meta_text(value.meta);
         case ValueKind::SymInt:
             return "int";
         case ValueKind::SymFloat:

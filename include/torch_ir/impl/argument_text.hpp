@@ -72,7 +72,7 @@ inline std::string value_type_text(const Value& value) {
     constexpr const char* kinds[] = {"Tensor", "SymInt", "SymFloat", "SymBool", "CustomObject"};
     static_assert(std::size(kinds) == static_cast<std::size_t>(ValueKind::CustomObject) + 1);
     if (value.kind != ValueKind::Tensor) return kinds[static_cast<int>(value.kind)];
-    std::string text = std::string(name(value.meta.dtype)) + shape_text(value.meta.shape);
+    std::string text = meta_text(value.meta);
     if (value.meta.strides) text += " strides " + shape_text(*value.meta.strides);
     return text;
 }

@@ -255,13 +255,6 @@ inline std::string graph_entry(const Archive& archive, const std::string& model_
                                                   : "models/" + model_name + ".json";
 }
 
-/// `float32 [2, s0]`.
-inline std::string meta_text(const TensorMeta& meta) {
-    std::string text;
-    for (const Dim& dim : meta.shape) text += (text.empty() ? "" : ", ") + to_string(dim);
-    return std::string(name(meta.dtype)) + " [" + text + "]";
-}
-
 /// The values of a constant as the graph describes it.
 inline Constant constant_of(const TensorView& tensor, const TensorMeta& meta) {
     const Shape shape(tensor.shape.begin(), tensor.shape.end());

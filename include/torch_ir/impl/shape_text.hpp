@@ -22,4 +22,7 @@ inline std::string join_shape(const Shape& shape, std::string_view separator) {
 /// `[1, 3, 224]`
 inline std::string shape_text(const Shape& shape) { return "[" + join_shape(shape, ", ") + "]"; }
 
+/// `float32[1, 3, 224]`
+inline std::string meta_text(const TensorMeta& meta) { return std::string(name(meta.dtype)) + shape_text(meta.shape); }
+
 }  // namespace torch_ir::detail

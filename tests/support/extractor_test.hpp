@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// doctest with LibTorch, whose logging has a CHECK, too.
+#pragma once
+
+#include "extract.hpp"
+#include "support/extractor_models.hpp"
+#undef CHECK
+
+#include <doctest/doctest.h>
