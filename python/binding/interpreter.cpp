@@ -5,10 +5,12 @@
 
 #include <nanobind/stl/function.h>
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include "binding/bindings.hpp"
+#include "generator.hpp"
 #include "kernels/kernels.hpp"
 #include "verification/compare.hpp"
 #include "verification/recorder.hpp"
@@ -45,6 +47,9 @@ class Values : public Observer {
     const Graph& graph_;
 };
 
+/// What random ops draw from; without one, from the process's generator.
+using Seed = std::optional<std::uint64_t>;
+
 class PyInterpreter {
   public:
     /// `functions`: ops of the graph that Python computes, by op_type.
@@ -70,34 +75,33 @@ class PyInterpreter {
     }
 
     /// Runs with one value per value input of the user. Returns the outputs and the new state.
-    nb::tuple run(const nb::list& inputs, const std::map<std::string, PyTensor>& state) const {
+    nb::tuple run(const nb::list& inputs, const std::map<std::string, PyTensor>& state, Seed seed) const {
         State carried = to_state(state);
-        std::vector<IValue> values = to_values(inputs);
-        RunResult result;
-        {
-            const nb::gil_scoped_release no_gil;
-            result = interpreter_->run(bind(std::move(values), carried), carried);
-        }
+        const RunResult result = run_with(inputs, carried, seed, nullptr);
         nb::list outputs;
         for (const NamedValue& output : result.outputs) outputs.append(output_to_python(output.value));
         return nb::make_tuple(outputs, to_dict(result.mutations));
     }
 
     /// The same with a dictionary of every value that a node computed instead of the outputs.
-    nb::dict intermediates(const nb::list& inputs, const std::map<std::string, PyTensor>& state) const {
+    nb::dict intermediates(const nb::list& inputs, const std::map<std::string, PyTensor>& state, Seed seed) const {
         State carried = to_state(state);
-        std::vector<IValue> values = to_values(inputs);
         Values observer(interpreter_->model().graph);
-        {
-            const nb::gil_scoped_release no_gil;
-            RunOptions options;
-            options.observer = &observer;
-            interpreter_->run(bind(std::move(values), carried), carried, options);
-        }
+        run_with(inputs, carried, seed, &observer);
         return to_dict(observer.tensors);
     }
 
   private:
+    RunResult run_with(const nb::list& inputs, State& carried, Seed seed, Observer* observer) const {
+        std::vector<IValue> values = to_values(inputs);
+        std::optional<Generator> generator;
+        RunOptions options;
+        options.observer = observer;
+        if (seed) options.generator = &generator.emplace(*seed);
+        const nb::gil_scoped_release no_gil;
+        return interpreter_->run(bind(std::move(values), carried), carried, options);
+    }
+
     static State to_state(const std::map<std::string, PyTensor>& tensors) {
         State state;
         for (const auto& [name, tensor] : tensors) state.emplace(name, tensor.tensor);
@@ -179,24 +183,27 @@ void bind_interpreter(nb::module_& module) {
         .def(nb::init<const PyModel&, const nb::dict&>(), nb::arg("model"), nb::arg("functions") = nb::dict())
         .def("load_weights", &PyInterpreter::load_weights, nb::arg("tensors"),
              "Binds weights by state_dict key; their memory must not change afterwards.")
-        .def("run", &PyInterpreter::run, nb::arg("inputs"), nb::arg("state"),
+        .def("run", &PyInterpreter::run, nb::arg("inputs"), nb::arg("state"), nb::arg("seed") = nb::none(),
              "Runs with one value per input of the user and returns the outputs and the values that were mutated.")
         .def("intermediates", &PyInterpreter::intermediates, nb::arg("inputs"), nb::arg("state"),
+             nb::arg("seed") = nb::none(),
              "Runs and returns what every node computed, by the value's name.");
     nb::class_<Comparison>(module, "Comparison", "What the comparison of two tensors found.")
-        .def_ro("passed", &Comparison::passed)
-        .def_ro("message", &Comparison::message)
-        .def_ro("compared", &Comparison::compared)
-        .def_ro("elements", &Comparison::elements)
-        .def_ro("mismatches", &Comparison::mismatches)
-        .def_ro("max_abs", &Comparison::max_abs)
-        .def_ro("max_rel", &Comparison::max_rel)
-        .def_ro("mean_abs", &Comparison::mean_abs)
-        .def_ro("mean_rel", &Comparison::mean_rel)
-        .def_ro("max_ulp", &Comparison::max_ulp)
-        .def_ro("cosine", &Comparison::cosine)
-        .def_ro("sqnr_db", &Comparison::sqnr_db)
-        .def_ro("psnr_db", &Comparison::psnr_db)
+        .def_ro("passed", &Comparison::passed, "Whether they agree.")
+        .def_ro("message", &Comparison::message, "Why they do not; empty when they agree.")
+        .def_ro("compared", &Comparison::compared, "False: the shapes differ, and no figure is known.")
+        .def_ro("elements", &Comparison::elements, "How many elements each has.")
+        .def_ro("mismatches", &Comparison::mismatches, "How many elements are beyond the tolerance.")
+        .def_ro("max_abs", &Comparison::max_abs, "Largest |actual - expected|.")
+        .def_ro("max_rel", &Comparison::max_rel, "Largest |actual - expected| / |expected|, where expected is not 0.")
+        .def_ro("mean_abs", &Comparison::mean_abs, "Mean of |actual - expected|.")
+        .def_ro("mean_rel", &Comparison::mean_rel, "Mean of |actual - expected| / |expected|, where expected is not 0.")
+        .def_ro("max_ulp", &Comparison::max_ulp, "Largest number of steps between neighbours of the dtype.")
+        .def_ro("cosine", &Comparison::cosine, "Of the two as vectors; 1 for two zeros.")
+        .def_ro("sqnr_db", &Comparison::sqnr_db, "10 log10(sum expected^2 / sum error^2); infinite when equal.")
+        .def_ro("psnr_db", &Comparison::psnr_db, "10 log10(max |expected|^2 / mean error^2); infinite when equal.")
+        .def("__copy__", [](const Comparison& self) { return self; })
+        .def("__deepcopy__", [](const Comparison& self, const nb::dict&) { return self; })
         .def("__bool__", [](const Comparison& self) { return self.passed; })
         .def("__repr__", [](const Comparison& self) {
             return std::string("Comparison(passed=") + (self.passed ? "True" : "False") +

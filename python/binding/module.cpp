@@ -29,12 +29,23 @@ int run_tool(std::vector<std::string> arguments) {
     return cli::run_tool(static_cast<int>(arguments.size()), argv.data());
 }
 
+void set_threads(int count) {
+    constexpr int most = 1024;  // as --threads of the tool
+    if (count < 1 || count > most)
+        throw ArgumentError("threads: expected a number from 1 to " + std::to_string(most) + ", found " +
+                            std::to_string(count));
+    torch_ir::set_threads(count);
+}
+
 }  // namespace
 }  // namespace torch_ir::python
 
 NB_MODULE(_core, module) {
     namespace py = torch_ir::python;
     namespace nb = nanobind;
+
+    // What modules of the program hold, an executor say, lives longer than nanobind, which takes it for a leak.
+    nb::set_leak_warnings(false);
 
     module.doc() = "The C++ library and interpreter of torch-ir.";
     const nb::exception<torch_ir::Error> error(module, "Error", PyExc_ValueError);
@@ -52,6 +63,7 @@ NB_MODULE(_core, module) {
     module.attr("version") = torch_ir::version;
     module.def("run_tool", &py::run_tool, nb::arg("arguments"),
                "Runs the command line tool, the program's name first, and returns its exit status.");
-    module.def("set_threads", &torch_ir::set_threads, nb::arg("count"), "Threads to compute with from now on.");
+    module.def("set_threads", &py::set_threads, nb::arg("count"),
+               "Threads to compute with from now on, 1 to 1024. Raises ValueError for another number.");
     module.def("get_threads", &torch_ir::get_threads, "Threads that are computed with.");
 }

@@ -37,6 +37,7 @@ def run_python():
             [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0, done.stderr
+        assert "leaked" not in done.stderr
         return done.stdout
 
     return run

@@ -68,6 +68,28 @@ print(extract_ir, verify_ir)
 """)
 
 
+def test_an_executor_of_a_module_is_no_leak(run_python, data):
+    # The fixture looks at what is printed at the end.
+    run_python(
+        """
+import sys
+import torch_ir
+from pathlib import Path
+case = Path(sys.argv[1])
+executor = torch_ir.IRExecutor(torch_ir.load_ir(case / "ir.json"))
+executor.load_weights(case / "weights.safetensors")
+inputs = torch_ir.load_weights(case / "inputs.safetensors")
+
+@torch_ir.register_executor("aten.relu.default")
+def relu(inputs, attrs):
+    return [inputs[0] * (inputs[0] > 0)]
+
+executor.execute(tuple(inputs.values()))
+""",
+        str(data / "zoo/pytorch_ir/MultiTaskHead"),
+    )
+
+
 def test_import_is_quick_and_brings_no_torch(run_python):
     code = """
 import sys, time

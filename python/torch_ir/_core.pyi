@@ -1,7 +1,7 @@
 """The C++ library and interpreter of torch-ir. The modules around it are the public interface."""
 
 import os
-from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 version: str
 
@@ -75,8 +75,12 @@ class Interpreter:
 
     def __init__(self, model: Model, functions: Dict[str, Callable[[List[Value]], List[Value]]] = ...) -> None: ...
     def load_weights(self, tensors: Dict[str, Tensor]) -> None: ...
-    def run(self, inputs: List[Value], state: Dict[str, Tensor]) -> Tuple[List[Value], Dict[str, Tensor]]: ...
-    def intermediates(self, inputs: List[Value], state: Dict[str, Tensor]) -> Dict[str, Tensor]: ...
+    def run(
+        self, inputs: List[Value], state: Dict[str, Tensor], seed: Optional[int] = None
+    ) -> Tuple[List[Value], Dict[str, Tensor]]: ...
+    def intermediates(
+        self, inputs: List[Value], state: Dict[str, Tensor], seed: Optional[int] = None
+    ) -> Dict[str, Tensor]: ...
 
 class Comparison:
     """What the comparison of two tensors found."""
