@@ -68,7 +68,7 @@ def test_visualize_of_pytorch_ir(case, capsys, tmp_path):
     "arguments, status, message",
     [
         (["info", "absent.json"], 1, "file not found: absent.json"),
-        (["info", __file__], 1, "invalid IR file: Invalid JSON"),
+        (["info", __file__], 1, "test_cli.py: expected a graph as JSON, or a .pt2 file: Invalid JSON"),
         (["no-such-command"], 2, "invalid choice"),
         ([], 2, ""),
     ],

@@ -67,6 +67,13 @@ def test_a_failing_save_leaves_the_file_as_it_was(graph, tmp_path):
     assert os.listdir(tmp_path) == ["ir.json"]
 
 
+def test_graphs_are_not_saved_under_the_name_of_another_kind(graph, tmp_path):
+    for save in (graph.save, lambda path: torch_ir.save_ir(graph, path)):
+        with pytest.raises(ValueError, match="model.pt2: expected the name of a JSON file, such as ir.json"):
+            save(tmp_path / "model.pt2")
+    assert os.listdir(tmp_path) == []
+
+
 def test_attributes_that_json_has_no_form_for(graph):
     graph.nodes[1].attrs.update(a=math.inf, b=[-math.inf, 1.5], c=1 - 2j)
     attrs = json.loads(torch_ir.serialize_ir(graph))["nodes"][1]["attrs"]
@@ -102,6 +109,9 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\xfd")
     with pytest.raises(SerializationError, match="expected JSON or a .pt2 file"):
         torch_ir.load_ir(tmp_path / "bytes")
+    (tmp_path / "program.py").write_text("import torch")
+    with pytest.raises(SerializationError, match=r"program.py: expected a graph as JSON, or a .pt2 file: Invalid JSON"):
+        torch_ir.load_ir(tmp_path / "program.py")
     with pytest.raises(SerializationError, match="expected model.pt2 or ir.json"):
         torch_ir.load_ir(tmp_path)
 

@@ -30,10 +30,6 @@ class NodeInfo:
     attrs: Dict[str, Any]
 
 
-def _dtype_to_str(dtype: "torch.dtype") -> str:
-    return str(dtype).replace("torch.", "")
-
-
 class GraphAnalyzer:
     """Inputs, outputs, weights and calls of an exported program."""
 

@@ -202,7 +202,7 @@ class IR:
         if not self.signature:
             return None
         inputs, outputs = self.signature["inputs"], self.signature["outputs"]
-        placeholders = {target: name for name, target in self.weight_name_mapping.items()}
+        placeholders = self.placeholders()
         weights = [entry.get("target") for entry in inputs if entry["kind"] in WEIGHT_KINDS]
         users = [entry["name"] for entry in inputs if entry["kind"] not in WEIGHT_KINDS and "name" in entry]
         if sorted(weights) != sorted(w.name for w in self.weights) or users != [i.name for i in self.graph_inputs]:
@@ -217,6 +217,10 @@ class IR:
                 {"kind": "user_output", "name": meta.name} for meta in self.graph_outputs
             ]
         return {"inputs": inputs, "outputs": outputs}
+
+    def placeholders(self) -> Dict[str, str]:
+        """The reverse of ``weight_name_mapping``: ``state_dict`` key to placeholder in the graph."""
+        return {target: name for name, target in self.weight_name_mapping.items()}
 
     @classmethod
     def from_dict(cls, data: Dict[str, Any]) -> "IR":
@@ -252,7 +256,16 @@ class IR:
         )
 
     def save(self, path: Union[str, "os.PathLike[str]"]) -> None:
-        """Write the JSON form to a file, which appears whole or not at all."""
+        """Write the JSON form to a file, which appears whole or not at all.
+
+        Raises:
+            ValueError: The file is called as one of another kind, ``.pt2``.
+        """
+        if os.fspath(path).endswith(".pt2"):
+            raise ValueError(
+                f"{path}: expected the name of a JSON file, such as ir.json, found that of a program of "
+                "torch.export.save; call the file .json"
+            )
         write_text(path, json.dumps(self.to_dict(), indent=2))
 
     @classmethod
@@ -277,6 +290,11 @@ WEIGHT_KINDS = frozenset({"parameter", "buffer", "tensor_constant"})
 SHOWN_OUTPUTS = frozenset({"user_output", "loss_output"})
 
 
+def torch_name(value: Any) -> str:
+    """A dtype, layout or the like of torch by its name: ``"float32"``."""
+    return str(value).removeprefix("torch.")
+
+
 def _count(returns: Any) -> int:
     if isinstance(returns, list):
         return sum(_count(element) for element in returns)
@@ -295,7 +313,7 @@ def encode_value(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [encode_value(element) for element in value]
     if kind.__module__ == "torch" and kind.__name__ in _TORCH_OBJECTS:
-        text = str(value).replace("torch.", "")
+        text = torch_name(value)
         # An export on the meta device is the same graph.
         return {kind.__name__: "cpu" if text.startswith("meta") else text}
     return value

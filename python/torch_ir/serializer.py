@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Union
 
-from .ir import IR, write_text
+from .ir import IR
 
 
 class SerializationError(Exception):
@@ -34,9 +34,13 @@ def deserialize_ir(json_str: str) -> IR:
 
 
 def save_ir(ir: IR, path: Union[str, "os.PathLike[str]"]) -> None:
-    """Write the JSON text of a graph to a file, whose folder is made. The file appears whole or not at all."""
+    """Write the JSON text of a graph to a file, whose folder is made. The file appears whole or not at all.
+
+    Raises:
+        ValueError: The file is called as one of another kind, ``.pt2``.
+    """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, serialize_ir(ir))
+    ir.save(path)
 
 
 def load_ir(path: Union[str, "os.PathLike[str]"]) -> IR:
@@ -44,7 +48,7 @@ def load_ir(path: Union[str, "os.PathLike[str]"]) -> IR:
 
     Raises:
         FileNotFoundError: There is no such file.
-        SerializationError: The file is malformed or of another kind.
+        SerializationError: The file is malformed or of another kind; the message names it.
     """
     path = Path(path)
     if not path.exists():
@@ -57,14 +61,21 @@ def load_ir(path: Union[str, "os.PathLike[str]"]) -> IR:
                 text = path.read_text(encoding="utf-8")
             except UnicodeDecodeError as error:
                 raise SerializationError(f"{path}: expected JSON or a .pt2 file: {error}") from error
-            return deserialize_ir(text)
+            return _deserialize_file(path, text)
     from . import _core
 
     try:
         text = _core.Model.read(path).to_json()
     except _core.Error as error:
         raise SerializationError(str(error)) from error
-    return deserialize_ir(text)
+    return _deserialize_file(path, text)
+
+
+def _deserialize_file(path: Path, text: str) -> IR:
+    try:
+        return deserialize_ir(text)
+    except SerializationError as error:
+        raise SerializationError(f"{path}: expected a graph as JSON, or a .pt2 file: {error}") from error.__cause__
 
 
 def validate_ir(ir: IR) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 
 from . import _core
+from .ir import decode_value, encode_value, torch_name
 
 _PLAIN = frozenset(
     ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
@@ -74,7 +75,7 @@ def dtype_name(value: Any) -> str:
         return value.dtype
     dtype = value.dtype
     if not isinstance(dtype, np.dtype):
-        return str(dtype).replace("torch.", "")
+        return torch_name(dtype)
     names = dtype.names or (dtype.name,)
     if len(names) == 1 and (names[0] in _PLAIN or _OPAQUE.get(names[0]) == dtype.itemsize):
         return names[0]
@@ -100,7 +101,7 @@ def to_core(value: Any) -> _core.Tensor:
         return _core.Tensor.from_dlpack(value)
     array = np.asarray(value)
     name = dtype_name(array)
-    if array.dtype.byteorder == ">":
+    if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     size = array.dtype.itemsize
     if not array.flags.aligned or any(stride < 0 or stride % size for stride in array.strides):
@@ -118,7 +119,7 @@ def _from_torch(tensor: Any) -> _core.Tensor:
     tensor = tensor.detach()
     if tensor.is_conj() or tensor.is_neg():
         tensor = tensor.resolve_conj().resolve_neg()
-    name = str(tensor.dtype)[6:]
+    name = torch_name(tensor.dtype)
     return _core.Tensor.from_address(tensor.data_ptr(), name, list(tensor.shape), list(tensor.stride()), tensor)
 
 
@@ -216,21 +217,17 @@ def encode_constant(value: Any) -> Dict[str, Any]:
         return {"bytes": list(np.ascontiguousarray(array).tobytes()), "dtype": name, "shape": shape}
     data = array.tolist()
     if array.dtype.kind == "c" or (array.dtype.kind == "f" and not np.isfinite(array).all()):
-        from .ir import encode_value
-
         data = encode_value(data)
     return {"data": data, "dtype": name, "shape": shape}
 
 
 def decode_constant(data: Dict[str, Any]) -> Any:
     """The reverse of :func:`encode_constant`: a torch tensor when torch is imported, else a NumPy array."""
-    name = data["dtype"].replace("torch.", "")
+    name = torch_name(data["dtype"])
     dtype = numpy_dtype(name)
     if "bytes" in data:
         array = np.frombuffer(bytes(data["bytes"]), dtype).reshape(data["shape"]).copy()
     else:
-        from .ir import decode_value
-
         plain = dtype if not dtype.names else np.dtype("float32")
         array = np.array(decode_value(data["data"]), plain)
         array = array.reshape(data.get("shape", array.shape))

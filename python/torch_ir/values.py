@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import torch
 
 from . import _core
-from .ir import Size, TensorMeta
+from .ir import Size, TensorMeta, torch_name
 
 
 class ValueReader:
@@ -25,7 +25,7 @@ class ValueReader:
             self._note_hints(value.shape)
             strides = self._sizes(value.stride())
             return TensorMeta(
-                name, shape, str(value.dtype)[6:], strides=None if _is_row_major(shape, strides, value) else strides
+                name, shape, torch_name(value.dtype), strides=None if _is_row_major(shape, strides, value) else strides
             )
         for kind, symbolic, plain, dtype in (
             ("sym_bool", torch.SymBool, bool, "bool"),

@@ -53,13 +53,11 @@ def load_weights(path: Union[str, "os.PathLike[str]"], framework: Optional[str] 
 
 
 def load_weights_pt(path: Union[str, "os.PathLike[str]"]) -> Dict[str, Any]:
-    """The tensors of a checkpoint that ``torch.save`` wrote; see :func:`load_weights`."""
+    """A name that pytorch-ir has for :func:`load_weights`: the kind of file is told by its content."""
     return load_weights(path)
 
 
-def load_weights_safetensors(path: Union[str, "os.PathLike[str]"]) -> Dict[str, Any]:
-    """The tensors of a safetensors file; see :func:`load_weights`."""
-    return load_weights(path)
+load_weights_safetensors = load_weights_pt
 
 
 def validate_weights_against_ir(weights: Dict[str, Any], ir: IR) -> List[str]:
