@@ -141,10 +141,16 @@ def test_registered_conversions():
         raise RuntimeError("cannot")
 
     exported = torch_ir.export_model(model, inputs)
-    assert torch_ir.convert_exported_program(exported).nodes[2].op_type == "aten.relu.default"
+    message = "Failed to convert node 'relu' with op 'aten.relu.default': cannot; it is converted as if"
+    with pytest.warns(UserWarning, match=message):
+        assert torch_ir.convert_exported_program(exported).nodes[2].op_type == "aten.relu.default"
     with pytest.raises(
         torch_ir.ConversionError, match="Failed to convert node 'relu' with op 'aten.relu.default': cannot"
     ):
+        torch_ir.convert_exported_program(exported, strict=True)
+
+    register_op("aten.relu.default")(lambda info: None)
+    with pytest.raises(torch_ir.ConversionError, match="expected an OpNode from the registered function, found None"):
         torch_ir.convert_exported_program(exported, strict=True)
 
 

@@ -2,6 +2,7 @@
 """From an ExportedProgram to a graph."""
 
 import gc
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Iterator
 
@@ -24,8 +25,8 @@ def convert_exported_program(exported: "ExportedProgram", model_name: str = "", 
     Args:
         exported: What ``torch.export.export`` or ``torch.export.load`` returned.
         model_name: Name of the graph.
-        strict: Whether a failing function of :func:`torch_ir.register_op` is an error; else its node is converted as if
-            there were none.
+        strict: Whether a failing function of :func:`torch_ir.register_op` is an error; else there is a warning, and its
+            node is converted as if there were none.
 
     Raises:
         ConversionError: The program has something in it that the IR has no form for.
@@ -41,10 +42,10 @@ def convert_exported_program(exported: "ExportedProgram", model_name: str = "", 
         try:
             program.nodes[index] = convert_node(info)
         except Exception as error:
+            message = f"Failed to convert node '{node.name}' with op '{node.op_type}': {error}"
             if strict:
-                raise ConversionError(
-                    f"Failed to convert node '{node.name}' with op '{node.op_type}': {error}"
-                ) from error
+                raise ConversionError(message) from error
+            warnings.warn(f"{message}; it is converted as if no function were registered for it", stacklevel=2)
     return program.ir(model_name)
 
 
@@ -61,8 +62,15 @@ def _no_collection() -> Iterator[None]:
 
 
 def convert_node(node_info: NodeInfo) -> OpNode:
-    """The node that the function registered for an op makes; without one, what is known of it as it is."""
+    """The node that the function registered for an op makes; without one, what is known of it as it is.
+
+    Raises:
+        TypeError: The function returns something else.
+    """
     op_type = get_op_type(node_info.target)
     if (function := get_conversion_fn(op_type)) is not None:
-        return function(node_info)
+        node = function(node_info)
+        if not isinstance(node, OpNode):
+            raise TypeError(f"expected an OpNode from the registered function, found {node!r}")
+        return node
     return OpNode(node_info.name, op_type, node_info.input_metas, node_info.output_metas, node_info.attrs)

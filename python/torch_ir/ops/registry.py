@@ -11,7 +11,12 @@ def register_op(op_pattern: str) -> Callable[[Callable], Callable]:
     """Decorator for a function that makes the node of an op.
 
     Args:
-        op_pattern: ``"aten.conv2d.default"``, or ``"aten.conv2d"`` for every overload.
+        op_pattern: ``"aten.conv2d.default"``, or ``"aten.conv2d"`` for every overload. As in pytorch-ir, an overload
+            that has no function of its own is given to that of the op or of another overload.
+
+    Raises:
+        TypeError: There is no pattern: ``@register_op`` without parentheses.
+        ValueError: The pattern is not in the form that nodes have in ``op_type``.
 
     The function is given a :class:`torch_ir.analyzer.NodeInfo` and returns an :class:`torch_ir.OpNode`::
 
@@ -19,27 +24,41 @@ def register_op(op_pattern: str) -> Callable[[Callable], Callable]:
         def convert(info):
             return OpNode(info.name, "my.other_op.default", info.input_metas, info.output_metas, info.attrs)
     """
-    return _registering(_CONVERSION_REGISTRY, op_pattern)
+    return _registering("register_op", _CONVERSION_REGISTRY, op_pattern)
 
 
 def register_executor(op_pattern: str) -> Callable[[Callable], Callable]:
     """Decorator for a function that computes an op.
 
     Args:
-        op_pattern: ``"aten.conv2d.default"``, or ``"aten.conv2d"`` for every overload.
+        op_pattern: See :func:`register_op`. So a function for one overload of an op also computes the others, unless
+            they have functions of their own.
+
+    Raises:
+        TypeError, ValueError: See :func:`register_op`.
 
     The function is given the node's tensor arguments as a flat list and its other arguments by name, and returns the
-    list of results. The tensors are torch tensors when the caller runs the model with torch tensors, else NumPy
-    arrays; they share memory with the interpreter and must not be written to::
+    list of results, with the dtypes and shapes that the graph declares for them. The tensors are torch tensors when the
+    caller runs the model with torch tensors, else NumPy arrays; they share memory with the interpreter and must not be
+    written to::
 
         @register_executor("my.op.default")
         def execute(inputs, attrs):
             return [inputs[0] * attrs["scale"]]
     """
-    return _registering(_EXECUTION_REGISTRY, op_pattern)
+    return _registering("register_executor", _EXECUTION_REGISTRY, op_pattern)
 
 
-def _registering(registry: Dict[str, Callable], op_pattern: str) -> Callable[[Callable], Callable]:
+def _registering(decorator: str, registry: Dict[str, Callable], op_pattern: str) -> Callable[[Callable], Callable]:
+    if not isinstance(op_pattern, str):
+        raise TypeError(
+            f'{decorator}: expected the name of an op, as in @{decorator}("aten.relu.default"), found a '
+            f"{type(op_pattern).__name__}"
+        )
+    if "::" in op_pattern:
+        name = op_pattern.replace("::", ".")
+        raise ValueError(f'{decorator}: expected an op_type of the graph, "{name}", found "{op_pattern}"')
+
     def register(function: Callable) -> Callable:
         registry[op_pattern] = function
         return function
