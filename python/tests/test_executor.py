@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Running graphs: weights, registered executors, state, dynamic shapes, threads."""
 
+import collections
+import copy
+import pickle
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -68,10 +72,38 @@ def test_changed_weights_and_graphs_are_noticed(net, ir):
     assert not torch.allclose(executor.execute((X,))[0], (-net.linear(X)).topk(2)[0])
 
 
+def test_weights_are_read_again_on_demand(net, ir):
+    executor = IRExecutor(ir, net.state_dict())
+    executor.execute((X,))
+    net.linear.weight.data.mul_(-3)  # torch does not count this
+    executor.load_weights_from_state_dict(executor.weights)
+    assert_same(executor.execute((X,))[0], net(X)[0])
+
+
+def test_copies_and_pickles_of_an_executor(net, ir):
+    executor = IRExecutor(ir, net.state_dict())
+    (expected, _) = executor.execute((X,))
+    for other in (copy.copy(executor), copy.deepcopy(executor), pickle.loads(pickle.dumps(executor))):
+        assert torch.equal(other.execute((X,))[0], expected)
+    other = copy.deepcopy(executor)
+    other.weights["linear.weight"].zero_()
+    assert torch.equal(executor.execute((X,))[0], expected)
+
+
 def test_sizes_other_than_those_of_the_export(net, ir):
     x = torch.randn(7, 4)
-    assert_same(torch_ir.execute_ir(ir, (x,), net.state_dict())[0], net(x)[0])
-    with pytest.raises(ExecutionError, match=r"node 'linear' \(aten.linear.default\)"):
+    executor = IRExecutor(ir, net.state_dict())
+    with pytest.warns(UserWarning, match=r"input 'x': .* exported with the shape \[2, 4\], found \[7, 4\]") as warned:
+        assert_same(executor.execute((x,))[0], net(x)[0])
+        assert_same(executor.execute((x[:3],))[0], net(x[:3])[0])
+    assert len(warned) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        IRExecutor(ir, net.state_dict()).execute((X,))
+    with (
+        pytest.warns(UserWarning, match=r"found \[7, 5\]"),
+        pytest.raises(ExecutionError, match=r"node 'linear' \(aten.linear.default\)"),
+    ):
         torch_ir.execute_ir(ir, (torch.randn(7, 5),), net.state_dict())
 
 
@@ -85,6 +117,27 @@ def test_missing_weights(net, ir):
     # A weight that nothing uses may be missing.
     ir.weights.append(torch_ir.TensorMeta("spare", (1,), "float32"))
     assert_same(torch_ir.execute_ir(ir, (X,), net.state_dict())[0], net(X)[0])
+
+
+def test_what_is_no_dict_of_weights(net, ir, tmp_path):
+    torch.save(net.state_dict(), tmp_path / "w.pt")
+    with pytest.raises(TypeError, match=r"expected tensors by state_dict key, found the path '.*w.pt'.*weights_path"):
+        torch_ir.execute_ir(ir, (X,), weights=tmp_path / "w.pt")
+    with pytest.raises(TypeError, match="found the path 'w.pt'"):
+        IRExecutor(ir).load_weights_from_state_dict("w.pt")
+    with pytest.raises(ValueError, match="Either weights or weights_path must be provided"):
+        torch_ir.execute_ir(ir, (X,))
+
+
+def test_a_graph_without_weights_needs_none():
+    class Constant(nn.Module):
+        def forward(self, x):
+            return x + torch.tensor([1.0, 2.0, 3.0, 4.0])
+
+    ir = torch_ir.extract_ir(Constant(), (X,), strict=False)
+    assert ir.weights  # a constant with a value
+    assert_same(torch_ir.execute_ir(ir, (X,))[0], Constant()(X))
+    assert_same(IRExecutor(ir).execute((X,))[0], Constant()(X))
 
 
 def test_weight_files(net, ir, tmp_path):
@@ -170,8 +223,92 @@ def test_errors_in_registered_executors(net, ir):
     def too_few(inputs, attrs):
         return inputs[:1]
 
-    with pytest.raises(ExecutionError, match="returned 1 results, the node has 2"):
+    with pytest.raises(
+        ExecutionError, match=r"node 'topk' \(op: aten.topk.default\): .* executor: expected 2, found 1"
+    ):
         torch_ir.execute_ir(ir, (X,), net.state_dict())
+
+
+@pytest.mark.parametrize(
+    "results, found",
+    [
+        (lambda x: None, r"results of the registered executor: expected 1, found None"),
+        (lambda x: [x, x], r"results of the registered executor: expected 1, found 2"),
+        (lambda x: [1.0], r"result 'relu' .*: expected float32\[2, 3\], found 1.0"),
+        (lambda x: [None], r"result 'relu' .*: expected float32\[2, 3\], found None"),
+        (lambda x: x.double(), r"result 'relu' .*: expected float32\[2, 3\], found float64\[2, 3\]"),
+        (lambda x: x[:1], r"result 'relu' .*: expected float32\[2, 3\], found float32\[1, 3\]"),
+        (lambda x: x[0], r"result 'relu' .*: expected float32\[2, 3\], found float32\[3\]"),
+    ],
+)
+def test_results_of_registered_executors_are_as_declared(net, ir, results, found):
+    register_executor("aten.relu.default")(lambda inputs, attrs: results(inputs[0]))
+    with pytest.raises(ExecutionError, match=r"node 'relu' \(op: aten.relu.default\): " + found):
+        torch_ir.execute_ir(ir, (X,), net.state_dict())
+
+
+@pytest.mark.filterwarnings("ignore:input 'x'")
+def test_registered_executors_with_other_sizes(net, ir):
+    register_executor("aten.relu.default")(lambda inputs, attrs: inputs[0].relu())
+    x = torch.randn(7, 4)
+    assert_same(torch_ir.execute_ir(ir, (x,), net.state_dict())[0], net(x)[0])
+
+
+def test_an_overload_without_a_function_takes_that_of_another():
+    class Sums(nn.Module):
+        def forward(self, x):
+            return x.sum(), x.sum(dim=1)
+
+    ir = torch_ir.extract_ir(Sums(), (X,), strict=False)
+    register_executor("aten.sum.dim_IntList")(lambda inputs, attrs: inputs[0].sum(attrs.get("dim")) * 2)
+    whole, rows = torch_ir.execute_ir(ir, (X + 1,))
+    assert_same(whole, (X + 1).sum() * 2)
+    assert_same(rows, (X + 1).sum(1) * 2)
+    register_executor("aten.sum.default")(lambda inputs, attrs: inputs[0].sum())
+    assert_same(torch_ir.execute_ir(ir, (X + 1,))[0], (X + 1).sum())
+
+
+@pytest.mark.parametrize("register", [register_executor, torch_ir.register_op])
+def test_patterns_that_name_no_op(register):
+    name = register.__name__
+    with pytest.raises(TypeError, match=rf'{name}: .* as in @{name}\("aten.relu.default"\), found a function'):
+        register(lambda inputs, attrs: inputs)
+    with pytest.raises(ValueError, match=f'{name}: expected an op_type of the graph, "aten.relu", found "aten::relu"'):
+        register("aten::relu")
+
+
+def test_seeds():
+    class Noise(nn.Module):
+        def forward(self, x):
+            return x + torch.rand_like(x)
+
+    ir = torch_ir.extract_ir(Noise(), (X,), strict=False)
+    executor = IRExecutor(ir)
+    (first,) = executor.execute((X,), seed=7)
+    torch.manual_seed(7)
+    assert torch.equal(first, Noise()(X))
+    assert torch.equal(executor.registry["rand_like"] + X, first)
+    assert torch.equal(torch_ir.execute_ir(ir, (X,), seed=7)[0], first)
+    assert not torch.equal(executor.execute((X,), seed=8)[0], first)
+    assert not torch.equal(executor.execute((X,))[0], executor.execute((X,))[0])
+    before = torch.random.get_rng_state()
+    assert torch_ir.verify_ir_with_state_dict(ir, {}, Noise(), (X,), seed=7)[0]
+    assert not torch_ir.verify_ir_with_state_dict(ir, {}, Noise(), (X,))[0]
+    assert not torch.equal(torch.random.get_rng_state(), before)  # without a seed, the program's generator
+    assert torch.equal(executor.execute((X,), seed=np.int64(7))[0], first)
+    with pytest.raises(ValueError, match=r"seed: expected a number from 0 to 2\*\*64 - 1, found -1"):
+        executor.execute((X,), seed=-1)
+
+
+def test_threads_are_limited():
+    before = torch_ir.get_threads()
+    for count in (-1, 0, 1025, 100000):
+        with pytest.raises(ValueError, match=f"threads: expected a number from 1 to 1024, found {count}"):
+            torch_ir.set_threads(count)
+    assert torch_ir.get_threads() == before
+    torch_ir.set_threads(1)
+    assert torch_ir.get_threads() == 1
+    torch_ir.set_threads(before)
 
 
 def test_registered_executors_inside_control_flow():
@@ -208,6 +345,8 @@ def test_state_is_carried_and_weights_stay():
         assert_same(output, X * step)
     assert state["count"].item() == 3 and model.count.item() == 0
     assert_same(executor.execute((X,))[0], X)  # without a state each run is the first
+    with pytest.raises(ExecutionError, match="state: there is no 'counts'; the closest name is 'count'"):
+        executor.execute((X,), state={"counts": torch.zeros(())})
 
 
 def test_a_cache_among_the_inputs_is_carried():
@@ -263,6 +402,65 @@ def test_nested_inputs_and_constants():
         torch_ir.execute_ir(ir, ((X, X + 1), 4, {"bias": X * 2}), {})
     with pytest.raises(ExecutionError, match="was 3 when the model was exported"):
         torch_ir.execute_ir(ir, ((X, X + 1), X, {"bias": X * 2}), {})
+
+
+class Difference(nn.Module):
+    def forward(self, d, factor=2, *, scale):
+        return (d["a"] - d["b"][0]) * factor * scale
+
+
+@pytest.mark.parametrize("container", [dict, collections.OrderedDict])
+def test_dicts_are_bound_by_their_keys(container):
+    inputs = container(a=X, b=[X * 3])
+    exported = torch_ir.extract_ir(Difference(), (inputs,), strict=False, kwargs={"scale": X + 2})
+    other = container(b=[X * 5], a=X + 1)
+    expected = Difference()(other, scale=X)
+    for ir in (exported, torch_ir.deserialize_ir(torch_ir.serialize_ir(exported))):
+        assert_same(torch_ir.execute_ir(ir, (other, X))[0], expected)
+        for wrong, message in (
+            ({"a": X, "bb": [X]}, "input 'd': there is no 'bb'; the closest name is 'b'; 'b' is missing"),
+            ({"a": X}, "input 'd': 'b' is missing"),
+            ({"a": X, "b": [X, X]}, r"input 'd\['b'\]': expected a builtins.list with 1 values, found a list of 2"),
+            ({"a": [X], "b": [X]}, r"input 'd\['a'\]': expected a tensor or number, found a list of 1"),
+            ([X, [X]], "input 'd': expected a .*ict with the keys 'a', 'b', found a list of 2"),
+            (X, "input 'd': expected a .*ict with the keys 'a', 'b', found a Tensor"),
+        ):
+            with pytest.raises(ExecutionError, match=message):
+                torch_ir.execute_ir(ir, (wrong, X))
+        with pytest.raises(ExecutionError, match=r"Expected 2 inputs \(d, scale\), got 1"):
+            torch_ir.execute_ir(ir, (other,))
+
+
+def test_dicts_are_bound_by_their_keys_without_torch(run_python, tmp_path):
+    torch_ir.save_ir(
+        torch_ir.extract_ir(Difference(), ({"a": X, "b": [X + 1]},), strict=False, kwargs={"scale": X + 2}),
+        tmp_path / "ir.json",
+    )
+    code = """
+import sys
+sys.modules["torch"] = None  # an import of it fails
+import numpy as np
+import torch_ir
+x = np.ones((2, 4), np.float32)
+print(torch_ir.execute_ir(torch_ir.load_ir(sys.argv[1]), ({"b": [x], "a": 3 * x}, x))[0][0, 0])
+"""
+    assert run_python(code, str(tmp_path / "ir.json")) == "4.0\n"
+
+
+def test_inputs_by_name():
+    class Minus(nn.Module):
+        def forward(self, query, key):
+            return query - key
+
+    ir = torch_ir.extract_ir(Minus(), (X, X + 1), strict=False)
+    assert_same(torch_ir.execute_ir(ir, {"key": X, "query": X * 3})[0], X * 2)
+    with pytest.raises(
+        ExecutionError,
+        match="inputs: there is no 'keys'; the closest name is 'key'; 'key' is missing. Expected 'query', 'key'",
+    ):
+        torch_ir.execute_ir(ir, {"keys": X, "query": X})
+    with pytest.raises(ExecutionError, match="inputs: 'query', 'key' are missing"):
+        torch_ir.execute_ir(ir, {})
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64", "int32", "uint8", "bool", "complex64"])
@@ -323,6 +521,7 @@ def test_other_threads_go_on_during_a_run():
     assert max(np.diff([begin, *inside, end])) < 0.8 * (end - begin)
 
 
+@pytest.mark.filterwarnings("ignore:input 'x'")
 def test_one_executor_in_several_threads(net, ir):
     executor = IRExecutor(ir, net.state_dict())
     inputs = [torch.randn(3, 4) for _ in range(8)]

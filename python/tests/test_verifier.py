@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -27,6 +29,24 @@ def test_compare_arrays():
     other = compare(np.zeros(2, np.float32), np.zeros(2))
     assert not other and other.message == "expected dtype float64, found float32; as float64 all elements agree"
     assert compare(3, 3) and not compare(3, 4) and not compare(True, False)
+
+
+@pytest.mark.parametrize("tolerance", [-1, math.nan])
+@pytest.mark.parametrize("name", ["rtol", "atol"])
+def test_tolerances_that_are_none(name, tolerance):
+    with pytest.raises(ValueError, match=f"{name}: expected a number that is not negative, found {tolerance}"):
+        compare(np.ones(16), np.ones(16), **{name: tolerance})
+    assert compare(np.ones(16), np.zeros(16), **{name: math.inf})
+
+
+def test_comparisons_are_copied_and_documented():
+    result = compare(np.float32(1), np.float32(2))
+    for other in (copy.copy(result), copy.deepcopy([result])[0]):
+        assert (other.max_abs, other.message) == (1, result.message)
+    with pytest.raises(TypeError, match="cannot pickle 'Comparison' object"):
+        pickle.dumps(result)
+    fields = [name for name in dir(type(result)) if not name.startswith("_")]
+    assert len(fields) == 13 and all(getattr(type(result), name).__doc__ for name in fields)
 
 
 def test_default_tolerances_are_those_of_the_tool():
@@ -79,6 +99,29 @@ def test_differences_and_errors_are_reports():
     assert passed or report.error_message
     passed, report = torch_ir.verify_ir(ir, "absent.pt", model, inputs)
     assert not passed and "Weight file not found: absent.pt" in report.error_message
+
+
+def test_keyword_arguments(tmp_path):
+    class Scaled(torch.nn.Linear):
+        def forward(self, x, *, scale, shift):
+            return super().forward(x) * scale - shift
+
+    model, x = Scaled(3, 2), torch.randn(4, 3)
+    kwargs = {"scale": torch.tensor(3.0), "shift": torch.tensor(5.0)}
+    ir = torch_ir.extract_ir(model, (x,), strict=False, kwargs=kwargs)
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    other = {"shift": torch.tensor(7.0), "scale": torch.tensor(11.0)}
+    for passed, report in (
+        torch_ir.verify_ir_with_state_dict(ir, model.state_dict(), model, (x,), kwargs=other),
+        torch_ir.verify_ir(ir, tmp_path / "weights.pt", model, (x,), kwargs=other),
+    ):
+        assert passed and report.max_diff < 1e-4, report
+    wrong = {"scale": kwargs["scale"], "shif": kwargs["shift"]}
+    _, report = torch_ir.verify_ir_with_state_dict(ir, model.state_dict(), model, (x,), kwargs=wrong)
+    assert report.error_message == (
+        "Verification error: kwargs: there is no 'shif'; the closest name is 'shift'; 'shift' is missing. "
+        "Expected 'scale', 'shift'"
+    )
 
 
 def test_weights_against_the_graph():

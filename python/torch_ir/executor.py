@@ -2,11 +2,14 @@
 """Running graphs with the interpreter."""
 
 import json
+import operator
 import os
 import threading
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+import warnings
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
-from .ir import IR, WEIGHT_KINDS, OpNode, TensorMeta, decode_value, encode_value
+from .arguments import bind_inputs, check_names, is_number, user_inputs
+from .ir import IR, SHOWN_OUTPUTS, WEIGHT_KINDS, OpNode, Size, TensorMeta, decode_value
 from .ops.aten_impl import execute_getitem
 from .ops.registry import get_execution_fn, registered_executors
 from .weight_loader import load_weights
@@ -20,7 +23,10 @@ class ExecutionError(Exception):
 
 
 class TensorRegistry:
-    """Tensors by name: after a run, the weights, inputs and every value that was computed."""
+    """Tensors by name: after a run, the weights, inputs and every value that was computed.
+
+    When first asked for one of these, the graph runs once more; its random ops draw the same only in a run with a seed.
+    """
 
     def __init__(self) -> None:
         self._tensors: Dict[str, Any] = {}
@@ -66,7 +72,13 @@ class IRExecutor:
         (y,) = executor.execute((x,))
 
     The graph is compiled in the first run and again when it, the weights or the registered executors have changed.
-    Weights in NumPy arrays must not be changed in place in between; changed torch tensors are noticed.
+
+    Weights must not be changed in place in between unless torch counts the change: its in-place ops (``add_``, an
+    optimizer's step, ``load_state_dict``) are noticed. Writes through ``tensor.data``, ``tensor.numpy()`` and
+    ``torch.nn.utils.vector_to_parameters``, and to NumPy arrays, are not: :meth:`load_weights_from_state_dict`, with
+    the same tensors too, makes the next run read all weights again.
+
+    A pickled or copied executor has the graph and the weights of the first; it compiles and keeps values for itself.
     """
 
     def __init__(
@@ -78,30 +90,52 @@ class IRExecutor:
             weights: Torch tensors or NumPy arrays by ``state_dict`` key; their memory is used, not copied. Subclasses
                 of torch.Tensor (torchao's quantised weights) count as the tensors they are made of.
             constants: Values of lifted constants (and of any weight), in place of those in the graph.
+
+        Raises:
+            TypeError: The weights are a path; :meth:`load_weights` takes one.
         """
         self.ir = ir
-        self.weights = weights
         self.constants = constants
         self.registry = TensorRegistry()
         self._compiled: Any = None
-        self._fingerprint: Any = None
+        self._warned_of_sizes = False
+        self.weights: Optional[Dict[str, Any]] = None
+        self.load_weights_from_state_dict(weights)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return type(self), (self.ir, self.weights, self.constants)
 
     def load_weights(self, path: Union[str, "os.PathLike[str]"]) -> None:
         """Use the tensors of a weight file; see :func:`torch_ir.load_weights`."""
-        self.weights = load_weights(path)
+        self.load_weights_from_state_dict(load_weights(path))
 
-    def load_weights_from_state_dict(self, state_dict: Dict[str, Any]) -> None:
-        """Use tensors by ``state_dict`` key."""
+    def load_weights_from_state_dict(self, state_dict: Optional[Dict[str, Any]]) -> None:
+        """Use tensors by ``state_dict`` key; they are read again in the next run, even if they are the same.
+
+        Raises:
+            TypeError: The argument is a path; :meth:`load_weights` takes one.
+        """
+        if isinstance(state_dict, (str, os.PathLike)):
+            raise TypeError(
+                f"weights: expected tensors by state_dict key, found the path {str(state_dict)!r}; "
+                "pass it as weights_path, or to load_weights"
+            )
         self.weights = state_dict
+        self._fingerprint: Any = None
 
-    def execute(self, inputs: Any, *, state: Optional[Dict[str, Any]] = None) -> Tuple[Any, ...]:
+    def execute(
+        self, inputs: Any, *, state: Optional[Dict[str, Any]] = None, seed: Optional[int] = None
+    ) -> Tuple[Any, ...]:
         """Run the graph once. The interpreter lock of Python is released meanwhile.
 
         Args:
-            inputs: One value per graph input in a tuple, nested as the model's forward takes them, or a dict by name.
+            inputs: One value per graph input in a tuple, nested as the model's forward takes them (dicts by their keys;
+                keyword arguments behind the others), or a dict by the names of the graph's inputs.
                 Torch tensors, NumPy arrays, numbers, anything with DLPack or the buffer protocol; not copied.
             state: A dict, at first empty, that carries what the model mutates (buffers, a KV cache) from run to run,
                 by ``state_dict`` key or input name. An input that it holds may be None.
+            seed: Random ops draw what PyTorch draws after ``torch.manual_seed(seed)``. Without one, each run draws on
+                from the last.
 
         Returns:
             One value per graph output: torch tensors if there are some among the inputs (or, without any tensor
@@ -109,20 +143,27 @@ class IRExecutor:
 
         Raises:
             ExecutionError: Weights are missing, an op cannot run, or an input does not fit.
+            ValueError: The seed is no number from 0 to 2**64 - 1.
         """
-        if self.weights is None:
+        if seed is not None and not 0 <= (seed := operator.index(seed)) < 2**64:
+            raise ValueError(f"seed: expected a number from 0 to 2**64 - 1, found {seed}")
+        if self._lacks_weights():
             raise ExecutionError("Weights not loaded. Call load_weights() or load_weights_from_state_dict() first.")
         from . import _core
         from .tensors import from_core, to_core
 
-        leaves = self._leaves(inputs)
-        framework = self._framework(leaves)
-        previous, _running.framework = getattr(_running, "framework", None), framework
+        previous = getattr(_running, "framework", None)
         try:
+            metas = user_inputs(self.ir)
+            leaves = bind_inputs(self.ir, inputs)
+            if state:
+                check_names("state", state, [meta.name for meta in (*metas, *self.ir.weights)])
+            self._warn_of_sizes(metas, leaves)
+            framework = _running.framework = self._framework(leaves)
             compiled = self._compile()
-            operands = [leaf if _is_number(leaf) else to_core(leaf) for leaf in leaves]
+            operands = [leaf if is_number(leaf) else to_core(leaf) for leaf in leaves]
             carried = {name: to_core(value) for name, value in (state or {}).items()}
-            results, mutations = compiled.run(operands, carried)
+            results, mutations = compiled.run(operands, carried, seed)
         except (_core.Error, TypeError) as error:
             raise ExecutionError(str(error)) from error
         finally:
@@ -131,47 +172,34 @@ class IRExecutor:
             state.update((name, from_core(value, framework)) for name, value in mutations.items())
         shown = [result for result, is_value in zip(results, self._outputs_shown()) if is_value]
         outputs = tuple(from_core(result, framework) for result in shown)
-        self._fill_registry(leaves, outputs, compiled, operands, carried, framework)
+        values = (*zip(metas, leaves), *zip(self.ir.graph_outputs, outputs))
+        self._fill_registry(values, lambda: compiled.intermediates(operands, carried, seed), framework)
         return outputs
 
-    def _user_inputs(self) -> List[TensorMeta]:
-        """The graph inputs without tokens and objects, which the user does not give."""
-        signature = self.ir.current_signature()
-        if not signature:
-            return self.ir.graph_inputs
-        others = {entry.get("name") for entry in signature["inputs"] if entry["kind"] != "user_input"}
-        return [meta for meta in self.ir.graph_inputs if meta.name not in others]
+    def _lacks_weights(self) -> bool:
+        """Whether no weights were given, but the graph has some."""
+        return self.weights is None and len(self._weight_tensors()) < len(self.ir.weights)
 
-    def _leaves(self, inputs: Any) -> List[Any]:
-        """One value per input of the user."""
-        names = [meta.name for meta in self._user_inputs()]
-        if isinstance(inputs, dict) and set(inputs) <= set(names):
-            if missing := [name for name in names if name not in inputs]:
-                raise ExecutionError(f"Inputs are missing: {', '.join(missing)}")
-            return [inputs[name] for name in names]
-        if isinstance(inputs, (list, tuple)) and len(inputs) == len(names) and all(map(_is_leaf, inputs)):
-            return list(inputs)
-        from .tensors import flatten
-
-        leaves = flatten(inputs)
-        signature = self.ir.current_signature()
-        entries = [entry for entry in signature["inputs"] if entry["kind"] == "user_input"] if signature else []
-        if len(leaves) == len(entries) and len(entries) != len(names):
-            for entry, leaf in zip(entries, leaves):
-                if "value" in entry and (hasattr(leaf, "shape") or encode_value(leaf) != entry["value"]):
-                    raise ExecutionError(
-                        f"Input '{entry.get('target', '?')}' was {entry['value']!r} when the model was exported and "
-                        f"cannot be {leaf!r}"
-                    )
-            leaves = [leaf for entry, leaf in zip(entries, leaves) if "value" not in entry]
-        if len(leaves) != len(names):
-            raise ExecutionError(f"Expected {len(names)} inputs, got {len(leaves)}")
-        return leaves
+    def _warn_of_sizes(self, metas: List[TensorMeta], leaves: List[Any]) -> None:
+        """Warns, once, of inputs with other sizes than a graph without symbols was exported with."""
+        if self._warned_of_sizes or self.ir.symbols or self.ir.guards:  # with these, all sizes are checked
+            return
+        for meta, leaf in zip(metas, leaves):
+            shape, declared = tuple(getattr(leaf, "shape", ())), tuple(meta.shape)
+            if len(shape) == len(declared) and shape != declared:  # another number of dimensions is an error
+                self._warned_of_sizes = True
+                warnings.warn(
+                    f"input '{meta.name}': the graph was exported with the shape {list(declared)}, found "
+                    f"{list(shape)}; numbers that the export took from sizes stay those of the first. "
+                    "Export with dynamic_shapes for sizes that vary",
+                    stacklevel=3,
+                )
+                return
 
     def _framework(self, leaves: List[Any]) -> str:
         from .tensors import is_torch_tensor
 
-        tensors = [leaf for leaf in leaves if not _is_number(leaf)]
+        tensors = [leaf for leaf in leaves if not is_number(leaf)]
         if not tensors:
             tensors = list((self.weights or {}).values())
         return "torch" if any(map(is_torch_tensor, tensors)) else "numpy"
@@ -181,11 +209,7 @@ class IRExecutor:
         signature = self.ir.current_signature()
         if not signature:
             return [True] * len(self.ir.graph_outputs)
-        hidden = ("buffer_mutation", "parameter_mutation", "user_input_mutation", "token")
-        shown = ("user_output", "loss_output")
-        return [
-            entry["kind"] in shown and "name" in entry for entry in signature["outputs"] if entry["kind"] not in hidden
-        ]
+        return ["name" in entry for entry in signature["outputs"] if entry["kind"] in SHOWN_OUTPUTS]
 
     def _compile(self) -> Any:
         """The interpreter for the graph, the weights and the registered executors as they are now."""
@@ -226,7 +250,7 @@ class IRExecutor:
         """The values of the graph's weights, as far as there are any."""
         from .tensors import take_apart
 
-        placeholders = {target: name for name, target in self.ir.weight_name_mapping.items()}
+        placeholders = self.ir.placeholders()
         sources = [take_apart(source or {}) for source in (self.constants, self.ir.constants, self.weights)]
         tensors = {}
         for meta in self.ir.weights:
@@ -242,7 +266,7 @@ class IRExecutor:
         missing = {meta.name for meta in self.ir.weights} - set(tensors)
         if not missing:
             return
-        placeholders = {target: name for name, target in self.ir.weight_name_mapping.items()}
+        placeholders = self.ir.placeholders()
         users: Dict[str, str] = {meta.name: "the output" for meta in self.ir.graph_outputs}
         for node in reversed(self.ir.nodes):
             users.update((meta.name, f"node '{node.name}'") for meta in node.inputs)
@@ -265,20 +289,13 @@ class IRExecutor:
             ]
 
     def _fill_registry(
-        self,
-        leaves: Sequence[Any],
-        outputs: Sequence[Any],
-        compiled: Any,
-        operands: Sequence[Any],
-        carried: Dict[str, Any],
-        framework: str,
+        self, values: Iterable[Tuple[TensorMeta, Any]], intermediates: Callable[[], Dict[str, Any]], framework: str
     ) -> None:
         from .tensors import from_core
 
         def compute_rest() -> Dict[str, Any]:
             _running.framework = framework
-            values = compiled.intermediates(operands, carried)
-            return {name: from_core(value, framework) for name, value in values.items()}
+            return {name: from_core(value, framework) for name, value in intermediates().items()}
 
         self.registry.clear()
         for name, tensor in self._held.items():
@@ -286,7 +303,7 @@ class IRExecutor:
         for name, target in self.ir.weight_name_mapping.items():
             if target in self._held:
                 self.registry.register(name, self._held[target])
-        for meta, value in (*zip(self._user_inputs(), leaves), *zip(self.ir.graph_outputs, outputs)):
+        for meta, value in values:
             self.registry.register(meta.name, value)
         self.registry._compute_rest = compute_rest
 
@@ -297,34 +314,30 @@ def execute_ir(
     weights: Optional[Dict[str, Any]] = None,
     weights_path: Optional[Union[str, "os.PathLike[str]"]] = None,
     constants: Optional[Dict[str, Any]] = None,
+    *,
+    seed: Optional[int] = None,
 ) -> Tuple[Any, ...]:
     """Run a graph once; for several runs, :class:`IRExecutor` compiles it only once.
 
     Args:
         ir: The graph.
         inputs: See :meth:`IRExecutor.execute`.
-        weights: Tensors by ``state_dict`` key.
+        weights: Tensors by ``state_dict`` key; a graph without weights needs none.
         weights_path: A weight file in place of ``weights``.
         constants: Values of lifted constants, in place of those in the graph.
+        seed: See :meth:`IRExecutor.execute`.
 
     Raises:
         ExecutionError: See :meth:`IRExecutor.execute`.
-        ValueError: Neither weights nor a file are given.
+        TypeError: ``weights`` is a path.
+        ValueError: The graph has weights, and neither weights nor a file are given.
     """
-    if weights is None and weights_path is None:
-        raise ValueError("Either weights or weights_path must be provided")
     executor = IRExecutor(ir, weights, constants)
     if weights_path is not None:
         executor.load_weights(weights_path)
-    return executor.execute(inputs)
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or isinstance(value, (bool, int, float))
-
-
-def _is_leaf(value: Any) -> bool:
-    return not isinstance(value, (list, tuple, dict)) and (_is_number(value) or hasattr(value, "shape"))
+    elif executor._lacks_weights():
+        raise ValueError("Either weights or weights_path must be provided")
+    return executor.execute(inputs, seed=seed)
 
 
 def _use_executors(graph: Dict[str, Any], functions: Dict[str, Callable], attrs: Dict[str, Dict[str, Any]]) -> None:
@@ -346,27 +359,61 @@ def _use_executors(graph: Dict[str, Any], functions: Dict[str, Callable], attrs:
             continue
         # To the interpreter, a function of the module torch may return its operands or views of them.
         name = f"torch.registered_executor_{len(functions)}"
-        functions[name] = _call_of(function, node["name"], node["op_type"], attrs[node["name"]], len(node["outputs"]))
+        functions[name] = _call_of(function, node, attrs[node["name"]])
         node.update(op_type=name, attrs={}, input_args=[str(i) for i in range(len(node["inputs"]))])
         node.pop("returns", None)
 
 
-def _call_of(function: Callable, node: str, op_type: str, attrs: Dict[str, Any], count: int) -> Callable:
+def _call_of(function: Callable, node: Dict[str, Any], attrs: Dict[str, Any]) -> Callable:
+    """A function for the interpreter that calls a registered executor and checks what it returns."""
     from .tensors import from_core, to_core
+
+    where = f"Failed to execute node '{node['name']}' (op: {node['op_type']}): "
+    declared_inputs, declared = node["inputs"], node["outputs"]
 
     def call(operands: List[Any]) -> List[Any]:
         inputs = [from_core(operand, _running.framework) for operand in operands]
         try:
-            results = function(inputs, attrs)
-            results = list(results) if isinstance(results, (list, tuple)) else [results]
-            converted = [result if _is_number(result) else to_core(result) for result in results]
+            returned = function(inputs, attrs)
+            results = returned if isinstance(returned, (list, tuple)) else [] if returned is None else [returned]
+            converted = [result if is_number(result) else to_core(result) for result in results]
         except Exception as error:
-            raise ExecutionError(f"Failed to execute node '{node}' (op: {op_type}): {error}") from error
-        if len(converted) < count:
-            raise ExecutionError(
-                f"Failed to execute node '{node}' (op: {op_type}): the registered executor returned "
-                f"{len(converted)} results, the node has {count}"
-            )
+            raise ExecutionError(f"{where}{error}") from error
+        if len(converted) != len(declared):
+            found = "None" if returned is None else len(converted)
+            raise ExecutionError(f"{where}results of the registered executor: expected {len(declared)}, found {found}")
+        # A graph may be run with other sizes than it declares.
+        has_declared_sizes = all(_agree(meta.get("shape"), value) for meta, value in zip(declared_inputs, operands))
+        for meta, value in zip(declared, converted):
+            if problem := _contradiction(meta, value, has_declared_sizes):
+                raise ExecutionError(f"{where}result '{meta['name']}' of the registered executor: {problem}")
         return converted
 
     return call
+
+
+def _contradiction(meta: Dict[str, Any], value: Any, check_sizes: bool) -> Optional[str]:
+    """How the result of an op contradicts what the graph declares of it; None when it does not."""
+    kind = meta.get("type")
+    if kind == "custom_object":
+        return None
+    if kind is not None:
+        return None if is_number(value) and value is not None else f"expected a number, found {_text(value)}"
+    sizes = meta["shape"]
+    expected = f"expected {meta['dtype']}{list(sizes)}, found {_text(value)}"
+    if is_number(value) or value.dtype != meta["dtype"] or len(value.shape) != len(sizes):
+        return expected
+    return expected if check_sizes and not _agree(sizes, value) else None
+
+
+def _agree(sizes: Optional[Sequence[Size]], value: Any) -> bool:
+    """Whether a tensor has the sizes; those that are text, expressions over symbols, may be any."""
+    if sizes is None or is_number(value):
+        return True
+    return len(sizes) == len(value.shape) and all(
+        isinstance(size, str) or size == n for size, n in zip(sizes, value.shape)
+    )
+
+
+def _text(value: Any) -> str:
+    return repr(value) if is_number(value) else f"{value.dtype}{list(value.shape)}"

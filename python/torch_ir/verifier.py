@@ -4,8 +4,9 @@
 import math
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
+from .arguments import with_keywords
 from .executor import IRExecutor
 from .ir import IR
 from .weight_loader import load_weights
@@ -59,13 +60,21 @@ def compare(
     Returns:
         An object that is true when they agree, with ``message``, ``max_abs``, ``mean_abs``, ``max_rel``, ``max_ulp``,
         ``cosine``, ``mismatches`` and other figures.
+
+    Raises:
+        TypeError: A side is nothing that has a tensor's dtype.
+        ValueError: A tolerance is negative or NaN.
     """
     from . import _core
     from .tensors import to_core
 
     sides = to_core(actual), to_core(expected)
     defaults = _core.default_tolerance(sides[1].dtype)
-    return _core.compare(*sides, defaults[0] if rtol is None else rtol, defaults[1] if atol is None else atol)
+    tolerances = defaults[0] if rtol is None else rtol, defaults[1] if atol is None else atol
+    for name, tolerance in zip(("rtol", "atol"), tolerances):
+        if not tolerance >= 0:
+            raise ValueError(f"{name}: expected a number that is not negative, found {tolerance}")
+    return _core.compare(*sides, *tolerances)
 
 
 def verify_ir(
@@ -76,6 +85,9 @@ def verify_ir(
     rtol: float = 1e-5,
     atol: float = 1e-5,
     constants: Optional[Dict[str, Any]] = None,
+    *,
+    kwargs: Optional[Dict[str, Any]] = None,
+    seed: Optional[int] = None,
 ) -> Tuple[bool, VerificationReport]:
     """Whether a graph with the weights in a file computes what a model does.
 
@@ -87,11 +99,15 @@ def verify_ir(
         rtol: Relative tolerance.
         atol: Absolute tolerance.
         constants: Values of lifted constants, for a graph that was extracted on the meta device.
+        kwargs: Keyword arguments of the model, those of the extraction.
+        seed: Random ops of both draw what PyTorch draws after ``torch.manual_seed(seed)``.
 
     Returns:
         Whether all outputs agree, and a report. An error is a report, too.
     """
-    return _verify(ir, lambda: load_weights(weights_path), original_model, test_inputs, rtol, atol, constants)
+    return _verify(
+        ir, lambda: load_weights(weights_path), original_model, test_inputs, rtol, atol, constants, kwargs, seed
+    )
 
 
 def verify_ir_with_state_dict(
@@ -102,19 +118,30 @@ def verify_ir_with_state_dict(
     rtol: float = 1e-5,
     atol: float = 1e-5,
     constants: Optional[Dict[str, Any]] = None,
+    *,
+    kwargs: Optional[Dict[str, Any]] = None,
+    seed: Optional[int] = None,
 ) -> Tuple[bool, VerificationReport]:
     """The same as :func:`verify_ir` with weights by ``state_dict`` key instead of a file."""
-    return _verify(ir, lambda: state_dict, original_model, test_inputs, rtol, atol, constants)
+    return _verify(ir, lambda: state_dict, original_model, test_inputs, rtol, atol, constants, kwargs, seed)
 
 
 def _verify(
-    ir: IR, weights: Any, model: "torch.nn.Module", inputs: Tuple[Any, ...], rtol: float, atol: float, constants: Any
+    ir: IR,
+    weights: Callable[[], Dict[str, Any]],
+    model: "torch.nn.Module",
+    inputs: Tuple[Any, ...],
+    rtol: float,
+    atol: float,
+    constants: Optional[Dict[str, Any]],
+    kwargs: Optional[Dict[str, Any]],
+    seed: Optional[int],
 ) -> Tuple[bool, VerificationReport]:
     try:
         # The graph runs first: a model may change its inputs and buffers.
         values = {**_other_buffers(model), **weights()}
-        actual = IRExecutor(ir, values, constants).execute(inputs)
-        return _verify_outputs(_run_original_model(model, inputs), actual, rtol, atol)
+        actual = IRExecutor(ir, values, constants).execute(with_keywords(ir, inputs, kwargs), seed=seed)
+        return _verify_outputs(_run_original_model(model, inputs, kwargs, seed), actual, rtol, atol)
     except Exception as error:
         return False, VerificationReport(is_valid=False, error_message=f"Verification error: {error}")
 
@@ -124,22 +151,18 @@ def _other_buffers(model: "torch.nn.Module") -> Dict[str, Any]:
     return {name: buffer for name, buffer in model.named_buffers() if buffer.device.type != "meta"}
 
 
-def _run_original_model(model: "torch.nn.Module", inputs: Tuple[Any, ...]) -> Tuple[Any, ...]:
+def _run_original_model(
+    model: "torch.nn.Module", inputs: Tuple[Any, ...], kwargs: Optional[Dict[str, Any]], seed: Optional[int]
+) -> Tuple[Any, ...]:
     import torch
 
     from .tensors import flatten
 
     model.eval()
-    with torch.no_grad():
-        return tuple(leaf for leaf in flatten(model(*inputs)) if leaf is not None)
-
-
-def _compare_tensors(original: Any, ir_output: Any, rtol: float, atol: float) -> Tuple[bool, float, float]:
-    """Whether two tensors agree, and the largest and the mean absolute difference."""
-    result = compare(ir_output, original, rtol, atol)
-    if not result.compared:
-        return False, math.inf, math.inf
-    return result.passed, result.max_abs, result.mean_abs
+    with torch.no_grad(), torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        return tuple(leaf for leaf in flatten(model(*inputs, **(kwargs or {}))) if leaf is not None)
 
 
 def _verify_outputs(
