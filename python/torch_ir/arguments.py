@@ -4,6 +4,7 @@
 import json
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from .ir import IR, TensorMeta, encode_value
@@ -159,7 +160,12 @@ def _children(spec: Dict[str, Any], value: Any) -> Optional[List[Any]]:
 
 def _spec(ir: IR) -> Optional[Dict[str, Any]]:
     """The tree of arguments and keyword arguments, in the JSON form of torch.utils._pytree."""
-    return json.loads(ir.in_spec)[1] if ir.in_spec else None
+    return _tree(ir.in_spec) if ir.in_spec else None
+
+
+@lru_cache(maxsize=16)
+def _tree(in_spec: str) -> Dict[str, Any]:
+    return json.loads(in_spec)[1]
 
 
 def _width(spec: Dict[str, Any]) -> int:
