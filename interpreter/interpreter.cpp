@@ -137,6 +137,18 @@ std::string inner_tensors(const std::string& name, const std::vector<std::string
     return text;
 }
 
+/// The name of the only tensor with this dtype and shape, which a tied weight may be stored as; empty when there are
+/// none or several.
+std::string only_one_like(const std::string& meta, const Weights& weights) {
+    std::string found;
+    for (const auto& [name, view] : weights.tensors()) {
+        if (std::string(torch_ir::name(view.dtype)) + to_string(view.shape) != meta) continue;
+        if (!found.empty()) return "";
+        found = name;
+    }
+    return found;
+}
+
 /// What is missing, as names and what they should be: how most of it is called in the file, and the first ones with the
 /// name that they may have there.
 void add_missing(const std::vector<std::pair<std::string, std::string>>& missing, const Weights& weights,
@@ -157,8 +169,13 @@ void add_missing(const std::vector<std::pair<std::string, std::string>>& missing
         }
         const std::string by_prefix = renamed(name, change);
         const std::string similar = weights.find(by_prefix) ? by_prefix : closest(name, names);
-        problems.push_back("'" + name + "' (" + meta + ") is missing" +
-                           (similar.empty() ? "" : "; the closest name is '" + similar + "'"));
+        const std::string tied = missing.size() == 1 ? only_one_like(meta, weights) : "";
+        problems.push_back(
+            "'" + name + "' (" + meta + ") is missing" +
+            (similar.empty() ? "" : "; the closest name is '" + similar + "'") +
+            (tied.empty() || tied == similar
+                 ? ""
+                 : "; if it is tied to '" + tied + "', the only tensor like it, the file needs it under both names"));
     }
     if (missing.size() > most) problems.push_back("and " + std::to_string(missing.size() - most) + " more are missing");
 }

@@ -375,9 +375,9 @@ void compare_declared(Frame& frame, const Graph& graph, const Step& step, std::v
         for (const std::uint32_t slot : slots) {
             const Value& value = graph.values[slot];
             const auto* tensor = std::get_if<Tensor>(&frame[slot]);
-            if (value.kind == ValueKind::Tensor && tensor && tensor->defined() && !fits(value.meta, *tensor))
+            if (value.kind == ValueKind::Tensor && (!tensor || !tensor->defined() || !fits(value.meta, *tensor)))
                 undeclared.push_back({step.node->name, step.node->op_type, value.name, detail::meta_text(value.meta),
-                                      describe(*tensor)});
+                                      tensor ? describe(*tensor) : std::string(kind(frame[slot]))});
         }
 }
 
@@ -425,7 +425,7 @@ std::vector<IValue> Plan::run(std::vector<IValue> inputs, const RunOptions& opti
                          Context context{step.state.get(), options.generator, step.last_uses};
                          const auto args = frame.arguments(step);
                          results.clear();
-                         (step.op ? step.op->kernel : *step.function)(context, args, results);
+                         with_errors([&] { (step.op ? step.op->kernel : *step.function)(context, args, results); });
                          if (options.observer) options.observer->node_ran(*step.node, args, results);
                          store_results(frame, step, results);
                          if (undeclared) compare_declared(frame, *graph_, step, *undeclared);

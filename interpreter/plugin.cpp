@@ -19,7 +19,12 @@ void load(const std::string& path, Registry& registry) {
     if (!symbol)
         throw IoError(path +
                       ": expected a function torch_ir_register(torch_ir::Registry&) with extern \"C\", found none");
-    with_context(path, [&] { reinterpret_cast<decltype(&torch_ir_register)>(symbol)(registry); });
+    void* layout = dlsym(library, "torch_ir_plugin_layout");
+    if (!layout || reinterpret_cast<decltype(&torch_ir_plugin_layout)>(layout)() != detail::plugin_layout())
+        throw IoError(path +
+                      ": was built with other headers than this tool, and would crash: build it again with those of " +
+                      "torch-ir " + version);
+    with_context(path, [&] { with_errors([&] { reinterpret_cast<decltype(&torch_ir_register)>(symbol)(registry); }); });
 }
 
 }  // namespace

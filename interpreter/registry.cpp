@@ -11,12 +11,15 @@
 
 namespace torch_ir {
 
-void Registry::add_kernel(std::string_view schema_line, const std::vector<detail::KernelParameter>& parameters,
-                          KernelFn kernel) {
+void Registry::add_kernel(std::string_view schema_line, const detail::KernelSignature& signature, KernelFn kernel) {
+    const std::vector<detail::KernelParameter>& parameters = signature.parameters;
     Schema schema = parse_schema(schema_line);
     if (schema.parameters.size() != parameters.size())
         throw SchemaError("the kernel of '" + schema.op_type() + "' takes " + std::to_string(parameters.size()) +
                           " parameters, its schema has " + std::to_string(schema.parameters.size()));
+    if (schema.returns.size() != signature.returns)
+        throw SchemaError("the kernel of '" + schema.op_type() + "' returns " + std::to_string(signature.returns) +
+                          " values, its schema says " + std::to_string(schema.returns.size()));
     for (std::size_t i = 0; i < parameters.size(); ++i) {
         SchemaType& type = schema.parameters[i].type;
         if (!parameters[i].accepts(type))

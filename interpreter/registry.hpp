@@ -64,13 +64,24 @@ constexpr KernelParameter kernel_parameter() {
     return {&Parameter<Plain>::accepts, std::is_same_v<Plain, Tensor>};
 }
 
+/// Values that a kernel returns.
+template <class R>
+constexpr std::size_t returned = std::is_void_v<R> ? 0 : 1;
+template <class... T>
+constexpr std::size_t returned<std::tuple<T...>> = sizeof...(T);
+
+struct KernelSignature {
+    std::vector<KernelParameter> parameters;
+    std::size_t returns;
+};
+
 /// What is the same for all kernels of one signature.
 template <class Signature>
 struct Call;
 
 template <class R, class... P>
 struct Call<R(Context&, P...)> {
-    static std::vector<KernelParameter> parameters() { return {kernel_parameter<P>()...}; }
+    static KernelSignature signature() { return {{kernel_parameter<P>()...}, returned<R>}; }
 
     /// `f` takes a Context&, or nothing, before the parameters.
     template <class F>
@@ -132,14 +143,13 @@ class Registry {
   private:
     template <class R, class... P>
     void add_callable(std::string_view schema_line, R (*f)(P...)) {
-        add_kernel(schema_line, detail::Call<R(P...)>::parameters(), detail::Call<R(P...)>::kernel(f));
+        add_kernel(schema_line, detail::Call<R(P...)>::signature(), detail::Call<R(P...)>::kernel(f));
     }
     template <class R, class... P>
     void add_callable(std::string_view schema_line, std::function<R(P...)> f) {
-        add_kernel(schema_line, detail::Call<R(P...)>::parameters(), detail::Call<R(P...)>::kernel(std::move(f)));
+        add_kernel(schema_line, detail::Call<R(P...)>::signature(), detail::Call<R(P...)>::kernel(std::move(f)));
     }
-    void add_kernel(std::string_view schema_line, const std::vector<detail::KernelParameter>& parameters,
-                    KernelFn kernel);
+    void add_kernel(std::string_view schema_line, const detail::KernelSignature& signature, KernelFn kernel);
     std::optional<Op> derive(std::string_view op_type) const;
 
     std::map<std::string, Op, std::less<>> ops_;

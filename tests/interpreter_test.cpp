@@ -76,6 +76,11 @@ TEST_CASE("missing and misshapen weights are all named, with the closest name") 
         "weights: 'lin.weight' (float32[4, 3]) is a subclass of Tensor made of 'lin.weight.qdata', and the graph uses "
         "it as a whole: take it apart by run_decompositions({}) after the export, or dequantize() it before",
         ArgumentError);
+    CHECK_THROWS_WITH_AS(
+        interpreter.load_weights(weights_of("embedding", floats({4, 3}, std::vector<float>(12)))),
+        "weights: 'lin.weight' (float32[4, 3]) is missing; if it is tied to 'embedding', the only tensor like it, the "
+        "file needs it under both names",
+        ArgumentError);
     CHECK_THROWS_WITH_AS(interpreter.load_weights(weights_of("lin.weight", floats({3, 4}, std::vector<float>(12)))),
                          "weights: 'lin.weight': expected float32[4, 3], found float32[3, 4]", ArgumentError);
     CHECK_THROWS_WITH_AS(interpreter.run({floats({2, 3}, std::vector<float>(6))}),

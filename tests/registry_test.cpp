@@ -62,6 +62,8 @@ TEST_CASE("a kernel that does not fit its schema is refused when it is registere
                                       [](const Tensor& a, std::int64_t, std::int64_t) { return a; }),
                          "the kernel of 'aten.softmax.int' does not take its parameter 'dtype' as ScalarType?",
                          SchemaError);
+    CHECK_THROWS_WITH_AS(registry.add("relu(Tensor self) -> Tensor", [](const Tensor& a) { return std::tuple(a, a); }),
+                         "the kernel of 'aten.relu.default' returns 2 values, its schema says 1", SchemaError);
     registry.add("relu(Tensor self) -> Tensor", [](const Tensor& a) { return a; });
     CHECK_THROWS_WITH_AS(registry.add("relu(Tensor self) -> Tensor", [](const Tensor& a) { return a; }),
                          "op 'aten.relu.default' is registered twice", SchemaError);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <exception>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -59,6 +60,23 @@ auto with_context(const Context& context, F&& f) -> decltype(f()) {
         else
             error.add_context(context);
         throw;
+    }
+}
+
+/// Runs `f`, code of others. What leaves it that has a message but is none of ours, or is no exception at all, becomes
+/// an Error, so that contexts can be added. Exceptions that derive from std::exception alone keep their type.
+template <class F>
+auto with_errors(F&& f) -> decltype(f()) {
+    try {
+        return f();
+    } catch (const std::runtime_error& error) {
+        throw Error(error.what());
+    } catch (const std::logic_error& error) {
+        throw Error(error.what());
+    } catch (const std::exception&) {
+        throw;
+    } catch (...) {
+        throw Error("something was thrown that is no std::exception");
     }
 }
 

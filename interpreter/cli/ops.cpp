@@ -31,7 +31,10 @@ void count_ops(const Graph& graph, std::map<std::string, std::size_t>& counts) {
     for (const Node& node : graph.nodes) {
         ++counts[node.op_type];
         for (const NamedArgument& arg : node.args)
-            if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph) count_ops(*body->graph, counts);
+            if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph)
+                count_ops(*body->graph, counts);
+            else if (const auto* op = arg.value.get_if<OperatorName>())  // that auto_functionalized calls
+                ++counts[op->op_type];
     }
 }
 

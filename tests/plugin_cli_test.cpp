@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Shared libraries that are given to the tool by --plugin. TORCH_IR_FAULTY_PLUGIN is one made of faulty_plugin.cpp.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "support/tool.hpp"
+
+using namespace torch_ir::test;
+
+namespace {
+
+/// A model that is one call of an op of the faulty plugin, which takes nothing.
+std::string model_with(const std::string& op) {
+    const std::string value = R"({"name": "y", "shape": [2], "dtype": "float32"})";
+    return R"({"model_name": "F", "graph_inputs": [], "graph_outputs": [)" + value +
+           R"(], "weights": [], "weight_name_mapping": {}, "nodes": [{"name": "y", "op_type": "faulty.)" + op +
+           R"(.default", "inputs": [], "outputs": [)" + value + R"(], "attrs": {}}]})";
+}
+
+std::string faulty_plugin() {
+    const char* path = std::getenv("TORCH_IR_FAULTY_PLUGIN");
+    REQUIRE(path);
+    return path;
+}
+
+}  // namespace
+
+TEST_CASE("what the code of a plugin throws names the node, what it returns is compared with the graph") {
+    const TemporaryDirectory folder;
+    const std::string file = folder / "ir.json";
+    const auto error_of = [&](const std::string& op) {
+        write_text(file, model_with(op));
+        return run("run " + file + " --plugin " + faulty_plugin()).err;
+    };
+    const std::string node = "torch-ir: error: node 'y' (faulty.";
+    CHECK(error_of("message") == node + "message.default): my kernel failed\n");
+    CHECK(error_of("number") == node + "number.default): something was thrown that is no std::exception\n");
+    const std::string warning = "torch-ir: warning: 1 result is not as the graph declares it: 'y' of node 'y' (faulty.";
+    CHECK(error_of("float64") == warning + "float64.default): declared float32[2], computed float64[2]\n");
+    CHECK(error_of("nothing") == warning + "nothing.default): declared float32[2], computed None\n");
+}
+
+TEST_CASE("a plugin that cannot be registered says why") {
+    const auto error_of = [&](const char* fault) {
+        setenv("TORCH_IR_FAULT", fault, 1);
+        const Outcome outcome = run("ops --plugin " + faulty_plugin());
+        unsetenv("TORCH_IR_FAULT");
+        CHECK(outcome.status == 3);
+        return outcome.err;
+    };
+    const std::string library = "torch-ir: error: " + faulty_plugin() + ": ";
+    CHECK(error_of("message") == library + "no licence\n");
+    CHECK(error_of("number") == library + "something was thrown that is no std::exception\n");
+    CHECK(error_of("returns") == library + "the kernel of 'faulty.two.default' returns 1 values, its schema says 2\n");
+}
