@@ -186,8 +186,7 @@ void bind_interpreter(nb::module_& module) {
         .def("run", &PyInterpreter::run, nb::arg("inputs"), nb::arg("state"), nb::arg("seed") = nb::none(),
              "Runs with one value per input of the user and returns the outputs and the values that were mutated.")
         .def("intermediates", &PyInterpreter::intermediates, nb::arg("inputs"), nb::arg("state"),
-             nb::arg("seed") = nb::none(),
-             "Runs and returns what every node computed, by the value's name.");
+             nb::arg("seed") = nb::none(), "Runs and returns what every node computed, by the value's name.");
     nb::class_<Comparison>(module, "Comparison", "What the comparison of two tensors found.")
         .def_ro("passed", &Comparison::passed, "Whether they agree.")
         .def_ro("message", &Comparison::message, "Why they do not; empty when they agree.")
