@@ -153,6 +153,29 @@ void Recorder::execute(Call& call) {
     }
 }
 
+/// What the functional twin of a call that writes returns, on the meta device: its dtypes and strides may differ from
+/// those of the tensors written to.
+std::vector<at::Tensor> Recorder::functional_results(const Call& call) {
+    // With a mask among the indices the Meta kernel would have to count it.
+    if (call.op.aten_name() == "index_put_") return {at::empty_like(call.tensors[0], c10::kMeta)};
+    torch::jit::Stack stack;
+    for (std::size_t i = 0; i < call.arguments.size(); ++i) {
+        if (call.op.schema().arguments()[i].is_out()) continue;
+        c10::IValue argument = call.arguments[i];
+        for_each_tensor(argument, [](at::Tensor& tensor) {
+            tensor = is_number(tensor)
+                         ? number_on_meta(tensor)
+                         : at::empty_strided(tensor.sizes(), tensor.strides(), tensor.options().device(c10::kMeta));
+        });
+        if (argument.isDevice()) argument = c10::Device(c10::kMeta);
+        stack.push_back(std::move(argument));
+    }
+    call.op.functional->callBoxed(&stack);
+    std::vector<at::Tensor> results;
+    for (c10::IValue& result : stack) for_each_tensor(result, [&](at::Tensor& tensor) { results.push_back(tensor); });
+    return results;
+}
+
 /// Calls without tensors make one. Small constants get their values, all else is meta; empty() on the CPU stays there,
 /// since its memory may be filled without a call.
 void Recorder::execute_factory(Call& call) {

@@ -40,23 +40,6 @@ torch::jit::Stack pop_arguments(const OpInfo& op, torch::jit::Stack& stack) {
 
 }  // namespace
 
-/// The dtype that the functional twin of an in-place call returns, where it is not that of the tensor written to.
-std::optional<DType> Recorder::functional_dtype(const Call& call) {
-    std::string_view name = call.op.aten_name();
-    if (call.op.out_variant || !name.ends_with('_')) return std::nullopt;
-    name.remove_suffix(1);
-    c10::ScalarType computed = call.tensors[0].scalar_type();
-    if (is_one_of(name, {"eq", "ne", "lt", "le", "gt", "ge", "less", "less_equal", "greater", "greater_equal",
-                         "not_equal", "logical_and", "logical_or", "logical_xor", "logical_not"}))
-        computed = c10::kBool;
-    else if (call.tensors.size() > 1 &&
-             is_one_of(name, {"add", "sub", "subtract", "mul", "multiply", "div", "divide", "true_divide", "remainder",
-                              "fmod", "pow", "atan2", "arctan2", "addcmul", "addcdiv", "floor_divide"}))
-        computed = at::result_type(call.tensors[0], call.tensors[1]);
-    if (computed == call.tensors[0].scalar_type()) return std::nullopt;
-    return dtype_of(computed);
-}
-
 Recorder::Recorder(bool specialise) : specialise_(specialise), tracker_(model_.graph, model_.constants) { install(); }
 
 Recorder::~Recorder() {
@@ -366,31 +349,19 @@ void Recorder::record_write(Call& call) {
     call.known = std::ranges::all_of(call.tensors, [&](const at::Tensor& tensor) { return is_known(tensor); });
     Node node = node_of(call, call.op.functional->schema());
     execute(call);
-    std::vector<TensorMeta> metas;
-    for (const std::size_t position : call.op.written) {
-        TensorMeta meta = meta_of(call.arguments[position].toTensor());
-        meta.strides.reset();
-        metas.push_back(std::move(meta));
-    }
     // Returns of the functional twin that are not the written arguments come first (`_native_batch_norm_legit`): none
     // of the ops that a program calls has any.
-    if (call.op.functional->schema().returns().size() != metas.size())
+    const std::vector<at::Tensor> computed = functional_results(call);
+    if (computed.size() != targets.size())
         throw UnsupportedError("cannot extract: " + call.op.name + place() +
                                " returns more than what it writes; use the form that writes nothing");
-    const DType wanted = metas[0].dtype;
-    const std::optional<DType> computed = functional_dtype(call);
-    if (computed) metas[0].dtype = *computed;
+    std::vector<TensorMeta> metas;
+    for (const at::Tensor& result : computed) metas.push_back(meta_of(result));
     const auto index = static_cast<std::uint32_t>(model_.graph.nodes.size());
     std::vector<ValueRef> refs = tracker_.emit(std::move(node), metas);
     in_place_.insert(index);
     if (call.op.random) random_.insert(index);
-    if (computed) {
-        metas[0].dtype = wanted;
-        Node cast{.op_type = "aten._to_copy.default",
-                  .args = {{"self", refs[0]}, {"dtype", wanted}},
-                  .provenance = tracker_.provenance};
-        refs[0] = tracker_.emit(std::move(cast), {metas[0]})[0];
-    }
+    for (std::size_t i = 0; i < targets.size(); ++i) refs[i] = tracker_.as_written(*targets[i], refs[i], computed[i]);
     const std::string depends = depends_of(call);
     for (std::size_t i = 0; i < targets.size(); ++i) {
         tracker_.write(*targets[i], refs[i]);

@@ -77,7 +77,7 @@ class Recorder {
     void record_write(Call& call);
     void record_batch_norm(Call& call);
     bool change_geometry(Call& call);
-    static std::optional<DType> functional_dtype(const Call& call);
+    static std::vector<at::Tensor> functional_results(const Call& call);
     Node node_of(const Call& call, const c10::FunctionSchema& schema, const Tracked* parent = nullptr);
     static Argument as_python_writes(const Call& call, const std::string& parameter, Argument value);
     Argument argument_for(const at::Tensor& tensor);

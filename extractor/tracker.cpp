@@ -24,6 +24,15 @@ bool is_contiguous(const Tracked& tracked) {
     return true;
 }
 
+/// False if both cover their memory and the elements lie there in another order.
+bool same_order(const Tracked& tracked, const at::Tensor& tensor) {
+    const at::Tensor written = at::empty_strided(tracked.sizes, tracked.strides, c10::TensorOptions(c10::kMeta));
+    if (!written.is_non_overlapping_and_dense()) return true;
+    for (std::int64_t i = 0; i < tensor.dim(); ++i)
+        if (tensor.size(i) != 1 && tensor.stride(i) != written.stride(i)) return false;
+    return true;
+}
+
 Node bound(Node step, ValueRef parent) {
     const std::function<void(Argument&)> replace = [&](Argument& argument) {
         if (auto* ref = argument.get_if<ValueRef>(); ref && *ref == parent_ref) *ref = parent;
@@ -192,6 +201,13 @@ void Tracker::write(Tracked& tracked, ValueRef value) {
         write(*tracked.store->root, scatter_strided(tracked, value));
     tracked.ref = value;
     tracked.version = tracked.store->version;
+}
+
+ValueRef Tracker::as_written(Tracked& tracked, ValueRef value, const at::Tensor& computed) {
+    if (computed.sizes() == tracked.sizes && !same_order(tracked, computed))
+        return call("aten.copy.default", {{"self", current(tracked)}, {"src", value}}, tracked);
+    if (computed.scalar_type() == tracked.dtype) return value;
+    return call("aten._to_copy.default", {{"self", value}, {"dtype", dtype_of(tracked.dtype)}}, tracked);
 }
 
 ValueRef Tracker::call(const char* op_type, std::vector<NamedArgument> args, const Tracked& like) {

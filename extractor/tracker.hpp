@@ -81,6 +81,9 @@ class Tracker {
     ValueRef current(Tracked& tracked);
     /// From now on the tensor has that value, and all that share its memory see it.
     void write(Tracked& tracked, ValueRef value);
+    /// What a tensor holds after `value`, a result like `computed`, was written to it: in its own dtype, and in its own
+    /// order of elements where it covers its memory.
+    ValueRef as_written(Tracked& tracked, ValueRef value, const at::Tensor& computed);
     /// A literal that is about to hold something computed: its calls are recorded from here on.
     void make_recorded(Store& store);
 

@@ -225,6 +225,38 @@ const std::vector<std::pair<const char*, Function>> writing_programs{
          y.mul_(x.to(torch::kDouble));
          return y;
      }},
+    {"sums that wrap in their own dtype",
+     [](const Tensor& x) {
+         Tensor y = (x * 0 + 200).to(torch::kByte);
+         y.cumsum_(0);
+         return y.to(torch::kFloat);
+     }},
+    {"out= of a narrower dtype",
+     [](const Tensor& x) {
+         Tensor y = torch::zeros({3, 4}, torch::kHalf);
+         torch::mul_out(y, x, x);
+         return y.to(torch::kFloat) * 3;
+     }},
+    {"ternary call with a wider operand",
+     [](const Tensor& x) {
+         Tensor y = x.to(torch::kHalf);
+         y.addcmul_(y, x);
+         return y.to(torch::kFloat);
+     }},
+    {"memory of a transposed tensor",
+     [](const Tensor& x) {
+         Tensor y = x.clone().t();
+         y.masked_fill_(y > 0.5, 0);
+         return y.as_strided({12}, {1}, 0);
+     }},
+    {"complex view of transposed writes",
+     [](const Tensor& x) {
+         Tensor y = x.clone();
+         const Tensor z = torch::view_as_complex(y.view({3, 2, 2}));
+         Tensor t = y.t();
+         t.masked_fill_(t > 0.5, 0);
+         return z.abs();
+     }},
     {"t_ and unsqueeze_",
      [](const Tensor& x) {
          Tensor y = x.clone();
