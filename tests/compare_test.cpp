@@ -112,8 +112,8 @@ TEST_SUITE("compare") {
 
     TEST_CASE("a failure within the tolerances shows the worst element") {
         OutputVerdict verdict;
-        verdict.sizes = {2, 2};
-        verdict.element_dtype = DType::Float32;
+        verdict.shape = {2, 2};
+        verdict.dtype = DType::Float32;
         verdict.comparison = compare(floats({2, 2}, {1, 2, 3.5F, 4}), floats({2, 2}, {1, 2, 3, 4}), {0, 1});
         verdict.comparison.message = "suspicious";
         CHECK(failure_text(verdict).starts_with("suspicious; worst at [1, 0]: 3.5 instead of 3; cosine 0.99"));

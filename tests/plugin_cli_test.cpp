@@ -27,6 +27,24 @@ std::string faulty_plugin() {
 
 }  // namespace
 
+TEST_CASE("a plugin that is none is refused; without its plugin an op is missing") {
+    const std::string model = "examples/plugin_model";
+    check_refused("run " + model,
+                  "2 ops are not supported: example.accumulate_.default (2x; no such ATen op), "
+                  "example.clip_norm.default (1x; no such ATen op)");
+    const Outcome ops = run("ops " + model);
+    CHECK(ops.status == 1);
+    CHECK(ops.out.find("missing  example.clip_norm.default  x1\n") != std::string::npos);
+    CHECK(ops.out.find("missing  example.accumulate_.default  x2\n") != std::string::npos);
+    CHECK(ops.out.ends_with(" 2 missing\n"));
+    const Outcome missing = run("verify " + model + " --plugin no_such.so");
+    CHECK(missing.status == 3);
+    CHECK(missing.err.starts_with("torch-ir: error: plugin ./no_such.so: cannot open shared object file"));
+    const Outcome text = run("verify " + model + " --plugin README.md");
+    CHECK(text.status == 3);
+    CHECK(text.err.find("README.md") != std::string::npos);
+}
+
 TEST_CASE("what the code of a plugin throws names the node, what it returns is compared with the graph") {
     const TemporaryDirectory folder;
     const std::string file = folder / "ir.json";

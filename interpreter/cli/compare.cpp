@@ -89,7 +89,7 @@ std::vector<std::string> only_in(const NamedTensors& these, const NamedTensors& 
 void print(const Report& report, const Globals& globals) {
     for_each_shown(report.tensors, [](const OutputVerdict& v) {
         const Comparison& c = v.comparison;
-        std::cout << "  " << v.name << "  " << v.dtype << v.shape << (v.origin.empty() ? "" : "  " + v.origin) << "  ";
+        std::cout << "  " << v.name << "  " << v.type() << (v.origin.empty() ? "" : "  " + v.origin) << "  ";
         if (c.passed)
             std::cout << "agrees: largest difference " << short_number(c.max_abs) << ", relative "
                       << short_number(c.max_rel) << ", " << c.max_ulp << " ulp, SQNR " << short_number(c.sqnr_db)

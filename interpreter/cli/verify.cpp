@@ -96,7 +96,7 @@ class ValueJudge : public Observer {
 
 void print(const OutputVerdict& v) {
     const Comparison& c = v.comparison;
-    std::cout << "  " << v.name << "  " << v.dtype << v.shape << "  ";
+    std::cout << "  " << v.name << "  " << v.type() << "  ";
     if (c.passed)
         std::cout << "agrees: largest difference " << short_number(c.max_abs) << " in " << grouped(c.elements)
                   << (c.elements == 1 ? " value\n" : " values\n");
@@ -191,7 +191,7 @@ int verify_model(VerifyFlags options, const Globals& globals) {
         if (&pair == &pairs.front()) undeclared = run.undeclared;
         std::vector<OutputVerdict> judged = judge(run, pair.expected, options.rtol, options.atol);
         for (OutputVerdict& verdict : judged)
-            if (verdict.dtype.empty() && loaded.model->graph.find_value(verdict.name))
+            if (!verdict.dtype && loaded.model->graph.find_value(verdict.name))
                 verdict.comparison.message += "; --intermediates FILE compares values of nodes";
         for (DerivedVerdict& d : derive(options, interpreter, inputs, run, pair.expected, judged)) {
             d.name = pair.prefix + d.name;

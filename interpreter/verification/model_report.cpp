@@ -121,8 +121,8 @@ Table output_table(const CaseResult& result) {
     for (const OutputVerdict& output : result.outputs) {
         const Comparison& c = output.comparison;
         table.rows.push_back(
-            {output.name, output.dtype + output.shape, c.passed ? "passed" : "failed",
-             c.compared ? short_number(c.max_abs) : "", c.compared ? short_number(c.mean_abs) : "",
+            {output.name, output.type(), c.passed ? "passed" : "failed", c.compared ? short_number(c.max_abs) : "",
+             c.compared ? short_number(c.mean_abs) : "",
              c.compared ? "atol " + short_number(c.tolerance.atol) + ", rtol " + short_number(c.tolerance.rtol) : ""});
     }
     return table;

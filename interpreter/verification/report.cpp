@@ -25,8 +25,8 @@ ordered_json element_value(const Scalar& value, DType dtype) {
 ordered_json element_json(const ElementPair& element, const OutputVerdict& verdict) {
     if (element.index < 0) return nullptr;
     return {{"index", verdict.position(element.index)},
-            {"actual", element_value(element.actual, verdict.element_dtype)},
-            {"expected", element_value(element.expected, verdict.element_dtype)}};
+            {"actual", element_value(element.actual, *verdict.dtype)},
+            {"expected", element_value(element.expected, *verdict.dtype)}};
 }
 
 ordered_json census_json(const Census& census) { return {{"nan", census.nan}, {"inf", census.inf}}; }
@@ -44,8 +44,8 @@ double share(const Comparison& c) {
 std::string index_of(const OutputVerdict& verdict, std::int64_t flat) { return to_string(verdict.position(flat)); }
 
 std::string element_text(const OutputVerdict& verdict, const ElementPair& element) {
-    return index_of(verdict, element.index) + ": " + number_text(element.actual, verdict.element_dtype) +
-           " instead of " + number_text(element.expected, verdict.element_dtype);
+    return index_of(verdict, element.index) + ": " + number_text(element.actual, *verdict.dtype) + " instead of " +
+           number_text(element.expected, *verdict.dtype);
 }
 
 std::string census_text(const Comparison& c) {
@@ -60,8 +60,7 @@ Table tensor_table(const Report& report) {
                 {}};
     for (const OutputVerdict& v : report.tensors) {
         const Comparison& c = v.comparison;
-        Row row{v.name + (v.origin.empty() ? "" : " (" + v.origin + ")"), c.passed ? "passed" : "failed",
-                v.dtype + v.shape};
+        Row row{v.name + (v.origin.empty() ? "" : " (" + v.origin + ")"), c.passed ? "passed" : "failed", v.type()};
         if (c.compared)
             row.insert(row.end(),
                        {short_number(c.max_abs), short_number(c.max_rel), short_number(c.mean_abs),
@@ -155,10 +154,20 @@ bool differs(const OutputVerdict& v) { return !v.comparison.passed && v.comparis
 
 ordered_json to_json(const OutputVerdict& verdict) {
     const Comparison& c = verdict.comparison;
-    ordered_json json{{"name", verdict.name},         {"passed", c.passed},           {"dtype", verdict.dtype},
-                      {"shape", verdict.shape},       {"elements", c.elements},       {"mismatches", c.mismatches},
-                      {"max_abs", figure(c.max_abs)}, {"max_rel", figure(c.max_rel)}, {"mean_abs", figure(c.mean_abs)},
+    ordered_json json{{"name", verdict.name},
+                      {"passed", c.passed},
+                      {"dtype", nullptr},
+                      {"shape", nullptr},
+                      {"elements", c.elements},
+                      {"mismatches", c.mismatches},
+                      {"max_abs", figure(c.max_abs)},
+                      {"max_rel", figure(c.max_rel)},
+                      {"mean_abs", figure(c.mean_abs)},
                       {"message", c.message}};
+    if (verdict.dtype) {
+        json["dtype"] = name(*verdict.dtype);
+        json["shape"] = verdict.shape;
+    }
     if (!verdict.origin.empty()) json["origin"] = verdict.origin;
     if (!c.compared) return json;
     json["mean_rel"] = figure(c.mean_rel);

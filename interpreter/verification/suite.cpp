@@ -28,30 +28,22 @@ std::string_view name(Status status) {
 }
 
 Ints OutputVerdict::position(std::int64_t flat) const {
-    Ints index(sizes.size());
-    for (std::size_t d = sizes.size(); d-- > 0;) {
-        index[d] = flat % sizes[d];
-        flat /= sizes[d];
+    Ints index(shape.size());
+    for (std::size_t d = shape.size(); d-- > 0;) {
+        index[d] = flat % shape[d];
+        flat /= shape[d];
     }
     return index;
 }
 
-namespace {
-
-void describe_in(OutputVerdict& verdict, const Tensor& tensor) {
-    verdict.dtype = name(tensor.dtype());
-    verdict.shape = to_string(tensor.shape());
-    verdict.sizes = tensor.shape();
-    verdict.element_dtype = tensor.dtype();
-}
-
-}  // namespace
+std::string OutputVerdict::type() const { return dtype ? std::string(torch_ir::name(*dtype)) + to_string(shape) : ""; }
 
 OutputVerdict judge_tensor(std::string name, const Tensor& actual, const Tensor& expected, const Tolerance& tolerance) {
     OutputVerdict verdict;
     verdict.name = std::move(name);
     verdict.comparison = compare(actual, expected, tolerance);
-    describe_in(verdict, actual);
+    verdict.dtype = actual.dtype();
+    verdict.shape = actual.shape();
     return verdict;
 }
 
@@ -81,7 +73,10 @@ std::vector<OutputVerdict> judge(const RunResult& result, const NamedTensors& ex
             tolerance.atol = atol.value_or(tolerance.atol);
             verdict = judge_tensor(verdict.name, actual, found->second, tolerance);
         }
-        if (actual.defined()) describe_in(verdict, actual);
+        if (actual.defined()) {
+            verdict.dtype = actual.dtype();
+            verdict.shape = actual.shape();
+        }
         verdicts.push_back(std::move(verdict));
     }
     for (const auto& [key, tensor] : expected)

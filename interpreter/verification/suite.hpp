@@ -17,12 +17,13 @@ namespace torch_ir {
 /// The verdict on one output.
 struct OutputVerdict {
     std::string name;
-    std::string dtype;
-    std::string shape;
+    std::optional<DType> dtype;  // of what was computed; empty where there is no tensor
+    Ints shape;
     Comparison comparison;
-    Ints sizes;                            // those that `shape` shows
-    DType element_dtype = DType::Float32;  // that which `dtype` names
-    std::string origin;                    // op and module of a value inside a graph; else empty
+    std::string origin;  // op and module of a value inside a graph; else empty
+
+    /// `float32[1, 10]`; empty where there is no tensor.
+    std::string type() const;
 
     /// A row-major position as an index.
     Ints position(std::int64_t flat) const;
