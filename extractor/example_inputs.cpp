@@ -83,6 +83,7 @@ std::vector<NamedInput> read_inputs(const std::filesystem::path& path) {
 NamedInput parse_input(const std::string& text) {
     return with_context("--shapes '" + text + "'", [&]() -> NamedInput {
         const std::size_t equals = text.find('='), colon = text.find(':');
+        if (equals == 0) throw ArgumentError("expected a name in front of '='");
         if (equals != std::string::npos) return {text.substr(0, equals), zeros_of(text.substr(equals + 1))};
         const bool is_constant = colon != std::string::npos && (colon == 0 || text.find(',') == std::string::npos) &&
                                  !number_of<std::int64_t>(text.substr(0, colon));

@@ -74,38 +74,45 @@ bool Recorder::answer(Call& call) {
     }
     const bool reads = is_one_of(name, {"item", "_local_scalar_dense", "is_nonzero", "allclose", "equal"});
     if (reads && !call.known) {
-        if (name == "equal") {
-            const Tracked* a = tracker_.find(call.tensors[0]);
-            const bool same = a && a == tracker_.find(call.tensors[1]);
-            if (!same)
-                notes.push_back("aten::equal" + place() + " was answered with false: its tensors are not the same one");
-            call.results = {same};
-            return true;
-        }
-        refuse(call, "needs the value");
+        const std::optional<bool> equal = name == "equal" ? equal_without_values(call) : std::nullopt;
+        if (!equal) refuse(call, "needs the value");
+        call.results = {*equal};
+        return true;
     }
     call.op.handle.callBoxed(&call.results);
-    if (reads && specialise_ && !depends_of(call).empty()) {
+    if (reads && specialise_) {
         std::ostringstream text;
-        text << call.op.name << place() << " gave " << call.results[0] << ", which depends on " << depends_of(call)
-             << " and is burned in";
-        notes.push_back(text.str());
+        text << call.results[0];
+        note_burned_in(call, text.str());
     }
     return true;
 }
 
-void Recorder::check_shapes_known(const Call& call) {
-    if (specialise_ || call.known) return;
+std::optional<bool> Recorder::equal_without_values(const Call& call) {
+    const at::Tensor &a = call.tensors[0], &b = call.tensors[1];
+    if (a.sizes() != b.sizes()) return false;
+    if (const Tracked* tracked = tracker_.find(a); tracked && tracked == tracker_.find(b)) return true;
+    // It asks whether one product may stand for three; they give the same.
+    if (provenance && provenance({}).module_type == "torch::nn::MultiheadAttentionImpl") return false;
+    return std::nullopt;
+}
+
+bool Recorder::has_dynamic_size(const Call& call) {
     const std::string_view name = call.op.aten_name();
-    if (name == "linalg_lstsq" || (name == "one_hot" && call.arguments[1].toInt() >= 0)) return;
+    if (name == "linalg_lstsq" || (name == "one_hot" && call.arguments[1].toInt() >= 0)) return false;
     bool masked = false;
     if (name == "index" && call.arguments[1].isList())
         for (const c10::IValue& index : call.arguments[1].toListRef())
             masked = masked ||
                      (index.isTensor() && index.toTensor().defined() &&
                       (index.toTensor().scalar_type() == c10::kBool || index.toTensor().scalar_type() == c10::kByte));
-    if ((call.op.dynamic_shape && name != "index") || masked)
-        refuse(call, "returns a tensor whose size depends on the values");
+    return (call.op.dynamic_shape && name != "index") || masked;
+}
+
+void Recorder::note_burned_in(const Call& call, const std::string& found) {
+    if (const std::string depends = depends_of(call); !depends.empty())
+        notes.push_back(call.op.name + place() + " gave " + found + ", which depends on " + depends +
+                        " and is burned in");
 }
 
 /// Runs the call, on values where all are known and on meta tensors otherwise.

@@ -36,17 +36,27 @@ void add_weights(extractor::Recorder& recorder, const torch::nn::Module& module,
 
 Extraction extract(const ExtractSource& source, const std::vector<c10::IValue>& example_inputs,
                    const ExtractOptions& options) {
+    if (!source.forward)
+        throw ArgumentError("there is no program: set ExtractSource::forward, as torch_ir::source_of(module) does");
+    if (source.input_types && source.input_types->size() != example_inputs.size())
+        throw ArgumentError("the module's forward takes " + std::to_string(source.input_types->size()) +
+                            " inputs, found " + std::to_string(example_inputs.size()));
     extractor::Recorder recorder(options.specialise);
     Extraction result;
     const torch::nn::Module* module = options.module ? options.module : source.module.get();
     if (module) {
+        if (module->weak_from_this().expired())
+            throw ArgumentError("LibTorch lists the weights only of modules that a std::shared_ptr holds: make " +
+                                plain_type(module->name()) + " by std::make_shared or as a module holder");
         add_weights(recorder, *module, result);
         recorder.provenance = extractor::ModulePaths(*module);
     }
-    std::vector<c10::IValue> inputs;
+    std::vector<c10::IValue> values, inputs;
     for (std::size_t i = 0; i < example_inputs.size(); ++i) {
         const std::string name = i < options.input_names.size() ? options.input_names[i] : "input_" + std::to_string(i);
-        inputs.push_back(extractor::add_inputs(recorder, example_inputs[i], name));
+        values.push_back(source.input_types ? extractor::fitted(example_inputs[i], (*source.input_types)[i], name)
+                                            : example_inputs[i]);
+        inputs.push_back(extractor::add_inputs(recorder, values.back(), name));
     }
     const c10::IValue output = recorder.run([&] { return source.forward(inputs); });
     extractor::add_outputs(recorder, output);
@@ -58,7 +68,7 @@ Extraction extract(const ExtractSource& source, const std::vector<c10::IValue>& 
                                                : "function";
     result.model.pytorch_version = TORCH_VERSION;
     result.model.forward_arg_names = options.input_names;
-    extractor::set_specs(result.model, example_inputs, output);
+    extractor::set_specs(result.model, values, output);
     return result;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/ivalue.h>
+#include <ATen/core/jit_type.h>
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -47,42 +49,75 @@ struct ExtractSource {
     std::string name;                                 // default: the module's type
     std::shared_ptr<const torch::nn::Module> module;  // may be null
     std::function<c10::IValue(const std::vector<c10::IValue>&)> forward;
+    /// Of the inputs, where known: numbers are made to fit, all else of another type is refused.
+    std::optional<std::vector<c10::TypePtr>> input_types{};
 };
 
 /// Records one run of the program: every ATen call before it is decomposed, in-place writes and views in functional
 /// form, weights by their keys. Nothing is computed; parameters may be on the meta device. Inputs are tensors, numbers,
 /// None, and lists, tuples and dicts of these; numbers become constants. Throws UnsupportedError where the program
 /// looks at values that depend on inputs or weights, and for what the IR cannot say; ArgumentError for calls that
-/// LibTorch refuses.
+/// LibTorch refuses, inputs that do not fit, and modules that no shared_ptr holds.
 Extraction extract(const ExtractSource& source, const std::vector<c10::IValue>& example_inputs,
                    const ExtractOptions& options = {});
 
 namespace detail {
 
-template <class Program, class... Inputs>
-c10::IValue call_program(Program& program, const std::vector<c10::IValue>& values) {
+/// `function` on the values, as these types.
+template <class... Inputs>
+c10::IValue call_with(auto&& function, const std::vector<c10::IValue>& values) {
     return [&]<std::size_t... i>(std::index_sequence<i...>) {
-        if constexpr (requires { program.ptr()->forward(std::declval<Inputs>()...); })  // a holder, const or not
-            return c10::IValue(program.ptr()->forward(values[i].template to<Inputs>()...));
-        else if constexpr (requires { program->forward(std::declval<Inputs>()...); })
-            return c10::IValue(program->forward(values[i].template to<Inputs>()...));
-        else if constexpr (requires { program.forward(std::declval<Inputs>()...); })
-            return c10::IValue(program.forward(values[i].template to<Inputs>()...));
-        else
-            return c10::IValue(program(values[i].template to<Inputs>()...));
+        return c10::IValue(function(values[i].template to<Inputs>()...));
     }
     (std::index_sequence_for<Inputs...>{});
 }
 
+template <class Program, class... Inputs>
+c10::IValue call_program(Program& program, const std::vector<c10::IValue>& values) {
+    return call_with<Inputs...>(
+        [&](Inputs... inputs) {
+            if constexpr (requires { program.ptr()->forward(std::move(inputs)...); })  // a holder, const or not
+                return program.ptr()->forward(std::move(inputs)...);
+            else if constexpr (requires { program->forward(std::move(inputs)...); })
+                return program->forward(std::move(inputs)...);
+            else if constexpr (requires { program.forward(std::move(inputs)...); })
+                return program.forward(std::move(inputs)...);
+            else
+                return program(std::move(inputs)...);
+        },
+        values);
+}
+
+template <class Input>
+c10::TypePtr type_of() {
+    if constexpr (std::same_as<Input, bool>)
+        return c10::BoolType::get();
+    else if constexpr (std::integral<Input>)
+        return c10::IntType::get();
+    else if constexpr (std::floating_point<Input>)
+        return c10::FloatType::get();
+    else
+        return c10::getTypePtr<Input>();
+}
+
+template <class... Inputs>
+ExtractSource method_source(auto module, auto method) {
+    ExtractSource source{"", module, {}, std::vector<c10::TypePtr>{type_of<Inputs>()...}};
+    source.forward = [module, method](const std::vector<c10::IValue>& values) {
+        return call_with<Inputs...>([&](Inputs... inputs) { return ((*module).*method)(std::move(inputs)...); },
+                                    values);
+    };
+    return source;
+}
+
 template <class Module, class Result, class Base, class... Inputs>
-c10::IValue call_forward(Module& module, Result (Base::*forward)(Inputs...), const std::vector<c10::IValue>& values) {
-    if (values.size() != sizeof...(Inputs))
-        throw ArgumentError("the module's forward takes " + std::to_string(sizeof...(Inputs)) + " inputs, found " +
-                            std::to_string(values.size()));
-    return [&]<std::size_t... i>(std::index_sequence<i...>) {
-        return c10::IValue((module.*forward)(values[i].template to<std::remove_cvref_t<Inputs>>()...));
-    }
-    (std::index_sequence_for<Inputs...>{});
+ExtractSource source_of(Module module, Result (Base::*method)(Inputs...)) {
+    return method_source<std::remove_cvref_t<Inputs>...>(module, method);
+}
+
+template <class Module, class Result, class Base, class... Inputs>
+ExtractSource source_of(Module module, Result (Base::*method)(Inputs...) const) {
+    return method_source<std::remove_cvref_t<Inputs>...>(module, method);
 }
 
 template <class Program>
@@ -130,11 +165,7 @@ auto on_meta(Make&& make) {
 /// --module` hands over.
 template <class Impl>
 ExtractSource source_of(std::shared_ptr<Impl> module) {
-    ExtractSource source{"", module, {}};
-    source.forward = [module](const std::vector<c10::IValue>& values) {
-        return detail::call_forward(*module, &Impl::forward, values);
-    };
-    return source;
+    return detail::source_of(std::move(module), &Impl::forward);
 }
 
 template <class Impl>

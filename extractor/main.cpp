@@ -5,7 +5,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
+#include <optional>
+#include <set>
 
 #include "example_inputs.hpp"
 #include "extract.hpp"
@@ -26,6 +29,35 @@ struct Options {
     bool quiet = false;
 };
 
+bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+    if (a.empty() || b.empty()) return false;
+    std::error_code missing;
+    return std::filesystem::absolute(a).lexically_normal() == std::filesystem::absolute(b).lexically_normal() ||
+           std::filesystem::equivalent(a, b, missing);
+}
+
+/// Throws CLI::ValidationError when a file to write is one of the others.
+void check_outputs(const Options& options) {
+    const auto check = [](const std::string& option, const std::string& file, const std::vector<std::string>& others) {
+        for (const std::string& other : others)
+            if (same_file(file, other))
+                throw CLI::ValidationError(option, "'" + file + "' would overwrite '" + other + "'");
+    };
+    const std::vector<std::string> read{options.model, options.library, options.inputs};
+    check("--output", options.output, read);
+    check("--weights-out", options.weights_out, read);
+    check("--weights-out", options.weights_out, {options.output});
+}
+
+/// Throws ArgumentError naming a tensor of the file whose place among the arguments nothing tells.
+void check_positions(const std::string& file, const std::vector<NamedInput>& inputs) {
+    for (std::size_t i = 0; inputs.size() > 1 && i < inputs.size(); ++i)
+        if (const std::string expected = "input_" + std::to_string(i); inputs[i].first != expected)
+            throw ArgumentError(file + ": expected a tensor '" + expected + "', found '" + inputs[i].first +
+                                "': parameters in C++ have no names; call the tensors input_0, input_1, … in the order "
+                                "of forward's parameters");
+}
+
 Extraction extract_library(const Options& options, const std::vector<NamedInput>& inputs,
                            const ExtractOptions& extract_options) {
     // A name without a slash would be looked for in the system's folders.
@@ -37,13 +69,11 @@ Extraction extract_library(const Options& options, const std::vector<NamedInput>
         throw IoError(options.library +
                       ": expected a function torch_ir_module(torch_ir::ExtractSource&) with extern \"C\", found none");
     ExtractSource source;
-    const auto make = [&] { reinterpret_cast<decltype(&torch_ir_module)>(symbol)(source); };
-    if (options.weights_out.empty() && !options.specialise) {
-        const MetaDevice guard;
-        make();
-    } else {
-        make();
-    }
+    with_context(options.library, [&] {
+        std::optional<MetaDevice> guard;
+        if (options.weights_out.empty() && !options.specialise) guard.emplace();
+        reinterpret_cast<decltype(&torch_ir_module)>(symbol)(source);
+    });
     std::vector<c10::IValue> values;
     for (const NamedInput& input : inputs) values.push_back(input.second);
     ExtractOptions all = extract_options;
@@ -54,7 +84,12 @@ Extraction extract_library(const Options& options, const std::vector<NamedInput>
 int run(const Options& options) {
     std::vector<NamedInput> inputs;
     if (!options.inputs.empty()) inputs = read_inputs(options.inputs);
+    if (!options.library.empty()) check_positions(options.inputs, inputs);
     for (const std::string& text : options.shapes) inputs.push_back(parse_input(text));
+    std::set<std::string> names;
+    for (const NamedInput& input : inputs)
+        if (!input.first.empty() && !names.insert(input.first).second)
+            throw ArgumentError("input '" + input.first + "' is given twice");
     ExtractOptions extract_options;
     extract_options.specialise = options.specialise;
     const Extraction extraction = options.library.empty()
@@ -80,7 +115,8 @@ int parse_and_run(int argc, char** argv) {
         app.add_option("--module", options.library, "a library that defines torch_ir_module()")->type_name("LIB");
     model->excludes(library);
 
-    app.add_option("--inputs", options.inputs, "example inputs by name or as input_0, …; numbers are 0-d")
+    app.add_option("--inputs", options.inputs,
+                   "example inputs by name or as input_0, … (--module: these only); numbers are 0-d")
         ->type_name("FILE.safetensors");
     app.add_option("--shapes", options.shapes,
                    "example inputs, more or instead: x=1,3,224,224  ids=1,16:int64  sr:16000  (names may be left out)");
@@ -88,7 +124,8 @@ int parse_and_run(int argc, char** argv) {
     app.add_option("--weights-out", options.weights_out, "write parameters, buffers and constants")
         ->type_name("FILE.safetensors");
     app.add_option("--warmup", options.warmup,
-                   "runs before the recorded one, for modules that make their state in the first")
+                   "runs of MODEL before the recorded one, for modules that make their state in the first")
+        ->excludes(library)
         ->type_name("N")
         ->check(CLI::Range(0, 1000));
     app.add_flag("--specialise", options.specialise,
@@ -99,6 +136,7 @@ int parse_and_run(int argc, char** argv) {
     try {
         app.parse(argc, argv);
         if (options.model.empty() && options.library.empty()) throw CLI::RequiredError("MODEL or --module");
+        check_outputs(options);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? ok : usage;
     }
@@ -119,6 +157,8 @@ int main(int argc, char** argv) {
         std::cerr << "torch-ir-extract: error: not enough memory\n";
     } catch (const std::exception& error) {
         std::cerr << "torch-ir-extract: error: " << error.what() << '\n';
+    } catch (...) {
+        std::cerr << "torch-ir-extract: error: the program threw something that is no std::exception\n";
     }
     return torch_ir::bad_input;
 }

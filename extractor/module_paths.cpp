@@ -38,6 +38,12 @@ std::string innermost_type() {
     return "";
 }
 
+/// The module's class. The frontend's MultiheadAttention alone calls itself otherwise.
+std::string type_of(const torch::nn::Module& module) {
+    const std::string& name = module.name();
+    return name == "torch::nn::MultiheadAttention" ? name + "Impl" : name;
+}
+
 std::string parent_of(const std::string& path) {
     const std::size_t dot = path.rfind('.');
     return dot == std::string::npos ? "" : path.substr(0, dot);
@@ -46,8 +52,8 @@ std::string parent_of(const std::string& path) {
 }  // namespace
 
 ModulePaths::ModulePaths(const torch::nn::Module& root) {
-    for (const auto& item : root.named_modules("", true)) types_.emplace(item.key(), item.value()->name());
-    types_[""] = root.name();
+    for (const auto& item : root.named_modules("", true)) types_.emplace(item.key(), type_of(*item.value()));
+    types_[""] = type_of(root);
 }
 
 Provenance ModulePaths::operator()(const std::vector<std::string>& keys) {

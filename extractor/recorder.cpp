@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 
 #include "call.hpp"
 #include "convert.hpp"
@@ -107,6 +108,9 @@ c10::IValue Recorder::run(const std::function<c10::IValue()>& program) {
     } catch (const std::exception& error) {
         fail(error);
         throw;
+    } catch (...) {
+        fail(std::runtime_error("the program threw something that is no std::exception"));
+        throw;
     }
 }
 
@@ -139,7 +143,18 @@ void Recorder::fallback(const c10::OperatorHandle& handle, c10::DispatchKeySet, 
         stack->insert(stack->end(), on_meta.begin(), on_meta.end());
         return;
     }
-    handle.callBoxed(stack);
+    const auto needs_values = [&] {
+        throw UnsupportedError("the module cannot be made without memory for its weights: it calls " + op.name +
+                               ", which needs values; make it without on_meta (torch-ir-extract: with --weights-out or "
+                               "--specialise)");
+    };
+    try {
+        handle.callBoxed(stack);
+    } catch (const NeedsValues&) {
+        needs_values();
+    } catch (const c10::NotImplementedError&) {  // a copy out of the meta device, …
+        needs_values();
+    }
 }
 
 void Recorder::record(const OpInfo& op, torch::jit::Stack& stack) {
@@ -149,7 +164,9 @@ void Recorder::record(const OpInfo& op, torch::jit::Stack& stack) {
     for (const at::Tensor& tensor : call.tensors) call.known = call.known && is_known(tensor);
     const std::string_view name = op.aten_name();
     if (!answer(call) && !is_one_of(name, {"detach_", "requires_grad_"}) && !change_geometry(call)) {
-        check_shapes_known(call);
+        const bool dynamic_size = has_dynamic_size(call);
+        if (dynamic_size && !specialise_ && !call.known)
+            refuse(call, "returns a tensor whose size depends on the values");
         std::vector<std::string> keys;
         for (const at::Tensor& tensor : call.tensors)
             if (const auto key = keys_.find(tensor.unsafeGetTensorImpl()); key != keys_.end())
@@ -168,6 +185,12 @@ void Recorder::record(const OpInfo& op, torch::jit::Stack& stack) {
             record_batch_norm(call);
         else
             record_results(call);
+        if (dynamic_size && specialise_) {
+            std::ostringstream sizes;
+            for (c10::IValue result : call.results)
+                for_each_tensor(result, [&](at::Tensor& tensor) { sizes << ' ' << tensor.sizes(); });
+            note_burned_in(call, "a tensor of size" + sizes.str());
+        }
     }
     if (is_one_of(name, {"detach_", "requires_grad_"})) call.results = {call.arguments[0]};
     stack.insert(stack.end(), std::make_move_iterator(call.results.begin()),

@@ -70,7 +70,11 @@ class Recorder {
 
     void record(const OpInfo& op, torch::jit::Stack& stack);
     bool answer(Call& call);
-    void check_shapes_known(const Call& call);
+    /// What torch.equal returns, where values are not needed for that.
+    std::optional<bool> equal_without_values(const Call& call);
+    /// The size of the result depends on values of the arguments.
+    static bool has_dynamic_size(const Call& call);
+    void note_burned_in(const Call& call, const std::string& found);
     void execute(Call& call);
     void execute_factory(Call& call);
     void record_results(Call& call);

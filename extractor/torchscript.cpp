@@ -13,6 +13,8 @@
 #include <sstream>
 
 #include "recorder.hpp"
+#include "torch_ir/archive.hpp"
+#include "torch_ir/file.hpp"
 #include "values.hpp"
 
 namespace torch_ir {
@@ -113,27 +115,6 @@ class ScriptPaths {
     std::map<std::string, std::vector<std::string>> paths_;
 };
 
-/// A 0-d tensor as the number that the argument wants.
-c10::IValue fitting(const c10::IValue& value, const c10::Argument& argument) {
-    if (!value.isTensor() || !value.toTensor().defined() || value.toTensor().dim() != 0 || !value.toTensor().is_cpu())
-        return value;
-    c10::TypePtr type = argument.type();
-    if (const auto optional = type->cast<c10::OptionalType>()) type = optional->getElementType();
-    const at::Tensor tensor = value.toTensor();
-    switch (type->kind()) {
-        case c10::TypeKind::IntType:
-            return tensor.item<std::int64_t>();
-        case c10::TypeKind::FloatType:
-            return tensor.item<double>();
-        case c10::TypeKind::BoolType:
-            return tensor.item<bool>();
-        case c10::TypeKind::NumberType:
-            return tensor.item();
-        default:
-            return value;
-    }
-}
-
 /// An argument of the method, and whether the caller gave it.
 struct Bound {
     std::string name;
@@ -155,24 +136,69 @@ std::vector<Bound> bind_inputs(const c10::FunctionSchema& schema, const std::vec
             const std::string& name = inputs[k].first;
             const bool by_position = name.empty() ? k == i - 1 : name == "input_" + std::to_string(i - 1);
             if (name != argument.name() && !by_position) continue;
-            entry.value = fitting(inputs[k].second, argument);
+            if (entry.given) throw ArgumentError("input '" + argument.name() + "' is given twice");
+            entry.value = extractor::fitted(inputs[k].second, argument.type(), argument.name());
             entry.given = true;
             used.insert(k);
         }
         if (!entry.given && !argument.default_value() && argument.type()->kind() != c10::TypeKind::OptionalType)
-            throw ArgumentError("input '" + argument.name() + "' (" + argument.type()->str() + ") is missing");
+            throw ArgumentError("input '" + argument.name() + "' (" + argument.type()->annotation_str() +
+                                ") is missing");
     }
     for (std::size_t k = 0; k < inputs.size(); ++k)
         if (!used.contains(k)) throw ArgumentError("input '" + inputs[k].first + "' is none of the module's: " + names);
     return bound;
 }
 
+/// Throws IoError or ParseError saying what the file is, unless it looks like TorchScript.
+void check_kind(const std::filesystem::path& path) {
+    const auto file = map_file(path);
+    const std::string expected = path.string() + ": expected a TorchScript file (torch.jit.save), found ";
+    if (!looks_like_zip(file->bytes()))
+        throw ParseError(expected + (file->bytes().empty() ? "an empty file" : "other contents"));
+    const Archive archive = with_context(path.string(), [&] { return open_archive(file->bytes(), file); });
+    if (archive.kind == Archive::Kind::Checkpoint)
+        throw ParseError(expected + "a checkpoint (torch.save), which has weights and no program");
+    if (archive.kind != Archive::Kind::TorchScript)
+        throw ParseError(expected + "an exported program (torch.export.save); `torch-ir extract` reads it");
+}
+
 torch::jit::Module load(const std::filesystem::path& path) {
     try {
         return torch::jit::load(path.string(), c10::kCPU);
-    } catch (const c10::Error& error) {
-        throw IoError(path.string() + ": not a TorchScript file that LibTorch " TORCH_VERSION " can read: " +
-                      error.what_without_backtrace());
+    } catch (const std::exception& error) {
+        check_kind(path);
+        throw IoError(path.string() + ": LibTorch " TORCH_VERSION " cannot read it: " + extractor::message_of(error));
+    }
+}
+
+/// Runs the method. Tensors that are there before and keep their shape are put back: only state that the runs make
+/// stays. Numbers and flags stay, too: they say that there is state.
+void warm_up(const torch::jit::Module& module, const torch::jit::Method& method, const std::vector<Bound>& bound,
+             int runs) {
+    struct Saved {
+        c10::intrusive_ptr<c10::ivalue::Object> object;
+        std::size_t slot;
+        at::Tensor tensor, values;
+    };
+    const at::NoGradGuard no_grad;
+    std::vector<Saved> saved;
+    for (const torch::jit::Module& part : module.modules())
+        for (std::size_t i = 0; i < part._ivalue()->slots().size(); ++i)
+            if (const c10::IValue& value = part._ivalue()->getSlot(i); value.isTensor() && value.toTensor().defined())
+                saved.push_back({part._ivalue(), i, value.toTensor(), value.toTensor().clone()});
+    std::vector<c10::IValue> values;
+    for (const Bound& input : bound) values.push_back(input.value);
+    try {
+        for (int i = 0; i < runs; ++i) method(values);
+    } catch (const std::exception& error) {
+        throw ArgumentError("the warm-up run fails: " + extractor::message_of(error));
+    }
+    for (const auto& [object, slot, tensor, before] : saved) {
+        const c10::IValue& now = object->getSlot(slot);
+        if (!now.isTensor() || now.toTensor().sizes() != before.sizes()) continue;
+        tensor.copy_(before);
+        object->setSlot(slot, tensor);
     }
 }
 
@@ -199,22 +225,14 @@ void record_attributes(extractor::Recorder& recorder, const std::map<std::string
     }
 }
 
-}  // namespace
-
-Extraction extract_torchscript(const std::filesystem::path& path, const std::vector<NamedInput>& inputs,
-                               const ExtractOptions& options, int warmup) {
-    torch::jit::Module module = load(path);
+Extraction extract_module(torch::jit::Module module, const std::vector<NamedInput>& inputs,
+                          const ExtractOptions& options, int warmup) {
     module.eval();
     const auto method = module.find_method("forward");
-    if (!method) throw ArgumentError(path.string() + ": the module has no forward");
+    if (!method) throw ArgumentError("the module has no forward");
     const c10::FunctionSchema& schema = method->function().getSchema();
-    const std::vector<Bound> bound = with_context(path.string(), [&] { return bind_inputs(schema, inputs); });
-    {
-        const at::NoGradGuard no_grad;
-        std::vector<c10::IValue> values;
-        for (const Bound& input : bound) values.push_back(input.value);
-        for (int i = 0; i < warmup; ++i) (*method)(values);
-    }
+    const std::vector<Bound> bound = bind_inputs(schema, inputs);
+    if (warmup > 0) warm_up(module, *method, bound, warmup);
 
     extractor::Recorder recorder(options.specialise);
     recorder.provenance = ScriptPaths(module);
@@ -260,6 +278,14 @@ Extraction extract_torchscript(const std::filesystem::path& path, const std::vec
     result.model.forward_arg_names = names;
     extractor::set_specs(result.model, values, output);
     return result;
+}
+
+}  // namespace
+
+Extraction extract_torchscript(const std::filesystem::path& path, const std::vector<NamedInput>& inputs,
+                               const ExtractOptions& options, int warmup) {
+    torch::jit::Module module = load(path);
+    return with_context(path.string(), [&] { return extract_module(std::move(module), inputs, options, warmup); });
 }
 
 }  // namespace torch_ir

@@ -35,7 +35,31 @@ std::string quoted(const c10::IValue& key) {
     return text + "\\\"";
 }
 
+bool is_number_type(c10::TypeKind kind) {
+    return kind == c10::TypeKind::IntType || kind == c10::TypeKind::FloatType || kind == c10::TypeKind::BoolType ||
+           kind == c10::TypeKind::NumberType;
+}
+
 }  // namespace
+
+c10::IValue fitted(const c10::IValue& value, const c10::TypePtr& type, const std::string& name) {
+    const auto optional = type->cast<c10::OptionalType>();
+    if (optional && value.isNone()) return value;
+    const c10::TypePtr wanted = optional ? optional->getElementType() : type;
+    c10::IValue result = value;
+    if (is_number_type(wanted->kind()) && value.isTensor() && value.toTensor().defined() &&
+        value.toTensor().dim() == 0 && value.toTensor().is_cpu())
+        result = value.toTensor().item();
+    if (wanted->kind() == c10::TypeKind::FloatType && result.isInt()) result = static_cast<double>(result.toInt());
+    const c10::TypePtr found = result.isTensor() ? c10::TensorType::get() : result.type();
+    if (found->isSubtypeOf(*wanted)) return result;
+    const bool from_tool = is_number_type(wanted->kind()) || wanted->kind() == c10::TypeKind::TensorType;
+    throw ArgumentError("input '" + name + "': expected " + type->annotation_str() + ", found " +
+                        found->annotation_str() +
+                        (from_tool ? ""
+                                   : "; torch-ir-extract gives tensors, numbers and None: call torch_ir::extract "
+                                     "in C++ for other inputs"));
+}
 
 c10::IValue add_inputs(Recorder& recorder, const c10::IValue& value, const std::string& name) {
     if (value.isTensor() && value.toTensor().defined()) return recorder.add_input(value.toTensor(), name);

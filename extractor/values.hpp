@@ -11,6 +11,10 @@
 
 namespace torch_ir::extractor {
 
+/// The value as an argument of that type: 0-d tensors become the number that it wants, an int a float. Throws
+/// ArgumentError naming the input, the type and what was found.
+c10::IValue fitted(const c10::IValue& value, const c10::TypePtr& type, const std::string& name);
+
 /// The value with every tensor in it made an input of the recording, called after the place: `x`, `past_0`, `past_1`.
 c10::IValue add_inputs(Recorder& recorder, const c10::IValue& value, const std::string& name);
 

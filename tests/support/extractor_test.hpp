@@ -2,6 +2,8 @@
 // doctest with LibTorch, whose logging has a CHECK, too.
 #pragma once
 
+#include <torch/script.h>
+
 #include "extract.hpp"
 #include "support/extractor_models.hpp"
 #undef CHECK
