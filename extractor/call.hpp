@@ -15,6 +15,9 @@
 
 namespace torch_ir::extractor {
 
+/// Constants of more elements are neither computed nor stored.
+inline constexpr std::int64_t max_constant = 1 << 16;
+
 struct Call {
     const OpInfo& op;
     torch::jit::Stack arguments;      // as the program gave them

@@ -11,9 +11,6 @@
 namespace torch_ir::extractor {
 namespace {
 
-/// Constants of more elements are not computed.
-constexpr std::int64_t max_known = 1 << 16;
-
 at::Tensor number_on_meta(const at::Tensor& number) {
     at::Tensor meta = at::empty({}, number.options().device(c10::kMeta));
     meta.unsafeGetTensorImpl()->set_wrapped_number(true);
@@ -149,7 +146,7 @@ void Recorder::execute(Call& call) {
     } catch (const c10::Error& error) {
         throw ArgumentError("cannot extract: " + call.op.name + place() + ": " + message_of(error));
     }
-    if (call.ran_on_values && !specialise_ && call.op.written.empty() && elements(call.results) > 16 * max_known) {
+    if (call.ran_on_values && !specialise_ && call.op.written.empty() && elements(call.results) > 16 * max_constant) {
         // Too large to be kept: only its shape.
         for (c10::IValue& result : call.results)
             for_each_tensor(result, [&](at::Tensor& tensor) {
@@ -196,10 +193,11 @@ void Recorder::execute_factory(Call& call) {
     const bool is_empty = call.op.aten_name().starts_with("empty");
     const bool asked_for_cpu = call.op.device && !(call.arguments[*call.op.device].isDevice() &&
                                                    call.arguments[*call.op.device].toDevice().is_meta());
-    call.ran_on_values = !call.op.random && (elements(call.results) <= max_known || (is_empty && asked_for_cpu));
+    call.ran_on_values = !call.op.random && (elements(call.results) <= max_constant || (is_empty && asked_for_cpu));
     if (!call.ran_on_values) return;
     run_on(c10::kCPU);
-    if (is_empty && elements(call.results) <= max_known) call.results[0].toTensor().zero_();  // the same file each time
+    if (is_empty && elements(call.results) <= max_constant)
+        call.results[0].toTensor().zero_();  // the same file each time
 }
 
 }  // namespace torch_ir::extractor

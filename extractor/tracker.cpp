@@ -283,7 +283,6 @@ ValueRef Tracker::scatter_strided(Tracked& view, ValueRef value) {
 void Tracker::make_recorded(Store& store) {
     if (!store.literal) return;
     Tracked& root = *store.root;
-    constexpr std::int64_t max_constant = 1 << 16;
     if (store.version == 0 && numel(root.sizes) > max_constant) {
         root.ref =
             call("aten.empty.memory_format", {{"size", ints(root.sizes)}, {"dtype", dtype_of(root.dtype)}}, root);

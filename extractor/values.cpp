@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "values.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "convert.hpp"
 
 namespace torch_ir::extractor {
@@ -18,21 +20,15 @@ std::string key_text(const c10::IValue& key) {
     return key.isString() ? key.toStringRef() : key.isInt() ? std::to_string(key.toInt()) : "key";
 }
 
-std::string node_spec(const std::string& type, const std::string& context, const std::vector<std::string>& children) {
-    std::string text = R"({"type": ")" + type + R"(", "context": ")" + context + R"(", "children_spec": [)";
-    for (std::size_t i = 0; i < children.size(); ++i) text += (i == 0 ? "" : ", ") + children[i];
-    return text + "]}";
+std::string quoted(const std::string& text) {
+    return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
-/// A key as JSON inside a JSON text.
-std::string quoted(const c10::IValue& key) {
-    if (!key.isString()) return key_text(key);
-    std::string text = "\\\"";
-    for (const char c : key.toStringRef()) {
-        if (c == '"' || c == '\\') text += "\\\\\\";
-        text += c;
-    }
-    return text + "\\\"";
+/// `context` is a JSON text itself.
+std::string node_spec(const std::string& type, const std::string& context, const std::vector<std::string>& children) {
+    std::string text = R"({"type": )" + quoted(type) + R"(, "context": )" + quoted(context) + R"(, "children_spec": [)";
+    for (std::size_t i = 0; i < children.size(); ++i) text += (i == 0 ? "" : ", ") + children[i];
+    return text + "]}";
 }
 
 bool is_number_type(c10::TypeKind kind) {
@@ -107,7 +103,8 @@ std::string spec_of(const c10::IValue& value) {
     if (value.isGenericDict()) {
         std::string keys;
         for (const auto& entry : value.toGenericDict()) {
-            keys += (keys.empty() ? "" : ", ") + quoted(entry.key());
+            keys += (keys.empty() ? "" : ", ") +
+                    (entry.key().isString() ? quoted(key_text(entry.key())) : key_text(entry.key()));
             children.push_back(spec_of(entry.value()));
         }
         return node_spec("builtins.dict", "[" + keys + "]", children);

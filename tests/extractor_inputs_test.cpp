@@ -79,6 +79,17 @@ TEST_CASE("inputs of a C++ module are made to fit its parameters, or refused by 
     CHECK(error_of({}, {}) == "there is no program: set ExtractSource::forward, as torch_ir::source_of(module) does");
 }
 
+TEST_CASE("keys of dictionaries are JSON in the specs, whatever they are") {
+    const auto named = [](const Tensor& x) {
+        c10::Dict<std::string, Tensor> result;
+        result.insert("a\n\"b", x + 1);
+        return result;
+    };
+    CHECK(extract(named, std::tuple(torch::ones({3}))).model.out_spec ==
+          R"([1, {"type": "builtins.dict", "context": "[\"a\\n\\\"b\"]", "children_spec": [)"
+          R"({"type": null, "context": null, "children_spec": []}]}])");
+}
+
 TEST_CASE("modules that cannot be extracted as they are made") {
     nn::LinearImpl on_stack(3, 3);
     CHECK_THROWS_WITH_AS(extract(on_stack, std::tuple(torch::ones({3}))),
