@@ -37,6 +37,8 @@ TEST_CASE("other results lie like one operand") {
     const Tensor sliced = Tensor::zeros({3, 16}, DType::Float32).as_strided({3, 4}, {16, 2}, 0);
     CHECK(strides_of("aten.index_fill.int_Scalar", {sliced, std::int64_t{0}, Tensor::zeros({1}, DType::Int64), 1.0}) ==
           row_major);
+    const Tensor one = Tensor::zeros({1}, DType::Float32);
+    CHECK(strides_of("aten.put.default", {transposed(), Tensor::zeros({1}, DType::Int64), one, false}) == column_major);
     const std::int64_t none = 0;
     CHECK(strides_of("aten.binary_cross_entropy_with_logits.default", {plain(), transposed(), None{}, None{}, none}) ==
           column_major);

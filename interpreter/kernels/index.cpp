@@ -366,7 +366,10 @@ Tensor put(In self, In index, In source, bool accumulate) {
                             describe(source));
     const Tensor result = copy_to(self, self.dtype(), MemoryFormat::Contiguous);
     index_put_into(result.reshape({-1}), {index.reshape({-1})}, source.reshape({-1}), accumulate);
-    return result;
+    const Tensor ordered = Tensor::empty_like(self, self.dtype());
+    if (ordered.strides() == result.strides()) return result;
+    ordered.copy_from(result);
+    return ordered;
 }
 
 Tensor unsafe_masked_index(In self, In mask_in, const TensorList& indices, const Scalar& fill) {
