@@ -258,11 +258,7 @@ TEST_CASE("run carries state over steps and files") {
 
 TEST_CASE("a result that the graph declares otherwise is warned of, and listed in JSON") {
     const TemporaryDirectory folder;
-    const std::string value = R"({"name": "ones", "shape": [3, 1], "dtype": "float32"})";
-    write_text(folder / "ir.json", R"({"model_name": "R", "graph_inputs": [], "graph_outputs": [)" + value +
-                                       R"(], "weights": [], "weight_name_mapping": {}, "nodes": [{"name": "ones",
-        "op_type": "aten.ones.default", "inputs": [], "outputs": [)" +
-                                       value + R"(], "attrs": {"size": [3]}}]})");
+    write_text(folder / "ir.json", one_node_ir("ones", "aten.ones.default", "[3, 1]", R"({"size": [3]})"));
     const std::string out = folder / "out.safetensors";
     const std::string warning =
         "torch-ir: warning: 1 result is not as the graph declares it: 'ones' of node 'ones' (aten.ones.default): "
@@ -278,11 +274,7 @@ TEST_CASE("a result that the graph declares otherwise is warned of, and listed i
 
 TEST_CASE("a seed gives the numbers that PyTorch draws after manual_seed") {
     const TemporaryDirectory folder;
-    const std::string value = R"({"name": "rand", "shape": [3], "dtype": "float32"})";
-    write_text(folder / "ir.json", R"({"model_name": "R", "graph_inputs": [], "graph_outputs": [)" + value +
-                                       R"(], "weights": [], "weight_name_mapping": {}, "nodes": [{"name": "rand",
-        "op_type": "aten.rand.default", "inputs": [], "outputs": [)" +
-                                       value + R"(], "attrs": {"size": [3]}}]})");
+    write_text(folder / "ir.json", one_node_ir("rand", "aten.rand.default", "[3]", R"({"size": [3]})"));
     const std::string out = folder / "out.safetensors";
     REQUIRE(run("run " + (folder / "ir.json") + " --seed 7 -o " + out).status == 0);
     const std::string bytes = read_text(out);

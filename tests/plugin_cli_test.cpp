@@ -11,14 +11,6 @@ using namespace torch_ir::test;
 
 namespace {
 
-/// A model that is one call of an op of the faulty plugin, which takes nothing.
-std::string model_with(const std::string& op) {
-    const std::string value = R"({"name": "y", "shape": [2], "dtype": "float32"})";
-    return R"({"model_name": "F", "graph_inputs": [], "graph_outputs": [)" + value +
-           R"(], "weights": [], "weight_name_mapping": {}, "nodes": [{"name": "y", "op_type": "faulty.)" + op +
-           R"(.default", "inputs": [], "outputs": [)" + value + R"(], "attrs": {}}]})";
-}
-
 std::string faulty_plugin() {
     const char* path = std::getenv("TORCH_IR_FAULTY_PLUGIN");
     REQUIRE(path);
@@ -49,7 +41,7 @@ TEST_CASE("what the code of a plugin throws names the node, what it returns is c
     const TemporaryDirectory folder;
     const std::string file = folder / "ir.json";
     const auto error_of = [&](const std::string& op) {
-        write_text(file, model_with(op));
+        write_text(file, one_node_ir("y", "faulty." + op + ".default", "[2]", "{}"));
         return run("run " + file + " --plugin " + faulty_plugin()).err;
     };
     const std::string node = "torch-ir: error: node 'y' (faulty.";

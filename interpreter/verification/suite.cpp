@@ -66,16 +66,14 @@ std::vector<OutputVerdict> judge(const RunResult& result, const NamedTensors& ex
         if (!actual.defined()) {
             verdict.comparison.message = "expected a tensor, the model gives None";
         } else if (found == expected.end()) {
+            verdict.dtype = actual.dtype();
+            verdict.shape = actual.shape();
             verdict.comparison.message = "the expected outputs have no tensor of this name";
         } else {
             Tolerance tolerance = model_tolerance(found->second.dtype());
             tolerance.rtol = rtol.value_or(tolerance.rtol);
             tolerance.atol = atol.value_or(tolerance.atol);
             verdict = judge_tensor(verdict.name, actual, found->second, tolerance);
-        }
-        if (actual.defined()) {
-            verdict.dtype = actual.dtype();
-            verdict.shape = actual.shape();
         }
         verdicts.push_back(std::move(verdict));
     }

@@ -34,6 +34,15 @@ inline Outcome run(const std::string& arguments, const char* tool_variable = "TO
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(folder / "out"), read_text(folder / "err")};
 }
 
+/// A JSON IR of one node without tensor arguments; node and value are called `name`, the value is declared float32.
+inline std::string one_node_ir(const std::string& name, const std::string& op_type, const std::string& shape,
+                               const std::string& attrs) {
+    const std::string value = R"({"name": ")" + name + R"(", "shape": )" + shape + R"(, "dtype": "float32"})";
+    return R"({"model_name": "R", "graph_inputs": [], "graph_outputs": [)" + value +
+           R"(], "weights": [], "weight_name_mapping": {}, "nodes": [{"name": ")" + name + R"(", "op_type": ")" +
+           op_type + R"(", "inputs": [], "outputs": [)" + value + R"(], "attrs": )" + attrs + "}]}";
+}
+
 inline void check_refused(const std::string& arguments, const std::string& message) {
     const Outcome outcome = run(arguments);
     CAPTURE(arguments);
