@@ -28,7 +28,9 @@ inline constexpr std::int64_t group_blocks = 4;
 
 /// Packed columns of one block stay in the first-level cache, the rows of A that meet a group in the second.
 template <class T>
-inline constexpr std::int64_t panel_depth = 20480 / (block_columns<T> * static_cast<std::int64_t>(sizeof(T)));
+inline constexpr std::int64_t panel_depth = 24576 / (block_columns<T> * static_cast<std::int64_t>(sizeof(T)));
+/// Rows of packed columns that are fetched ahead: what the rows of A displace comes back in time.
+inline constexpr std::int64_t rows_ahead = 8;
 inline constexpr std::int64_t most_rows = 42 * block_rows;
 
 /// Rows of a panel when `rows` are cut into as few equal ones as most_rows allows.
@@ -144,6 +146,7 @@ void multiply_rows(const T* const* lines, std::int64_t rows, const RowParts& par
         constexpr std::int64_t lanes = vector_bytes / sizeof(T);
         using Vector = vmath::Vector<T, lanes>;
         Vector acc[Rows][2] = {};
+        for (std::int64_t i = 0; i < std::min<std::int64_t>(Rows, rows); ++i) __builtin_prefetch(c + i * ldc, 1);
         for (std::int64_t s = 0; s < parts.segments; ++s) {
             const T* a[Rows];  // beyond the edge the last row once more
 #pragma GCC unroll 6
@@ -151,6 +154,7 @@ void multiply_rows(const T* const* lines, std::int64_t rows, const RowParts& par
             const std::int64_t run = parts.run;
 #pragma GCC unroll 4
             for (std::int64_t p = 0; p < run; ++p, b += whole) {
+                __builtin_prefetch(b + rows_ahead * whole);
                 const Vector left = *reinterpret_cast<const Vector*>(b);
                 const Vector right = *reinterpret_cast<const Vector*>(b + lanes);
 #pragma GCC unroll 6

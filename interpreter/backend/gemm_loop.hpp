@@ -111,11 +111,13 @@ void multiply_packed(std::int64_t m, std::int64_t n, const detail::RowParts& par
         m, n, panel_rows(m), most_columns, m * n * k,
         [&](std::int64_t i0, std::int64_t rows, std::int64_t first, std::int64_t columns) {
             const T* lines[most_rows];
+            const auto packed_at = [&](std::int64_t j, std::int64_t term) { return packed + j * k + term * width; };
             for (std::int64_t s = 0; s < parts.segments; s += segments_at_once)
                 for (std::int64_t p = 0; p < parts.run; p += cut) {
                     const RowParts piece{parts.offsets + s, std::min(segments_at_once, parts.segments - s),
                                          std::min(cut, parts.run - p)};
-                    const bool done = s + piece.segments == parts.segments && p + piece.run == parts.run;
+                    const std::int64_t term = s * parts.run + p;
+                    const bool done = term + piece.depth() == k;
                     for (std::int64_t i = 0; i < rows; ++i) lines[i] = line(i0 + i) + p;
                     for (std::int64_t j = first; j < first + columns; j += width) {
                         Finish<T> columns_finish{};
@@ -123,10 +125,15 @@ void multiply_packed(std::int64_t m, std::int64_t n, const detail::RowParts& par
                             columns_finish = *finish;
                             if (finish->bias) columns_finish.bias += j;
                         }
-                        const T* b = packed + j * k + (s * parts.run + p) * width;
-                        multiply_panel(lines, rows, piece, b, first + columns - j, s + p == 0 ? beta : T(1),
-                                       c + i0 * ldc + j, ldc, finish && done ? &columns_finish : nullptr,
-                                       j + width < n ? b + width * k : nullptr);
+                        const std::int64_t next_j = j + width;
+                        const T* next = next_j < first + columns ? packed_at(next_j, term)
+                                        : !done                  ? packed_at(first, term + piece.depth())
+                                        : i0 + rows < m          ? packed_at(first, 0)
+                                        : next_j < n             ? packed_at(next_j, 0)
+                                                                 : nullptr;
+                        multiply_panel(lines, rows, piece, packed_at(j, term), first + columns - j,
+                                       term == 0 ? beta : T(1), c + i0 * ldc + j, ldc,
+                                       finish && done ? &columns_finish : nullptr, next);
                     }
                 }
         });
