@@ -27,19 +27,22 @@ std::vector<T> numbers(std::int64_t count, unsigned seed) {
 }
 
 template <class T>
-double gemm_error(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, T beta, int calls = 1) {
+double gemm_error(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, T beta, int calls = 1,
+                  bool with_bias = false) {
     const std::int64_t lda = (trans_a ? m : k) + 3;
     const std::int64_t ldb = (trans_b ? k : n) + 1;
     const std::int64_t ldc = n + 2;
     const std::vector<T> a = numbers<T>((trans_a ? k : m) * lda, 1);
     const std::vector<T> b = numbers<T>((trans_b ? n : k) * ldb, 2);
     const std::vector<T> before = numbers<T>(m * ldc, 3);
+    const std::vector<T> bias = with_bias ? numbers<T>(n, 4) : std::vector<T>(static_cast<std::size_t>(n));
     std::vector<T> c;
     PackCache constant_b(b.size() * sizeof(T));
     for (int call = 0; call < calls; ++call) {
         c = before;
         if constexpr (std::is_same_v<T, float>)
-            gemm(trans_a, trans_b, m, n, k, a.data(), lda, b.data(), ldb, beta, c.data(), ldc, &constant_b);
+            gemm(trans_a, trans_b, m, n, k, a.data(), lda, b.data(), ldb, beta, c.data(), ldc, &constant_b,
+                 with_bias ? bias.data() : nullptr);
         else
             gemm(trans_a, trans_b, m, n, k, a.data(), lda, b.data(), ldb, beta, c.data(), ldc);
     }
@@ -47,7 +50,8 @@ double gemm_error(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, st
     for (std::int64_t i = 0; i < m; ++i)
         for (std::int64_t j = 0; j < ldc; ++j) {
             const auto at = static_cast<std::size_t>(i * ldc + j);
-            double sum = j < n ? static_cast<double>(beta) * before[at] : before[at];  // columns beyond n stay
+            double sum = before[at];  // columns beyond n stay
+            if (j < n) sum = static_cast<double>(beta) * before[at] + bias[static_cast<std::size_t>(j)];
             for (std::int64_t p = 0; j < n && p < k; ++p)
                 sum += static_cast<double>(a[static_cast<std::size_t>(trans_a ? p * lda + i : i * lda + p)]) *
                        b[static_cast<std::size_t>(trans_b ? j * ldb + p : p * ldb + j)];
@@ -169,6 +173,13 @@ TEST_CASE("products with a constant matrix agree when it is packed, from the sec
             for (const float beta : {0.0F, 0.5F, 1.0F})
                 for (const int calls : {2, 3})
                     CHECK(gemm_error<float>(false, trans_b, sizes[0], sizes[1], sizes[2], beta, calls) < 2e-4);
+}
+
+TEST_CASE("a bias is added to every row of a product") {
+    for (const bool trans_b : {false, true})
+        for (const auto& sizes : {std::array{1, 7, 5}, {23, 270, 700}, {9, 40, 0}, {260, 65, 1030}})
+            for (const int calls : {1, 2})
+                CHECK(gemm_error<float>(false, trans_b, sizes[0], sizes[1], sizes[2], 0, calls, true) < 2e-4);
 }
 
 TEST_CASE("packed matrices are kept as far as there is room") {

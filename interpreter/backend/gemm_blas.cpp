@@ -38,7 +38,9 @@ std::string gemm_name() {
 }
 
 void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
-          const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc, PackCache* /*constant_b*/) {
+          const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc, PackCache* /*constant_b*/,
+          const float* bias) {
+    beta = start_with(bias, m, n, beta, c, ldc);
     if (m == 0 || n == 0 || k == 0) return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     gemm_by_rows(trans_a, m, n, k, a, lda, c, ldc, [&](std::int64_t rows, const float* a_rows, float* c_rows) {
         cblas_sgemm(CblasRowMajor, flag(trans_a), flag(trans_b), static_cast<int>(rows), static_cast<int>(n),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 
 #include "backend/gemm_kernel.hpp"
@@ -139,16 +140,26 @@ void multiply_packed(std::int64_t m, std::int64_t n, const detail::RowParts& par
         });
 }
 
-/// C = A · op(B) + beta · C with B packed, which `constant_b` keeps; false at the first product with B.
+/// What a product by which a bias is not added starts from: the bias in every row. Returns its beta.
+inline float start_with(const float* bias, std::int64_t m, std::int64_t n, float beta, float* c, std::int64_t ldc) {
+    if (!bias) return beta;
+    for (std::int64_t i = 0; i < m; ++i) std::copy_n(bias, n, c + i * ldc);
+    return 1;
+}
+
+/// C = A · op(B) + beta · C, or + bias, with B packed, which `constant_b` keeps; false at the first product with B.
 inline bool gemm_loop_packed(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
                              std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc,
-                             PackCache& constant_b) {
+                             PackCache& constant_b, const float* bias) {
     const auto packed =
         constant_b.get<Scratch<float>>({b, trans_b, n, k, ldb}, [&] { return pack_matrix(trans_b, n, k, b, ldb); });
     if (!packed) return false;
     constexpr std::int64_t start = 0;
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    const detail::Finish<float> finish{bias, -infinity, infinity};
     multiply_packed<float>(
-        m, n, {&start, 1, k}, [&](std::int64_t i) { return a + i * lda; }, packed->data(), beta, c, ldc);
+        m, n, {&start, 1, k}, [&](std::int64_t i) { return a + i * lda; }, packed->data(), beta, c, ldc,
+        bias ? &finish : nullptr);
     return true;
 }
 

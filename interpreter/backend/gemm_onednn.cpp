@@ -138,18 +138,19 @@ std::string gemm_name() {
 }
 
 void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
-          const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc, PackCache* constant_b) {
+          const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc, PackCache* constant_b,
+          const float* bias) {
     if (m == 0 || n == 0) return;
-    if (k == 0) return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     const bool large = m * n * k >= large_product && m >= 16 && !omp_in_parallel();
-    if (!trans_a && constant_b && !deterministic) {
-        if (without_avx512 && m > 1 && n * k >= packing_pays &&
-            gemm_loop_packed(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b))
-            return;
-        if (!without_avx512 && large &&
-            multiply_in_its_layout(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b))
-            return;
-    }
+    const bool packs = !trans_a && constant_b && !deterministic;
+    if (packs && without_avx512 && m > 1 && n * k >= packing_pays &&
+        gemm_loop_packed(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b, bias))
+        return;
+    beta = start_with(bias, m, n, beta, c, ldc);
+    if (k == 0) return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    if (packs && !without_avx512 && large &&
+        multiply_in_its_layout(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b))
+        return;
     if (large && !trans_a && loop_is_faster(trans_b, m, ldb))
         return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     if (deterministic && !omp_in_parallel()) {

@@ -38,9 +38,9 @@ MatrixLayout layout_of(const Tensor& t) {
 template <class C>
 void multiply(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const C* a, std::int64_t lda,
               const C* b, std::int64_t ldb, C beta, C* c, std::int64_t ldc,
-              [[maybe_unused]] backend::PackCache* constant_b) {
+              [[maybe_unused]] backend::PackCache* constant_b, [[maybe_unused]] const C* bias) {
     if constexpr (std::is_same_v<C, float>)
-        backend::gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, constant_b);
+        backend::gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, constant_b, bias);
     else if constexpr (std::is_same_v<C, double>)
         backend::gemm(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     else
@@ -58,9 +58,9 @@ std::int64_t batch_offset(const Tensor& t, std::int64_t index) {
 }
 
 /// c[..., m, n] = a[..., m, k] · b[..., k, n] + beta · c; all of compute type C with equal leading dimensions, c
-/// row-major in its last two.
+/// row-major in its last two. `bias`, of float, is as for gemm.
 template <class C>
-void multiply_batches(const Tensor& a_in, const Tensor& b_in, C beta, const Tensor& c) {
+void multiply_batches(const Tensor& a_in, const Tensor& b_in, C beta, const Tensor& c, const C* bias) {
     const MatrixLayout la = layout_of(a_in);
     const MatrixLayout lb = layout_of(b_in);
     const Tensor a = la.usable ? a_in : a_in.contiguous();
@@ -77,7 +77,7 @@ void multiply_batches(const Tensor& a_in, const Tensor& b_in, C beta, const Tens
         for (std::int64_t i = begin; i < end; ++i)
             multiply<C>(layout_a.trans, layout_b.trans, m, n, k, a.data<C>() + batch_offset(a, i), layout_a.ld,
                         b.data<C>() + batch_offset(b, i), layout_b.ld, beta, c.data<C>() + batch_offset(c, i), ldc,
-                        b.storage()->packed());
+                        b.storage()->packed(), bias);
     };
     if (batches == 1)
         run(0, 1);
@@ -114,7 +114,11 @@ Tensor product(const char* op, const Tensor& a, const Tensor& b, const Tensor& s
         };
         const C alpha_value = fit(alpha), beta_value = fit(beta);
         Tensor c = Tensor::empty(shape, dtype_of<C>());
-        const bool accumulate = start.defined() && beta_value != C(0) && alpha_value == C(1);
+        const bool starts = start.defined() && beta_value != C(0) && alpha_value == C(1);
+        const bool is_bias = std::is_same_v<C, float> && starts && beta_value == C(1) && c.dim() == 2 &&
+                             start.dim() == 1 && start.size(0) == c.size(1) && start.is_contiguous();
+        const bool accumulate = starts && !is_bias;
+        const Tensor bias = is_bias ? as_compute<C>(start) : Tensor{};
         if (accumulate) {
             if (beta_value == C(1))
                 c.copy_from(start);
@@ -122,7 +126,8 @@ Tensor product(const char* op, const Tensor& a, const Tensor& b, const Tensor& s
                 elementwise_into<C>(
                     c, [beta_value](C x) { return beta_value * x; }, start);
         }
-        multiply_batches<C>(as_compute<C>(a), as_compute<C>(b), C(accumulate ? 1 : 0), c);
+        multiply_batches<C>(as_compute<C>(a), as_compute<C>(b), C(accumulate ? 1 : 0), c,
+                            is_bias ? bias.data<C>() : nullptr);
         if (alpha_value != C(1)) {
             if (start.defined() && beta_value != C(0))
                 elementwise_into<C>(
