@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <complex>
 
@@ -155,6 +156,79 @@ TEST_CASE("one element that is off is found, with its index") {
     CHECK(result.origins()[0]->node->name == "linear");
     CHECK(result.origins()[0]->rounding.worst_index == 100);
     CHECK(result.origins()[0]->rounding.max_abs == doctest::Approx(1e-3).epsilon(0.01));
+    CHECK(to_string(result.origins()[0]->part) == "only [2, 4] differs: 1 of 768 elements");
+    CHECK(result.origins()[0]->hypotheses.empty());  // no coarse arithmetic would do that
+}
+
+TEST_CASE("the part that differs is named, and what became of it") {
+    const NamedTensors right = dump(network(), inputs());
+    const auto origin = [&](auto change) {
+        NamedTensors candidate = right;
+        Tensor y = right.at("linear").clone();
+        change(y);
+        candidate.at("linear") = y;
+        for (const char* behind : {"gelu", "layer_norm", "linear_1", "softmax"}) candidate.erase(behind);
+        return only_origin(locate_in(network(), inputs(), candidate));
+    };
+    const auto row = [&](std::int64_t i) { return right.at("linear").narrow(0, i, 1); };
+
+    const Finding swapped = origin([&](Tensor& y) {
+        y.narrow(0, 3, 1).copy_from(row(5));
+        y.narrow(0, 5, 1).copy_from(row(3));
+    });
+    CHECK(to_string(swapped.part) == "only [3:6, :] differs: 96 of 768 elements");
+    CHECK(swapped.hypotheses.at(0).name == "slices 3 and 5 of dim 0 swapped");
+    CHECK(swapped.hypotheses.at(0).verdict == Verdict::Explained);
+
+    const Finding rolled = origin([&](Tensor& y) {
+        for (std::int64_t i = 0; i < 16; ++i) y.narrow(0, (i + 2) % 16, 1).copy_from(row(i));
+    });
+    CHECK(!rolled.part.is_known());
+    CHECK(rolled.hypotheses.at(0).name == "rolled by 2 along dim 0");
+
+    const Finding flipped = origin([&](Tensor& y) {
+        for (std::int64_t i = 0; i < 16; ++i) y.narrow(0, 15 - i, 1).copy_from(row(i));
+    });
+    CHECK(flipped.hypotheses.at(0).name == "flipped along dim 0");
+
+    const Finding stale = origin([&](Tensor& y) {
+        y.narrow(1, 47, 1).copy_from(Tensor::zeros({16, 1}, DType::Float32));
+    });
+    CHECK(to_string(stale.part) == "only [:, 47] differs: 16 of 768 elements");
+
+    const Finding offset = origin([&](Tensor& y) {
+        for (std::int64_t i = 0; i < y.numel(); ++i) y.data<float>()[i] += 0.125F;
+    });
+    CHECK(!offset.part.is_known());
+    CHECK(offset.hypotheses.at(0).name == "off by 0.125 everywhere");
+    CHECK(offset.hypotheses.at(0).verdict == Verdict::Explained);
+}
+
+TEST_CASE("inputs in tf32 are recognised as GPUs round them, and truncated") {
+    for (const auto& [half, name] : {std::pair{0x1000U, "tf32 inputs"}, {0U, "truncated tf32 inputs"}}) {
+        Inputs coarse = inputs();
+        for (const char* operand : {"x", "w1", "b1"}) {
+            Tensor& tensor = coarse.at(operand);
+            for (std::int64_t i = 0; i < tensor.numel(); ++i) {
+                float& value = tensor.data<float>()[i];
+                // Every number is a tie: half way between two of those with 10 bits.
+                const auto tie = (std::bit_cast<std::uint32_t>(value) & ~0x1FFFU) | 0x1000U;
+                value = std::bit_cast<float>((tie + half) & ~0x1FFFU);
+            }
+        }
+        Inputs ties = inputs();
+        for (const char* operand : {"x", "w1", "b1"})
+            for (std::int64_t i = 0; i < ties.at(operand).numel(); ++i) {
+                float& value = ties.at(operand).data<float>()[i];
+                value = std::bit_cast<float>((std::bit_cast<std::uint32_t>(value) & ~0x1FFFU) | 0x1000U);
+            }
+        NamedTensors candidate = dump(network(), ties);
+        candidate.at("linear") = dump(network(), coarse).at("linear");
+        for (const char* behind : {"gelu", "layer_norm", "linear_1", "softmax"}) candidate.erase(behind);
+        const LocateResult result = locate_in(network(), ties, candidate);
+        CHECK(only_origin(result).hypotheses.at(0).name == name);
+        CHECK(only_origin(result).hypotheses.at(0).verdict == Verdict::Explained);
+    }
 }
 
 TEST_CASE("permuted, padded and renamed tensors are recognised") {

@@ -120,6 +120,8 @@ ordered_json to_json(const Finding& finding) {
                       {"bias", finding.rounding.bias},
                       {"max_abs", finding.rounding.max_abs},
                       {"worst_index", finding.rounding.worst_index},
+                      {"part", finding.part.box},
+                      {"part_elements", finding.part.elements},
                       {"layout", finding.layout},
                       {"other_name", finding.other_name},
                       {"absent", ordered_json::array()},
@@ -140,6 +142,7 @@ void print(const Finding& finding, const Globals& globals) {
     if (finding.node && !finding.node->provenance.source.empty())
         std::cout << "      at " << finding.node->provenance.source << '\n';
     std::cout << "      " << finding.rounding.reason << '\n';
+    if (finding.part.is_known()) std::cout << "      " << to_string(finding.part) << '\n';
     if (finding.absent.size() == 1)
         std::cout << "      or in the node before it that the candidate does not show, " << finding.absent[0]->name
                   << '\n';

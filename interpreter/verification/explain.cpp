@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The catalogue of hypotheses about a node that is not explained by rounding.
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 #include "elementwise.hpp"
@@ -20,18 +22,18 @@ std::string text(double value) {
 class Catalogue {
   public:
     Catalogue(const OpCall& call, std::span<const DType> dtypes, std::size_t index, const Tensor& candidate,
-              const RoundingVerdict& verdict, const Reference& reference)
+              const Finding& finding, const Reference& reference)
         : call_(call),
           dtypes_(dtypes),
           index_(index),
           candidate_(candidate),
-          verdict_(verdict),
+          finding_(finding),
           reference_(reference) {}
 
     std::vector<Hypothesis> run() {
         if (call_.step().op) {
             try_arguments();
-            try_precision();
+            if (!finding_.part.is_known()) try_precision();
         }
         try_results();
         // What reproduces the candidate to float32's rounding says more than what merely allows as much.
@@ -52,6 +54,19 @@ class Catalogue {
         bool coarse;  // by a coarser arithmetic than float32
     };
 
+    /// The upper 10 bits of fractions, after `half` a unit of them is added: GPUs round ties away from zero.
+    static Tensor to_tf32(const Tensor& tensor, std::uint32_t half) {
+        return elementwise<double>(
+            wide,
+            [half](double x) {
+                const auto narrow = static_cast<float>(x);
+                if (!std::isfinite(narrow)) return x;
+                const auto bits = (std::bit_cast<std::uint32_t>(narrow) + half) & ~std::uint32_t{0x1FFF};
+                return static_cast<double>(std::bit_cast<float>(bits));
+            },
+            tensor.to(wide));
+    }
+
     static bool is_coarse(const RoundingProfile& profile) {
         const RoundingProfile plain;
         return profile.accumulator > plain.accumulator || profile.storage > plain.storage ||
@@ -66,7 +81,7 @@ class Catalogue {
             reference.blocks ? reference.shape == candidate_.shape() : value && value->shape() == candidate_.shape();
         if (!fitting) return;
         const RoundingVerdict verdict = judge_rounding(candidate_, reference, false, profile);
-        const bool nearer = verdict.rms_q * 50 < verdict_.rms_q;
+        const bool nearer = verdict.rms_q * 50 < finding_.rounding.rms_q;
         if (is_coarse(profile) && !fits && verdict.rms_q < 0.05) return;  // so coarse that it would explain anything
         if (verdict.verdict == Verdict::Explained || (verdict.verdict == Verdict::Suspicious && nearer))
             found_.push_back({{name, verdict.verdict, verdict.rms_q}, is_coarse(profile) && !fits});
@@ -120,19 +135,14 @@ class Catalogue {
             DType dtype;  // float32: no dtype of its own
         };
         constexpr Format formats[] = {
-            {"tf32", 0x1p-11, DType::Float32}, {"f16", 0x1p-11, DType::Float16}, {"bf16", 0x1p-8, DType::BFloat16}};
+            {"f16", 0x1p-11, DType::Float16}, {"tf32", 0x1p-11, DType::Float32}, {"bf16", 0x1p-8, DType::BFloat16}};
         for (const Format& format : formats) {
             const auto rounded = [&](const Tensor& tensor) {
-                if (format.dtype != DType::Float32) return tensor.to(format.dtype).to(wide);
-                return elementwise<double>(
-                    wide,
-                    [](double x) {
-                        if (x == 0 || !std::isfinite(x)) return x;
-                        return std::ldexp(std::nearbyint(std::ldexp(x, 10 - std::ilogb(x))), std::ilogb(x) - 10);
-                    },
-                    tensor.to(wide));
+                return format.dtype == DType::Float32 ? to_tf32(tensor, 0x1000) : tensor.to(format.dtype).to(wide);
             };
             try_call(std::string(format.name) + " inputs", call_.map_tensors(rounded));
+            if (format.dtype == DType::Float32)
+                try_call("truncated tf32 inputs", call_.map_tensors([](const Tensor& t) { return to_tf32(t, 0); }));
             RoundingProfile stored;
             stored.storage = format.u;
             // Where rounding changes nothing, it has been done.
@@ -169,17 +179,29 @@ class Catalogue {
                 tensor && tensor->defined() && tensor->shape() == y->shape() && is_floating_point(tensor->dtype()))
                 keep("not applied: equals its input", {tensor->to(wide)}, {});
         keep("zeros", {Tensor::zeros(y->shape(), wide)}, {});
-        if (reference_.is_exact()) return;
         const Tensor c = candidate_.to(wide).contiguous();
-        const Tensor dense = y->contiguous();
+        const Tensor dense = y->to(wide).contiguous();
+        for (std::int64_t d = 0; d < dense.dim(); ++d) try_order_of_slices(d, c, dense);
+        if (reference_.is_exact()) return;
         double products = 0;
         double squares = 0;
+        double differences = 0;
+        std::int64_t finite = 0;
         for (std::int64_t i = 0; i < dense.numel(); ++i) {
             const double v = dense.data<double>()[i];
             const double w = c.data<double>()[i];
             if (!std::isfinite(v) || !std::isfinite(w)) continue;
             products += v * w;
             squares += v * v;
+            differences += w - v;
+            ++finite;
+        }
+        if (finite >= 4) {
+            const double offset = differences / static_cast<double>(finite);
+            Reference moved = reference_;
+            moved.value = elementwise<double>(
+                wide, [=](double v) { return v + offset; }, *y);
+            keep("off by " + text(offset) + " everywhere", moved, {});
         }
         const double factor = squares > 0 ? products / squares : 1;
         if (dense.numel() >= 4 && std::fabs(factor - 1) > 1e-5 && std::fabs(factor) > 1e-6) {
@@ -193,11 +215,90 @@ class Catalogue {
         }
     }
 
+    /// Whether slices of dimension `dim` of the candidate are those of the result, but in other places.
+    void try_order_of_slices(std::int64_t dim, const Tensor& candidate, const Tensor& result) {
+        const std::int64_t n = result.size(dim);
+        if (n < 2 || n > 4096 || candidate.shape() != result.shape()) return;
+        const std::vector<double> found = fingerprints(candidate, dim);
+        const std::vector<double> expected = fingerprints(result, dim);
+        const auto is_finite = [](double sum) { return std::isfinite(sum); };
+        if (!std::all_of(found.begin(), found.end(), is_finite) ||
+            !std::all_of(expected.begin(), expected.end(), is_finite))
+            return;
+        const auto at = [](const std::vector<double>& list, std::int64_t i) {
+            return list[static_cast<std::size_t>(i)];
+        };
+        Ints sorted(static_cast<std::size_t>(n));
+        std::iota(sorted.begin(), sorted.end(), 0);
+        std::sort(sorted.begin(), sorted.end(),
+                  [&](std::int64_t a, std::int64_t b) { return at(expected, a) < at(expected, b); });
+        Ints order;
+        Ints moved;
+        std::set<std::int64_t> taken;
+        for (std::int64_t i = 0; i < n; ++i) {
+            const double sum = at(found, i);
+            const auto distance = [&](std::int64_t j) { return std::fabs(at(expected, j) - sum); };
+            auto near = std::lower_bound(sorted.begin(), sorted.end(), sum,
+                                         [&](std::int64_t j, double value) { return at(expected, j) < value; });
+            if (near == sorted.end() || (near != sorted.begin() && distance(*(near - 1)) < distance(*near))) --near;
+            order.push_back(distance(i) <= 1e-5 * std::fabs(sum) ? i : *near);
+            if (order.back() != i) moved.push_back(i);
+            if (!taken.insert(order.back()).second) return;
+        }
+        if (moved.empty()) return;
+        const auto reorder = [&](const Tensor& tensor) {
+            if (!tensor.defined()) return tensor;
+            Tensor reordered = Tensor::empty(tensor.shape(), tensor.dtype());
+            for (std::int64_t i = 0; i < n; ++i)
+                reordered.narrow(dim, i, 1).copy_from(tensor.narrow(dim, order[static_cast<std::size_t>(i)], 1));
+            return reordered;
+        };
+        Reference reordered = reference_;
+        reordered.value = reorder(std::get<Tensor>(reference_.value));
+        reordered.sigma = reorder(reference_.sigma);
+        reordered.bound = reorder(reference_.bound);
+        keep(order_text(dim, order, moved), reordered, {});
+    }
+
+    /// A sum over every slice that tells it from the others.
+    static std::vector<double> fingerprints(const Tensor& contiguous, std::int64_t dim) {
+        const std::int64_t n = contiguous.size(dim);
+        std::int64_t inner = 1;
+        for (std::int64_t d = dim + 1; d < contiguous.dim(); ++d) inner *= contiguous.size(d);
+        std::vector<double> sums(static_cast<std::size_t>(n));
+        const double* x = contiguous.data<double>();
+        for (std::int64_t outer = 0; outer < contiguous.numel() / (n * inner); ++outer)
+            for (double& sum : sums)
+                for (std::int64_t k = 0; k < inner; ++k) {
+                    const auto mixed = static_cast<std::uint32_t>(outer * inner + k) * 0x9E3779B1U;
+                    sum += (0x1p31 + mixed) * 0x1p-32 * *x++;
+                }
+        return sums;
+    }
+
+    static std::string order_text(std::int64_t dim, const Ints& order, const Ints& moved) {
+        const auto n = static_cast<std::int64_t>(order.size());
+        const std::string along = " dim " + std::to_string(dim);
+        if (moved.size() == 2)
+            return "slices " + std::to_string(moved[0]) + " and " + std::to_string(moved[1]) + " of" + along +
+                   " swapped";
+        const std::int64_t shift = (n - order[0]) % n;
+        bool is_rolled = true;
+        bool is_flipped = true;
+        for (std::int64_t i = 0; i < n; ++i) {
+            is_rolled &= order[static_cast<std::size_t>(i)] == (i - shift + n) % n;
+            is_flipped &= order[static_cast<std::size_t>(i)] == n - 1 - i;
+        }
+        return is_rolled    ? "rolled by " + std::to_string(shift) + " along" + along
+               : is_flipped ? "flipped along" + along
+                            : "slices of" + along + " in another order";
+    }
+
     const OpCall& call_;
     std::span<const DType> dtypes_;
     std::size_t index_;
     const Tensor& candidate_;
-    const RoundingVerdict& verdict_;
+    const Finding& finding_;
     const Reference& reference_;
     std::vector<Found> found_;
 };
@@ -205,8 +306,8 @@ class Catalogue {
 }  // namespace
 
 std::vector<Hypothesis> explain(const OpCall& call, std::span<const DType> output_dtypes, std::size_t index,
-                                const Tensor& candidate, const RoundingVerdict& verdict, const Reference& reference) {
-    return Catalogue(call, output_dtypes, index, candidate, verdict, reference).run();
+                                const Tensor& candidate, const Finding& finding, const Reference& reference) {
+    return Catalogue(call, output_dtypes, index, candidate, finding, reference).run();
 }
 
 bool is_tie(const OpCall& call, const Tensor& candidate, const Tensor& expected) {

@@ -420,12 +420,14 @@ class Locator {
         if (finding.rounding.verdict != Verdict::Explained) {
             reference.compute();
             expected = value_tensor(reference.value);
-            if (step && is_tie(call_of(*step, 0), tensor, expected))
+            if (step && is_tie(call_of(*step, 0), tensor, expected)) {
                 finding.rounding = {};
-            else if (call && options_.hypotheses)
-                finding.hypotheses = explain(*call, output_dtypes(*step), index, tensor, finding.rounding, reference);
-            if (finding.rounding.verdict != Verdict::Explained)
+            } else {
+                finding.part = differing_part(tensor, reference);
                 finding.other_name = names_->other_name(finding.value, expected);
+                if (call && options_.hypotheses)
+                    finding.hypotheses = explain(*call, output_dtypes(*step), index, tensor, finding, reference);
+            }
         }
         result_.findings.push_back(std::move(finding));
         const TensorMeta& meta = graph_.values[slot].meta;

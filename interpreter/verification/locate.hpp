@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "load.hpp"
+#include "verification/part.hpp"
 #include "verification/rounding.hpp"
 
 namespace torch_ir {
@@ -49,6 +50,7 @@ struct Finding {
     std::string layout;               // how the candidate stores it, when not as the graph says
     std::string other_name;           // of a tensor of the candidate that holds the numbers expected here
     RoundingVerdict rounding;
+    Part part;                           // that is off, of what is not explained
     std::vector<Hypothesis> hypotheses;  // best first; for nodes that are not explained
 };
 
@@ -98,9 +100,9 @@ std::vector<OutputReference> output_references(const Interpreter& model, std::ve
 RoundingVerdict judge_output(const Tensor& candidate, const OutputReference& output, const RoundingProfile& profile);
 
 /// The catalogue of `locate`, tried on one call: changes of it under which `candidate`, its result number `index`, is
-/// explained. `reference` is what the result should be, and `verdict` that of `candidate` on it.
+/// explained. `reference` is what the result should be, and `finding` what has been found out so far.
 std::vector<Hypothesis> explain(const OpCall& call, std::span<const DType> output_dtypes, std::size_t index,
-                                const Tensor& candidate, const RoundingVerdict& verdict, const Reference& reference);
+                                const Tensor& candidate, const Finding& finding, const Reference& reference);
 
 /// Whether `candidate` has other indices than `expected`, a result of a call that looks for extremes, but such as point
 /// to equal values.
