@@ -5,13 +5,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <set>
 
 #include "example_inputs.hpp"
 #include "extract.hpp"
+#include "torch_ir/file.hpp"
 #include "torch_ir/json.hpp"
 #include "torch_ir/version.hpp"
 #include "torchscript.hpp"
@@ -29,18 +29,11 @@ struct Options {
     bool quiet = false;
 };
 
-bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
-    if (a.empty() || b.empty()) return false;
-    std::error_code missing;
-    return std::filesystem::absolute(a).lexically_normal() == std::filesystem::absolute(b).lexically_normal() ||
-           std::filesystem::equivalent(a, b, missing);
-}
-
 /// Throws CLI::ValidationError when a file to write is one of the others.
 void check_outputs(const Options& options) {
     const auto check = [](const std::string& option, const std::string& file, const std::vector<std::string>& others) {
         for (const std::string& other : others)
-            if (same_file(file, other))
+            if (are_same_file(file, other))
                 throw CLI::ValidationError(option, "'" + file + "' would overwrite '" + other + "'");
     };
     const std::vector<std::string> read{options.model, options.library, options.inputs};

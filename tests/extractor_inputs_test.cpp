@@ -181,6 +181,7 @@ TEST_CASE("files that are read are not overwritten") {
     CHECK(tool_error("--module '" + file + "' -o '" + file + "'", 2) ==
           "--output: '" + file + "' would overwrite '" + file + "'" + more);
     CHECK(read_text(file) == "contents");
+    CHECK(tool_error("'" + file + "' -o /dev/null --weights-out /dev/null").find("overwrite") == std::string::npos);
 }
 
 TEST_CASE("files that are no TorchScript are called what they are") {

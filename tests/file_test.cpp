@@ -76,6 +76,33 @@ TEST_SUITE("file") {
         CHECK(read_text(path) == "new");
     }
 
+    TEST_CASE("files are the same by what they are, whatever they are called, also before they are written") {
+        const TemporaryDirectory directory;
+        const fs::path folder = directory.path(), file = directory.add("f", "x"), other = directory.add("g", "x");
+        fs::create_symlink("f", folder / "link");
+        fs::create_hard_link(file, folder / "hard");
+        CHECK(are_same_file(file, file));
+        CHECK(are_same_file(file, folder / "link"));
+        CHECK(are_same_file(file, folder / "hard"));
+        CHECK(are_same_file(file, fs::relative(file)));
+        CHECK_FALSE(are_same_file(file, other));
+        CHECK_FALSE(are_same_file(file, folder / "new"));
+        CHECK(are_same_file(folder / "new", folder / "." / "new"));
+        CHECK(are_same_file("new", "./new"));
+        CHECK_FALSE(are_same_file(folder / "new", folder / "newer"));
+        fs::create_directory_symlink(".", folder / "here");
+        CHECK(are_same_file(folder / "new", folder / "here" / "new"));
+    }
+
+    TEST_CASE("devices, pipes, folders and empty paths are never the same file") {
+        const TemporaryDirectory directory;
+        const fs::path pipe = directory.path() / "pipe";
+        REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+        for (const fs::path& path : {fs::path("/dev/null"), pipe, directory.path(), fs::path()})
+            CHECK_FALSE(are_same_file(path, path));
+        CHECK_FALSE(are_same_file("", directory.path() / "new"));
+    }
+
     TEST_CASE("write errors name the target") {
         const TemporaryDirectory directory;
         CHECK_THROWS_WITH_AS(write_file("/dev/full", "x"), "cannot write '/dev/full': No space left on device",

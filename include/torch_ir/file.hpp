@@ -36,6 +36,10 @@ class MappedFile {
 /// or is not a regular file.
 std::shared_ptr<const MappedFile> map_file(const std::filesystem::path& path);
 
+/// Both paths name one file, or would once it is written: links are followed. Devices, pipes and folders are never the
+/// same file, for nothing in them would be lost; nor is an empty path.
+bool are_same_file(const std::filesystem::path& a, const std::filesystem::path& b);
+
 /// Writes a file that replaces its target at commit(). Until then the bytes go to a temporary file beside it, which the
 /// destructor removes. A target that exists and is not a regular file (`/dev/stdout`, a pipe) is written directly.
 /// All members throw IoError naming the target.

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "cli/output.hpp"
+#include "torch_ir/file.hpp"
 
 namespace torch_ir::cli {
 namespace {
@@ -35,14 +36,6 @@ std::vector<NamedFile> files_of(const Option& option) {
     if (const auto* list = std::get_if<std::vector<std::string>*>(&option.target))
         for (const std::string& file : **list) add(file);
     return files;
-}
-
-/// Devices and pipes are never the same file: nothing in them is lost.
-bool are_same_file(const fs::path& a, const fs::path& b) {
-    std::error_code error;
-    if (fs::exists(a, error) && fs::exists(b, error))
-        return fs::equivalent(a, b, error) && fs::is_regular_file(a, error);
-    return fs::weakly_canonical(fs::absolute(a), error) == fs::weakly_canonical(fs::absolute(b), error);
 }
 
 }  // namespace

@@ -57,6 +57,19 @@ TORCH_IR_INLINE std::shared_ptr<const MappedFile> map_file(const std::filesystem
     return std::shared_ptr<const MappedFile>(new MappedFile(path, bytes));
 }
 
+TORCH_IR_INLINE bool are_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    if (fs::exists(a, error) && fs::exists(b, error))
+        return fs::is_regular_file(a, error) && fs::equivalent(a, b, error);
+    // A path that is empty, or that the system cannot look at, stays empty here.
+    const auto resolved = [&](const fs::path& path) {
+        return path.empty() ? path : fs::weakly_canonical(fs::absolute(path, error), error);
+    };
+    const fs::path target = resolved(a);
+    return !target.empty() && target == resolved(b);
+}
+
 TORCH_IR_INLINE FileWriter::FileWriter(std::filesystem::path path) : path_(std::move(path)), target_(path_) {
     namespace fs = std::filesystem;
     std::error_code ignored;
