@@ -2,9 +2,9 @@
 // The torch-ir-extract tool: a TorchScript file or a library with a C++ module becomes a JSON IR.
 #include <ATen/ATen.h>
 #include <dlfcn.h>
+#include <link.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 #include <iostream>
 #include <optional>
 #include <set>
@@ -51,6 +51,14 @@ void check_positions(const std::string& file, const std::vector<NamedInput>& inp
                                 "of forward's parameters");
 }
 
+/// Of a symbol's address; false where the library does not say. Calling data ends the program without a word.
+bool is_data(void* symbol) {
+    Dl_info info;
+    void* extra = nullptr;
+    if (dladdr1(symbol, &info, &extra, RTLD_DL_SYMENT) == 0 || !extra || info.dli_saddr != symbol) return false;
+    return ELF64_ST_TYPE(static_cast<const ElfW(Sym)*>(extra)->st_info) == STT_OBJECT;
+}
+
 Extraction extract_library(const Options& options, const std::vector<NamedInput>& inputs,
                            const ExtractOptions& extract_options) {
     // A name without a slash would be looked for in the system's folders.
@@ -58,20 +66,29 @@ Extraction extract_library(const Options& options, const std::vector<NamedInput>
     void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL);
     if (!library) throw IoError("library " + std::string(dlerror()));
     void* symbol = dlsym(library, "torch_ir_module");
-    if (!symbol)
+    if (!symbol || is_data(symbol))
         throw IoError(options.library +
-                      ": expected a function torch_ir_module(torch_ir::ExtractSource&) with extern \"C\", found none");
+                      ": expected a function torch_ir_module(torch_ir::ExtractSource&) with extern \"C\", found " +
+                      (symbol ? "a variable of that name" : "none"));
     ExtractSource source;
-    with_context(options.library, [&] {
-        std::optional<MetaDevice> guard;
-        if (options.weights_out.empty() && !options.specialise) guard.emplace();
-        reinterpret_cast<decltype(&torch_ir_module)>(symbol)(source);
+    with_context(options.library + ": torch_ir_module()", [&] {
+        with_errors([&] {
+            std::optional<MetaDevice> guard;
+            if (options.weights_out.empty() && !options.specialise) guard.emplace();
+            try {
+                reinterpret_cast<decltype(&torch_ir_module)>(symbol)(source);
+            } catch (const c10::Error& error) {
+                throw Error(error.what_without_backtrace());
+            }
+        });
     });
     std::vector<c10::IValue> values;
-    for (const NamedInput& input : inputs) values.push_back(input.second);
-    ExtractOptions all = extract_options;
-    for (const NamedInput& input : inputs) all.input_names.push_back(input.first);
-    return with_context(options.library, [&] { return extract(source, values, all); });
+    ExtractOptions with_names = extract_options;
+    for (const auto& [name, value] : inputs) {
+        with_names.input_names.push_back(name.empty() ? "input_" + std::to_string(values.size()) : name);
+        values.push_back(value);
+    }
+    return with_context(options.library, [&] { return extract(source, values, with_names); });
 }
 
 int run(const Options& options) {

@@ -152,6 +152,8 @@ TEST_CASE("tensors of a file are arguments of a C++ module by position") {
     const std::string library = std::getenv("TORCH_IR_MODULE");
     const std::string arguments =
         "--module '" + library + "' --inputs '" + inputs + "' -o '" + (folder / "ir.json") + "'";
+    CHECK(extract_tool("--module '" + library + "' --shapes 2,16 -o '" + (folder / "ir.json") + "'").status == 0);
+    CHECK(read_json(folder / "ir.json").forward_arg_names == std::vector<std::string>{"input_0"});
     write_safetensors(inputs, {{"x", tensor}});
     CHECK(extract_tool(arguments).status == 0);
     write_safetensors(inputs, {{"q", tensor}, {"k", tensor}});
@@ -164,6 +166,20 @@ TEST_CASE("tensors of a file are arguments of a C++ module by position") {
           "torch-ir-extract: error: " + library + ": the module's forward takes 1 inputs, found 2\n");
     CHECK(tool_error(arguments + " --warmup 1", 2) ==
           "--module excludes --warmup\nRun with --help for more information.\n");
+}
+
+TEST_CASE("libraries without a module are called what they are") {
+    const std::string throwing = std::getenv("TORCH_IR_FAULTY_MODULE"), data = std::getenv("TORCH_IR_DATA_MODULE");
+    const TemporaryDirectory folder;
+    const auto message = [&](const std::string& library) {
+        return tool_error("--module '" + library + "' -o '" + (folder / "ir.json") + "'");
+    };
+    const std::string begin = "torch-ir-extract: error: ";
+    CHECK(message(throwing) == begin + throwing + ": torch_ir_module(): no licence\n");
+    CHECK(message(data) == begin + data +
+                               ": expected a function torch_ir_module(torch_ir::ExtractSource&) with extern \"C\", "
+                               "found a variable of that name\n");
+    CHECK(message(folder / "none.so").find("none.so: cannot open shared object file") != std::string::npos);
 }
 
 TEST_CASE("files that are read are not overwritten") {
