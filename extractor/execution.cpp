@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The part of the recorder that runs calls: on values or on meta tensors; and that answers what a program asks, or
 // refuses to.
-#include <array>
+#include <set>
 #include <sstream>
 
 #include "call.hpp"
@@ -49,7 +49,7 @@ std::string Recorder::depends_of(const Call& call) {
     return depends;
 }
 
-std::string Recorder::place() const { return text_of(provenance ? provenance({}) : tracker_.provenance); }
+std::string Recorder::place() const { return text_of(tracker_.provenance); }
 
 void Recorder::refuse(const Call& call, const std::string& needs) {
     const std::string depends = depends_of(call);
@@ -76,7 +76,7 @@ bool Recorder::answer(Call& call) {
         call.results = {*equal};
         return true;
     }
-    call.op.handle.callBoxed(&call.results);
+    run_op(call, call.op.handle, call.results);
     if (reads && specialise_) {
         std::ostringstream text;
         text << call.results[0];
@@ -90,12 +90,13 @@ std::optional<bool> Recorder::equal_without_values(const Call& call) {
     if (a.sizes() != b.sizes()) return false;
     if (const Tracked* tracked = tracker_.find(a); tracked && tracked == tracker_.find(b)) return true;
     // It asks whether one product may stand for three; they give the same.
-    if (provenance && provenance({}).module_type == "torch::nn::MultiheadAttentionImpl") return false;
+    if (tracker_.provenance.module_type == "torch::nn::MultiheadAttentionImpl") return false;
     return std::nullopt;
 }
 
 bool Recorder::has_dynamic_size(const Call& call) {
     const std::string_view name = call.op.aten_name();
+    if (is_one_of(name, {"_pack_padded_sequence", "_pad_packed_sequence"})) return true;
     if (name == "linalg_lstsq" || (name == "one_hot" && call.arguments[1].toInt() >= 0)) return false;
     bool masked = false;
     if (name == "index" && call.arguments[1].isList())
@@ -125,27 +126,20 @@ void Recorder::execute(Call& call) {
             });
             if (argument.isDevice()) argument = c10::Device(c10::kMeta);
         }
-        if (name == "scaled_dot_product_attention") {
-            call.results = {attention_shape(call.executed)};
-            return;
-        }
-        // With a mask among the indices the Meta kernel would have to count it.
-        if (name == "index_put_") {
-            call.results = {call.executed[0]};
-            return;
-        }
     } else if (!specialise_) {
         set_device(call.executed, call.op, c10::kCPU);
         if (call.op.device && !call.arguments[*call.op.device].isDevice()) call.executed[*call.op.device] = {};
     }
-    call.results = call.executed;
-    try {
-        call.op.handle.callBoxed(&call.results);
-    } catch (const NeedsValues&) {
-        refuse(call, "needs the values");
-    } catch (const c10::Error& error) {
-        throw ArgumentError("cannot extract: " + call.op.name + place() + ": " + message_of(error));
+    if (!call.ran_on_values && name == "scaled_dot_product_attention") {
+        call.results = {attention_shape(call.executed)};
+    } else if (!call.ran_on_values && name == "index_put_") {
+        // With a mask among the indices the Meta kernel would have to count it.
+        call.results = {call.executed[0]};
+    } else {
+        call.results = call.executed;
+        run_op(call, call.op.handle, call.results);
     }
+    if (!call.ran_on_values) check_dtypes(call);
     if (call.ran_on_values && !specialise_ && call.op.written.empty() && elements(call.results) > 16 * max_constant) {
         // Too large to be kept: only its shape.
         for (c10::IValue& result : call.results)
@@ -155,6 +149,34 @@ void Recorder::execute(Call& call) {
             });
         call.ran_on_values = false;
     }
+}
+
+void Recorder::run_op(const Call& call, const c10::OperatorHandle& op, torch::jit::Stack& stack) {
+    try {
+        op.callBoxed(&stack);
+    } catch (const NeedsValues&) {
+        refuse(call, "needs the values");
+    } catch (const c10::Error& error) {
+        throw ArgumentError("cannot extract: " + call.op.name + place() + ": " + message_of(error));
+    }
+}
+
+/// Elementwise ops promote on the meta device as everywhere. Of the others the CPU's kernel is asked, which computes
+/// what it takes: masks go with anything, and are not worth that; neither are very large results.
+void Recorder::check_dtypes(const Call& call) const {
+    constexpr std::int64_t max_results = 1 << 26;
+    std::set<std::string_view> dtypes;
+    for (const at::Tensor& tensor : call.tensors)
+        if (tensor.scalar_type() != c10::kBool && !is_number(tensor))
+            dtypes.insert(name(dtype_of(tensor.scalar_type())));
+    if (dtypes.size() < 2 || call.op.pointwise || call.op.aten_name().empty() || elements(call.results) > max_results)
+        return;
+    const std::string error = dtype_error(call.op.handle, call.executed);
+    if (error.empty()) return;
+    std::string found;
+    for (const std::string_view dtype : dtypes) found += (found.empty() ? "" : " and ") + std::string(dtype);
+    throw ArgumentError("cannot extract: " + call.op.name + place() + " is given tensors of " + found +
+                        ", and PyTorch refuses that: " + error + "; convert them to one dtype with to()");
 }
 
 /// What the functional twin of a call that writes returns, on the meta device: its dtypes and strides may differ from
@@ -174,7 +196,7 @@ std::vector<at::Tensor> Recorder::functional_results(const Call& call) {
         if (argument.isDevice()) argument = c10::Device(c10::kMeta);
         stack.push_back(std::move(argument));
     }
-    call.op.functional->callBoxed(&stack);
+    run_op(call, *call.op.functional, stack);
     std::vector<at::Tensor> results;
     for (c10::IValue& result : stack) for_each_tensor(result, [&](at::Tensor& tensor) { results.push_back(tensor); });
     return results;
@@ -187,7 +209,7 @@ void Recorder::execute_factory(Call& call) {
         call.executed = call.arguments;
         set_device(call.executed, call.op, device);
         call.results = call.executed;
-        call.op.handle.callBoxed(&call.results);
+        run_op(call, call.op.handle, call.results);
     };
     run_on(c10::kMeta);
     const bool is_empty = call.op.aten_name().starts_with("empty");

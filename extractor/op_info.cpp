@@ -2,8 +2,10 @@
 #include "op_info.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <mutex>
+#include <tuple>
 
 #include "convert.hpp"
 
@@ -77,6 +79,7 @@ OpInfo make_info(const c10::OperatorHandle& handle) {
         info.returns_tensor = info.returns_tensor || has_tensor(*result.type());
     if (!info.written.empty()) info.functional = info.out_variant ? out_twin(schema) : in_place_twin(schema);
     info.random = handle.hasTag(at::Tag::nondeterministic_seeded);
+    info.pointwise = handle.hasTag(at::Tag::pointwise);
     info.dynamic_shape = handle.hasTag(at::Tag::dynamic_output_shape);
     return info;
 }

@@ -24,6 +24,7 @@ struct OpInfo {
     bool out_variant = false;
     bool returns_tensor = false;
     bool random = false;
+    bool pointwise = false;
     bool dynamic_shape = false;  // the size of its result depends on values
 
     const c10::FunctionSchema& schema() const { return handle.schema(); }

@@ -48,8 +48,9 @@ Recorder::~Recorder() {
     for (auto& [tensor, values] : restored_) tensor.copy_(values);
 }
 
-void Recorder::add_weight(const at::Tensor& tensor, InputKind kind, const std::string& key, bool persistent) {
+void Recorder::add_weight(const at::Tensor& tensor, InputKind kind, const std::string& key) {
     if (!tensor.defined()) return;
+    weights.emplace_back(key, tensor);
     const auto [entry, is_new] = keys_.emplace(tensor.unsafeGetTensorImpl(), key);
     if (!is_new) {
         notes.push_back("'" + key + "' is the same tensor as '" + entry->second + "', which stands for both");
@@ -61,9 +62,8 @@ void Recorder::add_weight(const at::Tensor& tensor, InputKind kind, const std::s
         return tracker_.add_source(tensor, name, "weight '" + key + "'");
     });
     tracked.store->known = specialise_;
-    held_.push_back(tensor);
     if (specialise_ && kind == InputKind::Buffer && tensor.is_cpu()) restored_.emplace_back(tensor, tensor.clone());
-    weights_.push_back({&tracked, *tracked.ref, {kind, key, persistent}});
+    weights_.push_back({&tracked, *tracked.ref, {kind, key}});
 }
 
 at::Tensor Recorder::add_input(const at::Tensor& example, const std::string& name) {
@@ -161,17 +161,23 @@ void Recorder::record(const OpInfo& op, torch::jit::Stack& stack) {
     Call call{.op = op, .arguments = pop_arguments(op, stack)};
     for (c10::IValue& argument : call.arguments)
         for_each_tensor(argument, [&](at::Tensor& tensor) { call.tensors.push_back(tensor); });
-    for (const at::Tensor& tensor : call.tensors) call.known = call.known && is_known(tensor);
+    std::vector<std::string> keys;
+    for (const at::Tensor& tensor : call.tensors) {
+        call.known = call.known && is_known(tensor);
+        if (const auto key = keys_.find(tensor.unsafeGetTensorImpl()); key != keys_.end()) keys.push_back(key->second);
+    }
+    tracker_.provenance = provenance ? provenance(keys) : Provenance{};
     const std::string_view name = op.aten_name();
     if (!answer(call) && !is_one_of(name, {"detach_", "requires_grad_"}) && !change_geometry(call)) {
         const bool dynamic_size = has_dynamic_size(call);
+        if (name == "_pack_padded_sequence" && !specialise_ && !call.known)
+            throw UnsupportedError(
+                "cannot extract: " + op.name + place() +
+                " packs sequences by the values of their lengths; the graph would hold for these lengths only. Run the "
+                "recurrent module on the padded sequences and mask what lies beyond the lengths, or extract with "
+                "specialise (--specialise) to burn in the lengths of the example inputs");
         if (dynamic_size && !specialise_ && !call.known)
             refuse(call, "returns a tensor whose size depends on the values");
-        std::vector<std::string> keys;
-        for (const at::Tensor& tensor : call.tensors)
-            if (const auto key = keys_.find(tensor.unsafeGetTensorImpl()); key != keys_.end())
-                keys.push_back(key->second);
-        tracker_.provenance = provenance ? provenance(keys) : Provenance{};
         // Running statistics are written without a mark in the schemas.
         const bool writes_statistics = is_one_of(name, {"batch_norm", "instance_norm", "native_batch_norm"}) &&
                                        call.arguments[5].toBool() && call.arguments[3].isTensor() &&
@@ -335,11 +341,10 @@ bool Recorder::change_geometry(Call& call) {
     if (!is_one_of(name, {"t_", "transpose_", "swapaxes_", "swapdims_", "squeeze_", "unsqueeze_"})) return false;
     Tracked& before = tracker_.track(call.tensors[0]);
     tracker_.make_recorded(*before.store);
-    tracker_.provenance = provenance ? provenance({}) : Provenance{};
     Node step = node_of(call, call.op.functional->schema(), &before);
     Node node = node_of(call, call.op.functional->schema());
     call.results = call.arguments;
-    call.op.handle.callBoxed(&call.results);
+    run_op(call, call.op.handle, call.results);
     const ValueRef ref = tracker_.emit(std::move(node), {meta_of(call.tensors[0])})[0];
     tracker_.rebind(call.tensors[0], std::move(step), ref);
     return true;
@@ -354,7 +359,7 @@ void Recorder::record_write(Call& call) {
         });
     if (all_literal) {
         call.results = call.arguments;
-        call.op.handle.callBoxed(&call.results);
+        run_op(call, call.op.handle, call.results);
         for (const std::size_t position : call.op.written)
             ++tracker_.find_store(call.arguments[position].toTensor())->version;
         return;
@@ -426,7 +431,7 @@ Argument Recorder::value_of(const at::Tensor& tensor) {
 }
 
 void Recorder::replace_weight(const std::string& key, const at::Tensor& tensor) {
-    for (Weight& weight : weights_)
+    for (Source& weight : weights_)
         if (weight.spec.target == key) weight.tracked = &tracker_.track(tensor);
 }
 
@@ -436,24 +441,24 @@ Model Recorder::finish() {
         graph.inputs.push_back(std::move(value));
         model_.inputs.push_back(std::move(spec));
     };
-    const auto add_mutation = [&](Weight& source, OutputKind kind, const std::string& target) {
+    const auto add_mutation = [&](const Source& source, OutputKind kind, const std::string& target) {
         const ValueRef now = tracker_.current(*source.tracked);
         if (now == source.ref) return;
         graph.outputs.emplace_back(now);
         model_.outputs.push_back({kind, target});
     };
     tracker_.provenance = {};
-    for (Weight& weight : weights_)
+    for (const Source& weight : weights_)
         add_mutation(weight,
                      weight.spec.kind == InputKind::Buffer ? OutputKind::BufferMutation : OutputKind::ParameterMutation,
                      weight.spec.target);
-    for (Weight& input : inputs_)
+    for (const Source& input : inputs_)
         if (input.tracked) add_mutation(input, OutputKind::UserInputMutation, graph.value(input.ref).name);
     for (Argument& output : user_outputs_) {
         graph.outputs.push_back(output);
         model_.outputs.emplace_back();
     }
-    for (const Weight& weight : weights_) add_input(weight.ref, weight.spec);
+    for (const Source& weight : weights_) add_input(weight.ref, weight.spec);
     for (const Tracker::Lifted& constant : tracker_.lifted()) {
         add_input(constant.ref, {InputKind::TensorConstant, constant.target});
         if (!model_.constants.contains(constant.target))

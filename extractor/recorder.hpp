@@ -34,8 +34,8 @@ class Recorder {
     ~Recorder();
 
     /// A parameter or buffer by its state_dict key. The same tensor again is a tied weight: the first key stands for
-    /// both.
-    void add_weight(const at::Tensor& tensor, InputKind kind, const std::string& key, bool persistent = true);
+    /// both. Does nothing for an undefined tensor.
+    void add_weight(const at::Tensor& tensor, InputKind kind, const std::string& key);
     /// A user input; returns the tensor to give to the program.
     at::Tensor add_input(const at::Tensor& example, const std::string& name);
     /// A user input that is no tensor, or None.
@@ -56,13 +56,16 @@ class Recorder {
 
     /// Where a call comes from, given the keys of the weights that it reads.
     std::function<Provenance(const std::vector<std::string>& keys)> provenance;
+    /// All that were added, also those that another one stands for.
+    std::vector<std::pair<std::string, at::Tensor>> weights;
     /// What a user should know: tied weights, values that were burned in.
     std::vector<std::string> notes;
 
     static void fallback(const c10::OperatorHandle& handle, c10::DispatchKeySet keys, torch::jit::Stack* stack);
 
   private:
-    struct Weight {
+    /// A weight or an input, and the value that it has when the program begins.
+    struct Source {
         Tracked* tracked;
         ValueRef ref;
         InputSpec spec;
@@ -77,28 +80,33 @@ class Recorder {
     void note_burned_in(const Call& call, const std::string& found);
     void execute(Call& call);
     void execute_factory(Call& call);
+    /// Throws ArgumentError for tensors of several dtypes where the op wants one, naming the dtypes.
+    void check_dtypes(const Call& call) const;
+    /// Calls `op`, the call's own or its functional twin, with errors that name the op and the place.
+    void run_op(const Call& call, const c10::OperatorHandle& op, torch::jit::Stack& stack);
     void record_results(Call& call);
     void record_write(Call& call);
     void record_batch_norm(Call& call);
     bool change_geometry(Call& call);
-    static std::vector<at::Tensor> functional_results(const Call& call);
+    std::vector<at::Tensor> functional_results(const Call& call);
     Node node_of(const Call& call, const c10::FunctionSchema& schema, const Tracked* parent = nullptr);
     static Argument as_python_writes(const Call& call, const std::string& parameter, Argument value);
     Argument argument_for(const at::Tensor& tensor);
     bool is_known(const at::Tensor& tensor);
     std::string depends_of(const Call& call);
     [[noreturn]] void refuse(const Call& call, const std::string& needs);
+    /// Of the call, for messages.
     std::string place() const;
 
     bool specialise_;
     Model model_;
     Tracker tracker_;
-    std::vector<Weight> weights_;
-    std::vector<Weight> inputs_;
+    std::vector<Source> weights_;
+    std::vector<Source> inputs_;
     std::vector<Argument> constant_inputs_;  // parallel to inputs_; used where `tracked` is null
     std::vector<Argument> user_outputs_;
     std::unordered_map<const c10::TensorImpl*, std::string> keys_;
-    std::vector<at::Tensor> held_;                             // weights and inputs, while this lives
+    std::vector<at::Tensor> held_;                             // inputs, while this lives
     std::vector<std::pair<at::Tensor, at::Tensor>> restored_;  // buffers, and the values they get back
     std::unordered_set<std::uint32_t> in_place_;               // nodes that stand for `add_` and the like
     std::unordered_set<std::uint32_t> random_;                 // nodes that are kept though nothing uses them

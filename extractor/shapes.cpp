@@ -69,6 +69,9 @@ ShapeMemory& shape_memory() {
     return memory;
 }
 
+/// A number that stands where a tensor is asked for: it does not take part in the choice of a dtype.
+bool is_wrapped(const at::Tensor& tensor) { return tensor.unsafeGetTensorImpl()->is_wrapped_number(); }
+
 /// The call up to the values of its tensors.
 std::string text_of(const c10::OperatorHandle& op, const torch::jit::Stack& arguments) {
     std::ostringstream text;
@@ -77,7 +80,8 @@ std::string text_of(const c10::OperatorHandle& op, const torch::jit::Stack& argu
         bool has_tensor = false;
         for_each_tensor(argument, [&](at::Tensor& tensor) {
             has_tensor = true;
-            text << ' ' << c10::toString(tensor.scalar_type()) << tensor.sizes() << tensor.strides();
+            text << (is_wrapped(tensor) ? " number " : " ") << c10::toString(tensor.scalar_type()) << tensor.sizes()
+                 << tensor.strides();
         });
         if (!has_tensor) text << ' ' << argument;
         text << ';';
@@ -90,19 +94,42 @@ at::Tensor meta_like(const at::Tensor& tensor) {
                              at::TensorOptions(tensor.scalar_type()).device(c10::kMeta));
 }
 
+/// Keeps PyTorch's default generator as it is: what is drawn meanwhile is none of the program's numbers.
+class GeneratorGuard {
+  public:
+    GeneratorGuard() : generator_(at::globalContext().defaultGenerator(c10::kCPU)) {
+        const std::scoped_lock lock(generator_.mutex());
+        state_ = generator_.get_state();
+    }
+    GeneratorGuard(const GeneratorGuard&) = delete;
+    GeneratorGuard& operator=(const GeneratorGuard&) = delete;
+    ~GeneratorGuard() {
+        const std::scoped_lock lock(generator_.mutex());
+        generator_.set_state(state_);
+    }
+
+  private:
+    at::Generator generator_;
+    at::Tensor state_;
+};
+
 /// Runs the CPU kernel; `stack` gets its results, `pairs` which CPU tensor stands for which of the arguments.
 void run_on_cpu(const c10::OperatorHandle& op, const torch::jit::Stack& arguments, bool ones, torch::jit::Stack& stack,
                 std::vector<std::pair<at::Tensor, at::Tensor>>& pairs) {
+    std::optional<GeneratorGuard> guard;
+    if (op.hasTag(at::Tag::nondeterministic_seeded)) guard.emplace();
     stack.clear();
     pairs.clear();
     for (c10::IValue argument : arguments) {
         for_each_tensor(argument, [&](at::Tensor& tensor) {
             if (!tensor.is_meta()) return;
             at::Tensor twin = on_cpu(tensor, ones);
+            if (is_wrapped(tensor)) twin.unsafeGetTensorImpl()->set_wrapped_number(true);
             pairs.emplace_back(twin, tensor);
             tensor = twin;
         });
         if (argument.isDevice()) argument = c10::Device(c10::kCPU);
+        if (argument.isGenerator()) argument = {};
         stack.push_back(std::move(argument));
     }
     op.callBoxed(&stack);
@@ -232,6 +259,29 @@ void install_shapes() {
         return lib;
     }();
     (void)library;
+}
+
+std::string dtype_error(const c10::OperatorHandle& op, const torch::jit::Stack& arguments) {
+    static std::mutex mutex;
+    static auto& known = *new std::map<std::string, std::string>;
+    const std::string call = text_of(op, arguments);
+    const std::scoped_lock lock(mutex);
+    const auto [entry, is_new] = known.try_emplace(call);
+    if (!is_new) return entry->second;
+    try {
+        torch::jit::Stack results;
+        std::vector<std::pair<at::Tensor, at::Tensor>> pairs;
+        run_on_cpu(op, arguments, false, results, pairs);
+    } catch (const c10::NotImplementedError&) {
+        // Another device may have it.
+    } catch (const c10::Error& error) {
+        // Complaints about anything else may be due to the values, which are zeros here.
+        const std::string words = error.what_without_backtrace();
+        if (words.find("type") != std::string::npos) entry->second = words;
+    } catch (const std::bad_alloc&) {
+        // More than this machine can hold.
+    }
+    return entry->second;
 }
 
 at::Tensor attention_shape(const torch::jit::Stack& arguments) {

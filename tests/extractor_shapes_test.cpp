@@ -168,3 +168,125 @@ TEST_CASE("shapes, strides and dtypes on the meta device are those of a run") {
         }
     }
 }
+
+namespace {
+
+/// Ops on a float32 and a tensor of another dtype.
+const std::vector<std::pair<const char*, Tensor (*)(const Tensor&, const Tensor&)>> mixed_programs{
+    {"mm", [](const Tensor& x, const Tensor& y) { return at::mm(x[0][0], y[0][0]); }},
+    {"mm, the other way round", [](const Tensor& x, const Tensor& y) { return at::mm(y[0][0], x[0][0]); }},
+    {"mm_out",
+     [](const Tensor& x, const Tensor& y) {
+         Tensor result = at::empty({6, 6}) + x[0][0];
+         return at::mm_out(result, y[0][0], y[0][0]);
+     }},
+    {"addmm_",
+     [](const Tensor& x, const Tensor& y) {
+         Tensor result = x[0][0] * 1;
+         return result.addmm_(y[0][0], y[0][0]);
+     }},
+    {"matmul", [](const Tensor& x, const Tensor& y) { return x.matmul(y); }},
+    {"bmm", [](const Tensor& x, const Tensor& y) { return at::bmm(x[0], y[0]); }},
+    {"addmm", [](const Tensor& x, const Tensor& y) { return at::addmm(y[0][0], x[0][0], x[0][0]); }},
+    {"linear", [](const Tensor& x, const Tensor& y) { return at::linear(x, y[0][0]); }},
+    {"linear, bias", [](const Tensor& x, const Tensor& y) { return at::linear(x, x[0][0], y[0][0][0]); }},
+    {"mv", [](const Tensor& x, const Tensor& y) { return x[0][0].mv(y[0][0][0]); }},
+    {"dot", [](const Tensor& x, const Tensor& y) { return x[0][0][0].dot(y[0][0][0]); }},
+    {"einsum",
+     [](const Tensor& x, const Tensor& y) {
+         return at::einsum("abij,abjk->baik", {x, y});
+     }},
+    {"bilinear",
+     [](const Tensor& x, const Tensor& y) {
+         return at::bilinear(x, y, at::ones({3, 6, 6}));
+     }},
+    {"conv1d", [](const Tensor& x, const Tensor& y) { return at::conv1d(x[0], y[0]); }},
+    {"conv2d", [](const Tensor& x, const Tensor& y) { return at::conv2d(y, x.slice(2, 0, 3).slice(3, 0, 3)); }},
+    {"conv2d, bias",
+     [](const Tensor& x, const Tensor& y) {
+         return at::conv2d(x, x.slice(2, 0, 3).slice(3, 0, 3), y[0][0][0].slice(0, 0, 2));
+     }},
+    {"conv_transpose2d", [](const Tensor& x, const Tensor& y) { return at::conv_transpose2d(x.transpose(0, 1), y); }},
+    {"attention", [](const Tensor& x, const Tensor& y) { return at::scaled_dot_product_attention(x, y, y); }},
+    {"attention, mask", [](const Tensor& x, const Tensor& y) { return at::scaled_dot_product_attention(x, x, x, y); }},
+    {"lstm",
+     [](const Tensor& x, const Tensor& y) {
+         const std::vector<Tensor> weights{at::ones({4, 6}), at::ones({4, 1})};
+         return std::get<0>(at::lstm(y[0], {x[0].narrow(0, 0, 1).narrow(2, 0, 1), x[0].narrow(0, 0, 1).narrow(2, 0, 1)},
+                                     weights, false, 1, 0, false, false, false));
+     }},
+    {"index_put_",
+     [](const Tensor& x, const Tensor& y) {
+         Tensor result = x * 1;
+         result.index_put_({at::tensor({1, 0})}, y);
+         return result;
+     }},
+    {"index_add", [](const Tensor& x, const Tensor& y) { return x.index_add(0, at::arange(2), y); }},
+    {"scatter_add", [](const Tensor& x, const Tensor& y) { return x.scatter_add(0, at::zeros_like(x, at::kLong), y); }},
+    {"prelu", [](const Tensor& x, const Tensor& y) { return x.prelu(y[0][0][0].slice(0, 0, 4)); }},
+    {"group_norm", [](const Tensor& x, const Tensor& y) { return at::group_norm(x, 2, y[0][0][0].slice(0, 0, 4)); }},
+    {"layer_norm", [](const Tensor& x, const Tensor& y) { return at::layer_norm(y, {6}, x[0][0][0], x[0][0][0]); }},
+    {"batch_norm",
+     [](const Tensor& x, const Tensor& y) {
+         const Tensor of_channels = x[0][0][0].slice(0, 0, 4);
+         return at::batch_norm(y, of_channels, of_channels, of_channels, of_channels, false, 0.1, 1e-5, true);
+     }},
+    {"embedding", [](const Tensor& x, const Tensor& y) { return at::embedding(x[0][0], y); }},
+    {"cross_entropy", [](const Tensor& x, const Tensor& y) { return at::cross_entropy_loss(x, y.select(1, 0)); }},
+    {"gather", [](const Tensor& x, const Tensor& y) { return x.gather(0, y); }},
+    {"cat",
+     [](const Tensor& x, const Tensor& y) {
+         return at::cat({x, y});
+     }},
+    {"add", [](const Tensor& x, const Tensor& y) { return x + y; }},
+    {"copy_", [](const Tensor& x, const Tensor& y) { return (x * 1).copy_(y); }},
+    {"where", [](const Tensor& x, const Tensor& y) { return at::where(x > 0, x, y); }},
+    {"lerp", [](const Tensor& x, const Tensor& y) { return x.lerp(y, 0.5); }},
+    {"cdist", [](const Tensor& x, const Tensor& y) { return at::cdist(x, y); }},
+    {"slice_scatter", [](const Tensor& x, const Tensor& y) { return x.slice_scatter(y, 0); }},
+};
+
+}  // namespace
+
+TEST_CASE("an error about dtypes names the op, the module and the dtypes") {
+    const torch::nn::Sequential net(torch::nn::ReLU(),
+                                    torch::nn::Conv2d(torch::nn::Conv2dOptions(4, 3, 3).bias(false)));
+    CHECK_THROWS_WITH_AS(
+        extract(net, std::tuple(at::rand({2, 4, 6, 6}, at::kDouble))),
+        "cannot extract: aten::conv2d in 1 is given tensors of float32 and float64, and PyTorch "
+        "refuses that: expected scalar type Double but found Float; convert them to one dtype with to()",
+        ArgumentError);
+}
+
+TEST_CASE("looking for a shape draws no random numbers") {
+    at::manual_seed(5);
+    const Tensor expected = at::rand({3});
+    at::manual_seed(5);
+    extract([](const Tensor& x) { return x.multinomial(3); }, std::tuple(at::ones({2, 8})));
+    CHECK(at::equal(at::rand({3}), expected));
+}
+
+TEST_CASE("tensors of several dtypes are taken where a run takes them") {
+    const Tensor x = at::rand({2, 4, 6, 6});
+    const Tensor numbers = at::zeros_like(x, at::kLong);
+    for (const c10::ScalarType dtype : {at::kDouble, at::kBFloat16, at::kLong}) {
+        const Tensor y = at::zeros_like(x, dtype);
+        for (const auto& [name, function] : mixed_programs) {
+            CAPTURE(std::string(name));
+            CAPTURE(std::string(c10::toString(dtype)));
+            bool is_taken = true;
+            try {
+                function(x, y);
+            } catch (const c10::Error&) {
+                is_taken = false;
+            }
+            std::string error;
+            try {
+                extract(function, std::tuple(x, y));
+            } catch (const std::exception& e) {
+                error = e.what();
+            }
+            CHECK_MESSAGE(is_taken == error.empty(), error);
+        }
+    }
+}
