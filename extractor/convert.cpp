@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "convert.hpp"
 
+#include <ATen/TensorGeometry.h>
 #include <ATen/core/jit_type.h>
 
 #include <cstring>
@@ -99,13 +100,17 @@ DType dtype_of(c10::ScalarType type) {
 
 TensorMeta meta_of(const at::Tensor& tensor) {
     if (tensor.layout() != c10::kStrided) throw UnsupportedError("only strided tensors can be extracted");
-    TensorMeta meta{dtype_of(tensor.scalar_type()), {tensor.sizes().begin(), tensor.sizes().end()}, std::nullopt};
-    if (!tensor.is_contiguous()) meta.strides = Shape(tensor.strides().begin(), tensor.strides().end());
+    return meta_of(tensor.scalar_type(), tensor.sizes(), tensor.strides());
+}
+
+TensorMeta meta_of(c10::ScalarType dtype, at::IntArrayRef sizes, at::IntArrayRef strides) {
+    TensorMeta meta{dtype_of(dtype), {sizes.begin(), sizes.end()}, std::nullopt};
+    if (!at::geometry_is_contiguous(sizes, strides)) meta.strides = Shape(strides.begin(), strides.end());
     return meta;
 }
 
 Constant constant_of(const at::Tensor& tensor) {
-    const at::Tensor dense = tensor.detach().contiguous();
+    const at::Tensor dense = tensor.detach().resolve_conj().resolve_neg().contiguous();
     Constant constant{meta_of(dense), std::vector<std::byte>(dense.nbytes())};
     if (dense.nbytes() > 0) std::memcpy(constant.data.data(), dense.const_data_ptr(), dense.nbytes());
     return constant;

@@ -15,8 +15,9 @@ namespace torch_ir::extractor {
 /// Throws UnsupportedError for dtypes that torch.export cannot write either.
 DType dtype_of(c10::ScalarType type);
 
-/// Shape, dtype, and strides unless row-major.
+/// Shape, dtype, and strides unless row-major. Throws UnsupportedError for tensors that are not strided.
 TensorMeta meta_of(const at::Tensor& tensor);
+TensorMeta meta_of(c10::ScalarType dtype, at::IntArrayRef sizes, at::IntArrayRef strides);
 
 /// The elements row-major, little endian: a copy. The tensor must be on the CPU.
 Constant constant_of(const at::Tensor& tensor);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "extract.hpp"
 
-#include <torch/version.h>
-
 #include <algorithm>
 
 #include "convert.hpp"
@@ -21,15 +19,16 @@ std::string plain_type(std::string name) {
     return name;
 }
 
-void add_weights(extractor::Recorder& recorder, const torch::nn::Module& module, Extraction& result) {
-    for (const auto& item : module.named_parameters()) {
-        recorder.add_weight(item.value(), InputKind::Parameter, item.key());
-        if (item.value().defined()) result.weights.emplace_back(item.key(), item.value());
-    }
-    for (const auto& item : module.named_buffers()) {
-        recorder.add_weight(item.value(), InputKind::Buffer, item.key());
-        if (item.value().defined()) result.weights.emplace_back(item.key(), item.value());
-    }
+/// The tensor as it lies in memory; `owner` keeps that.
+TensorView view_of(const at::Tensor& tensor) {
+    const at::Storage& storage = tensor.storage();
+    TensorView view{extractor::dtype_of(tensor.scalar_type()), tensor.sizes().vec(), tensor.strides().vec(),
+                    tensor.storage_offset()};
+    view.storage = {static_cast<const std::byte*>(storage.data()), storage.nbytes()};
+    view.owner = std::make_shared<at::Tensor>(tensor);
+    view.conjugate = tensor.is_conj();
+    view.negative = tensor.is_neg();
+    return view;
 }
 
 }  // namespace
@@ -42,13 +41,15 @@ Extraction extract(const ExtractSource& source, const std::vector<c10::IValue>& 
         throw ArgumentError("the module's forward takes " + std::to_string(source.input_types->size()) +
                             " inputs, found " + std::to_string(example_inputs.size()));
     extractor::Recorder recorder(options.specialise);
-    Extraction result;
     const torch::nn::Module* module = options.module ? options.module : source.module.get();
     if (module) {
         if (module->weak_from_this().expired())
             throw ArgumentError("LibTorch lists the weights only of modules that a std::shared_ptr holds: make " +
                                 plain_type(module->name()) + " by std::make_shared or as a module holder");
-        add_weights(recorder, *module, result);
+        for (const auto& item : module->named_parameters())
+            recorder.add_weight(item.value(), InputKind::Parameter, item.key());
+        for (const auto& item : module->named_buffers())
+            recorder.add_weight(item.value(), InputKind::Buffer, item.key());
         recorder.provenance = extractor::ModulePaths(*module);
     }
     std::vector<c10::IValue> values, inputs;
@@ -59,39 +60,31 @@ Extraction extract(const ExtractSource& source, const std::vector<c10::IValue>& 
         inputs.push_back(extractor::add_inputs(recorder, values.back(), name));
     }
     const c10::IValue output = recorder.run([&] { return source.forward(inputs); });
-    extractor::add_outputs(recorder, output);
-    result.model = recorder.finish();
-    result.notes = std::move(recorder.notes);
+    Extraction result = extractor::finish(recorder, values, output);
     result.model.name = !options.name.empty()  ? options.name
                         : !source.name.empty() ? source.name
                         : module               ? plain_type(module->name())
                                                : "function";
-    result.model.pytorch_version = TORCH_VERSION;
     result.model.forward_arg_names = options.input_names;
-    extractor::set_specs(result.model, values, output);
     return result;
 }
 
 void save_weights(const std::filesystem::path& path, const Extraction& extraction) {
-    std::vector<std::pair<std::string, Constant>> values;
+    NamedSafetensors tensors;
     for (const InputSpec& input : extraction.model.inputs) {
         if (!is_weight(input.kind)) continue;
-        if (const auto constant = extraction.model.constants.find(input.target);
-            constant != extraction.model.constants.end()) {
-            values.emplace_back(input.target, constant->second);
+        const auto& constants = extraction.model.constants;
+        if (const auto constant = constants.find(input.target); constant != constants.end()) {
+            SafetensorsTensor tensor{constant->second.meta.dtype, {}, constant->second.data};
+            for (const Dim& size : constant->second.meta.shape) tensor.shape.push_back(size.value());
+            tensors.emplace_back(input.target, std::move(tensor));
             continue;
         }
         const auto found =
             std::ranges::find(extraction.weights, input.target, &std::pair<std::string, at::Tensor>::first);
         if (found == extraction.weights.end() || !found->second.is_cpu())
             throw ArgumentError("weight '" + input.target + "' has no values: it is on the meta device");
-        values.emplace_back(input.target, extractor::constant_of(found->second));
-    }
-    NamedSafetensors tensors;
-    for (const auto& [name, value] : values) {
-        SafetensorsTensor tensor{value.meta.dtype, {}, value.data};
-        for (const Dim& size : value.meta.shape) tensor.shape.push_back(size.value());
-        tensors.emplace_back(name, std::move(tensor));
+        tensors.emplace_back(input.target, view_of(found->second));
     }
     write_safetensors(path, std::move(tensors));
 }

@@ -72,7 +72,7 @@ class ScriptPaths {
         provenance.module_path = path_of(names);
         for (const torch::jit::StackEntry& entry : torch::jit::currentCallstack()) {
             const auto place = entry.range.findSourceRangeThatGenerated().value_or(entry.range).file_line_col();
-            if (!place) continue;
+            if (!place || std::get<0>(*place).empty()) continue;
             const std::string& file = std::get<0>(*place);
             provenance.source = file.substr(file.find_last_of("/\\") + 1) + ":" + std::to_string(std::get<1>(*place));
             break;
@@ -236,19 +236,15 @@ Extraction extract_module(torch::jit::Module module, const std::vector<NamedInpu
 
     extractor::Recorder recorder(options.specialise);
     recorder.provenance = ScriptPaths(module);
-    Extraction result;
+    std::set<std::string> parameters;
     for (const auto& parameter : module.named_parameters()) {
         recorder.add_weight(parameter.value, InputKind::Parameter, parameter.name);
-        result.weights.emplace_back(parameter.name, parameter.value);
+        parameters.insert(parameter.name);
     }
     const std::map<std::string, c10::IValue> before = attributes_of(module);
-    for (const auto& [name, value] : before) {
-        if (!value.isTensor() || !value.toTensor().defined()) continue;
-        if (std::ranges::find(result.weights, name, &std::pair<std::string, at::Tensor>::first) != result.weights.end())
-            continue;
-        recorder.add_weight(value.toTensor(), InputKind::Buffer, name);
-        result.weights.emplace_back(name, value.toTensor());
-    }
+    for (const auto& [name, value] : before)
+        if (value.isTensor() && !parameters.contains(name))
+            recorder.add_weight(value.toTensor(), InputKind::Buffer, name);
     const AttributeGuard restore(module);
     torch::jit::Stack arguments{module._ivalue()};
     // As for torch.export, arguments that are left to their defaults are no inputs.
@@ -270,13 +266,9 @@ Extraction extract_module(torch::jit::Module module, const std::vector<NamedInpu
         return stack.at(0);
     });
     record_attributes(recorder, before, module);
-    extractor::add_outputs(recorder, output);
-    result.model = recorder.finish();
-    result.notes = std::move(recorder.notes);
+    Extraction result = extractor::finish(recorder, values, output);
     result.model.name = options.name.empty() ? module.type()->name()->name() : options.name;
-    result.model.pytorch_version = TORCH_VERSION;
     result.model.forward_arg_names = names;
-    extractor::set_specs(result.model, values, output);
     return result;
 }
 

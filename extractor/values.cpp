@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "values.hpp"
 
+#include <torch/version.h>
+
 #include <nlohmann/json.hpp>
 
 #include "convert.hpp"
@@ -34,6 +36,40 @@ std::string node_spec(const std::string& type, const std::string& context, const
 bool is_number_type(c10::TypeKind kind) {
     return kind == c10::TypeKind::IntType || kind == c10::TypeKind::FloatType || kind == c10::TypeKind::BoolType ||
            kind == c10::TypeKind::NumberType;
+}
+
+/// Makes the leaves of the value the outputs of the recording.
+void add_outputs(Recorder& recorder, const c10::IValue& value) {
+    if (value.isTensor()) return recorder.add_output(recorder.value_of(value.toTensor()));
+    if (value.isTuple()) {
+        for (const c10::IValue& element : value.toTupleRef().elements()) add_outputs(recorder, element);
+    } else if (value.isList()) {
+        for (const c10::IValue& element : value.toListRef()) add_outputs(recorder, element);
+    } else if (value.isGenericDict()) {
+        for (const auto& entry : value.toGenericDict()) add_outputs(recorder, entry.value());
+    } else {
+        recorder.add_output(with_context("an output of the program", [&] { return constant(value); }));
+    }
+}
+
+/// `{"type": "builtins.tuple", "context": "null", "children_spec": […]}`.
+std::string spec_of(const c10::IValue& value) {
+    if (!is_nested(value)) return leaf;
+    std::vector<std::string> children;
+    if (value.isGenericDict()) {
+        std::string keys;
+        for (const auto& entry : value.toGenericDict()) {
+            keys += (keys.empty() ? "" : ", ") +
+                    (entry.key().isString() ? quoted(key_text(entry.key())) : key_text(entry.key()));
+            children.push_back(spec_of(entry.value()));
+        }
+        return node_spec("builtins.dict", "[" + keys + "]", children);
+    }
+    if (value.isTuple())
+        for (const c10::IValue& element : value.toTupleRef().elements()) children.push_back(spec_of(element));
+    else
+        for (const c10::IValue& element : value.toListRef()) children.push_back(spec_of(element));
+    return node_spec(value.isTuple() ? "builtins.tuple" : "builtins.list", "null", children);
 }
 
 }  // namespace
@@ -84,46 +120,18 @@ c10::IValue add_inputs(Recorder& recorder, const c10::IValue& value, const std::
     return value;
 }
 
-void add_outputs(Recorder& recorder, const c10::IValue& value) {
-    if (value.isTensor()) return recorder.add_output(recorder.value_of(value.toTensor()));
-    if (value.isTuple()) {
-        for (const c10::IValue& element : value.toTupleRef().elements()) add_outputs(recorder, element);
-    } else if (value.isList()) {
-        for (const c10::IValue& element : value.toListRef()) add_outputs(recorder, element);
-    } else if (value.isGenericDict()) {
-        for (const auto& entry : value.toGenericDict()) add_outputs(recorder, entry.value());
-    } else {
-        recorder.add_output(with_context("an output of the program", [&] { return constant(value); }));
-    }
-}
-
-std::string spec_of(const c10::IValue& value) {
-    if (!is_nested(value)) return leaf;
-    std::vector<std::string> children;
-    if (value.isGenericDict()) {
-        std::string keys;
-        for (const auto& entry : value.toGenericDict()) {
-            keys += (keys.empty() ? "" : ", ") +
-                    (entry.key().isString() ? quoted(key_text(entry.key())) : key_text(entry.key()));
-            children.push_back(spec_of(entry.value()));
-        }
-        return node_spec("builtins.dict", "[" + keys + "]", children);
-    }
-    if (value.isTuple())
-        for (const c10::IValue& element : value.toTupleRef().elements()) children.push_back(spec_of(element));
-    else
-        for (const c10::IValue& element : value.toListRef()) children.push_back(spec_of(element));
-    return node_spec(value.isTuple() ? "builtins.tuple" : "builtins.list", "null", children);
-}
-
-void set_specs(Model& model, const std::vector<c10::IValue>& inputs, const c10::IValue& output) {
+Extraction finish(Recorder& recorder, const std::vector<c10::IValue>& inputs, const c10::IValue& output) {
+    add_outputs(recorder, output);
+    Extraction result{recorder.finish(), std::move(recorder.weights), std::move(recorder.notes)};
+    result.model.pytorch_version = TORCH_VERSION;
     std::vector<std::string> arguments;
     for (const c10::IValue& input : inputs) arguments.push_back(spec_of(input));
     const std::string call =
         node_spec("builtins.tuple", "null",
                   {node_spec("builtins.tuple", "null", arguments), node_spec("builtins.dict", "[]", {})});
-    model.in_spec = "[1, " + call + "]";
-    model.out_spec = "[1, " + spec_of(output) + "]";
+    result.model.in_spec = "[1, " + call + "]";
+    result.model.out_spec = "[1, " + spec_of(output) + "]";
+    return result;
 }
 
 }  // namespace torch_ir::extractor

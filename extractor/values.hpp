@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "extract.hpp"
 #include "recorder.hpp"
 
 namespace torch_ir::extractor {
@@ -18,13 +19,8 @@ c10::IValue fitted(const c10::IValue& value, const c10::TypePtr& type, const std
 /// The value with every tensor in it made an input of the recording, called after the place: `x`, `past_0`, `past_1`.
 c10::IValue add_inputs(Recorder& recorder, const c10::IValue& value, const std::string& name);
 
-/// Makes the leaves of the value the outputs of the recording.
-void add_outputs(Recorder& recorder, const c10::IValue& value);
-
-/// `{"type": "builtins.tuple", "context": "null", "children_spec": […]}`.
-std::string spec_of(const c10::IValue& value);
-
-/// The specs of a call with these positional arguments, and of what it returns.
-void set_specs(Model& model, const std::vector<c10::IValue>& inputs, const c10::IValue& output);
+/// What was recorded: the leaves of `output` are the graph's outputs, `inputs` the positional arguments of the call.
+/// The recorder is done with then.
+Extraction finish(Recorder& recorder, const std::vector<c10::IValue>& inputs, const c10::IValue& output);
 
 }  // namespace torch_ir::extractor
