@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tracker.hpp"
 
+#include <ATen/TensorGeometry.h>
+
 #include <algorithm>
 
 #include "call.hpp"
@@ -15,13 +17,6 @@ std::int64_t numel(const std::vector<std::int64_t>& sizes) {
     std::int64_t product = 1;
     for (const std::int64_t size : sizes) product *= size;
     return product;
-}
-
-bool is_contiguous(const Tracked& tracked) {
-    std::int64_t step = 1;
-    for (std::size_t i = tracked.sizes.size(); i-- > 0; step *= tracked.sizes[i])
-        if (tracked.sizes[i] != 1 && tracked.strides[i] != step) return false;
-    return true;
 }
 
 /// False if both cover their memory and the elements lie there in another order.
@@ -42,17 +37,16 @@ Node bound(Node step, ValueRef parent) {
     return step;
 }
 
-TensorMeta meta_of(const Tracked& tracked) {
-    TensorMeta meta{dtype_of(tracked.dtype), {tracked.sizes.begin(), tracked.sizes.end()}, std::nullopt};
-    if (!is_contiguous(tracked)) meta.strides = Shape(tracked.strides.begin(), tracked.strides.end());
-    return meta;
-}
+TensorMeta meta_of(const Tracked& tracked) { return extractor::meta_of(tracked.dtype, tracked.sizes, tracked.strides); }
+
+/// Row-major from the first element of its memory: a place in it is one in the flat tensor.
+bool is_flat(const Tracked& root) { return root.offset == 0 && at::geometry_is_contiguous(root.sizes, root.strides); }
 
 }  // namespace
 
 bool Tracked::same_geometry(const at::Tensor& tensor) const {
-    return dtype == tensor.scalar_type() && offset == tensor.storage_offset() && tensor.sizes() == sizes &&
-           tensor.strides() == strides;
+    return dtype == tensor.scalar_type() && conjugate == tensor.is_conj() && negative == tensor.is_neg() &&
+           offset == tensor.storage_offset() && tensor.sizes() == sizes && tensor.strides() == strides;
 }
 
 Tracked& Tracker::bind(const at::Tensor& tensor, Store& store) {
@@ -63,6 +57,8 @@ Tracked& Tracker::bind(const at::Tensor& tensor, Store& store) {
     tracked.sizes = tensor.sizes().vec();
     tracked.strides = tensor.strides().vec();
     tracked.offset = tensor.storage_offset();
+    tracked.conjugate = tensor.is_conj();
+    tracked.negative = tensor.is_neg();
     store.members.push_back(&tracked);
     by_impl_.insert_or_assign(tensor.unsafeGetTensorImpl(),
                               Known{c10::weak_intrusive_ptr<c10::TensorImpl>(tensor.getIntrusivePtr()), &tracked});
@@ -138,7 +134,8 @@ Tracked& Tracker::track(const at::Tensor& tensor) {
             return *member;
         }
         Tracked& root = *store->root;
-        if (tensor.scalar_type() != root.dtype || root.offset != 0 || !is_contiguous(root))
+        if (tensor.scalar_type() != root.dtype || tensor.is_conj() != root.conjugate ||
+            tensor.is_neg() != root.negative || !is_flat(root))
             throw UnsupportedError("a tensor shares memory with another one in a way that no view describes");
         Node step{.op_type = "aten.as_strided.default",
                   .args = {{"self", parent_ref},
@@ -167,8 +164,10 @@ at::Tensor Tracker::tensor_of(const Tracked& tracked) {
     const auto storage = tracked.store->storage.lock();
     if (!storage) throw UnsupportedError("the memory of a tensor that is still needed is gone");
     const c10::impl::ExcludeDispatchKeyGuard off(c10::DispatchKey::DeferredInit);
-    return at::empty({0}, at::TensorOptions(tracked.dtype).device(storage->device()))
-        .set_(c10::Storage(storage), tracked.offset, tracked.sizes, tracked.strides);
+    at::Tensor tensor = at::empty({0}, at::TensorOptions(tracked.dtype).device(storage->device()))
+                            .set_(c10::Storage(storage), tracked.offset, tracked.sizes, tracked.strides);
+    if (tracked.conjugate) tensor = tensor.conj();
+    return tracked.negative ? at::_neg_view(tensor) : tensor;
 }
 
 ValueRef Tracker::current(Tracked& tracked) {
@@ -242,6 +241,10 @@ std::optional<ValueRef> Tracker::scatter(Tracked& view, ValueRef value) {
     if (parent.dtype != view.dtype)
         throw UnsupportedError("writing to a view of another dtype (" + view.step.op_type + ") cannot be extracted");
     if (numel(parent.sizes) != numel(view.sizes)) return std::nullopt;
+    const auto conjugated = [&](ValueRef other) {
+        return c10::isComplexType(view.dtype) ? call("aten._conj.default", {{"self", other}}, parent) : other;
+    };
+    if (op == "conj" || op == "_conj") return conjugated(value);
     // The same elements in another order or shape.
     if (parent.sizes == view.sizes && parent.strides == view.strides) return value;
     const auto transposed = [&](Argument dim0, Argument dim1) {
@@ -249,7 +252,8 @@ std::optional<ValueRef> Tracker::scatter(Tracked& view, ValueRef value) {
                     parent);
     };
     if (op == "t") return call("aten.t.default", {{"self", value}}, parent);
-    if (op == "mT" || op == "mH") return transposed(-2, -1);
+    if (op == "mT") return transposed(-2, -1);
+    if (is_one_of(op, {"mH", "matrix_H", "adjoint"})) return conjugated(transposed(-2, -1));
     if (op == "transpose" || op == "swapdims") return transposed(arg("dim0").value, arg("dim1").value);
     if (op == "swapaxes") return transposed(arg("axis0").value, arg("axis1").value);
     if (op == "permute") {
@@ -268,9 +272,11 @@ std::optional<ValueRef> Tracker::scatter(Tracked& view, ValueRef value) {
 /// The same for any view, by its place in the root.
 ValueRef Tracker::scatter_strided(Tracked& view, ValueRef value) {
     Tracked& root = *view.store->root;
-    if (root.offset != 0 || !is_contiguous(root) || root.dtype != view.dtype)
-        throw UnsupportedError("writing to a view made by " + view.step.op_type +
-                               " cannot be extracted: its base is not row-major");
+    const std::string what = "writing to a view made by " + view.step.op_type + " cannot be extracted: ";
+    if (!is_flat(root) || root.dtype != view.dtype) throw UnsupportedError(what + "its base is not row-major");
+    if (view.conjugate != root.conjugate || view.negative != root.negative)
+        throw UnsupportedError(what +
+                               "its base is conjugate or negative; call resolve_conj() or resolve_neg() on that");
     return call("aten.as_strided_scatter.default",
                 {{"self", current(root)},
                  {"src", value},

@@ -47,7 +47,8 @@ struct Tracked {
     c10::ScalarType dtype = c10::kFloat;
     std::vector<std::int64_t> sizes, strides;
     std::int64_t offset = 0;
-    at::Tensor meta;  // stands for it on the meta device
+    bool conjugate = false, negative = false;  // what lies in memory is seen so
+    at::Tensor meta;                           // stands for it on the meta device
 
     bool same_geometry(const at::Tensor& tensor) const;
 };
@@ -58,7 +59,7 @@ inline constexpr ValueRef parent_ref{UINT32_MAX - 1};
 /// The graph while it is recorded, and the tensors that its values are.
 class Tracker {
   public:
-    explicit Tracker(Graph& graph, std::map<std::string, Constant>& constants) : graph_(graph), constants_(constants) {}
+    Tracker(Graph& graph, std::map<std::string, Constant>& constants) : graph_(graph), constants_(constants) {}
 
     /// An input of the graph or a weight: a value without a producer.
     Tracked& add_source(const at::Tensor& tensor, std::string name, std::string depends);

@@ -5,6 +5,7 @@
 
 #include <sys/resource.h>
 
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <map>
@@ -287,6 +288,18 @@ const std::vector<std::pair<const char*, Function>> writing_programs{
          y.as_strided({2, 2}, {5, 1}, 1).neg_();
          return y;
      }},
+    {"conjugate views",
+     [](const Tensor& x) {
+         Tensor y = torch::complex(x, x + 1);
+         y.conj().mul_(torch::complex(x, x));
+         y.mH().select(0, 1).copy_(y.select(1, 2));
+         return torch::view_as_real(y);
+     }},
+    {"conjugate constants",
+     [](const Tensor& x) {
+         const Tensor z = torch::complex(torch::ones({4}), torch::arange(4).to(torch::kFloat));
+         return at::imag(x * z.conj()) + x * at::imag(z.conj());
+     }},
     {"numbers as indices",
      [](const Tensor& x) {
          return x.index({torch::tensor({2, 0}), torch::indexing::Slice(1)});
@@ -412,6 +425,26 @@ TEST_CASE("tied weights are one, plain tensors are constants, numbers and None a
     CHECK(model.out_spec.find("builtins.list") != std::string::npos);
 }
 
+TEST_CASE("weights are written as they are seen, whatever lies in memory") {
+    struct Impl : nn::Module {
+        Tensor turned = register_buffer("turned", torch::arange(6).view({2, 3}).t());
+        Tensor part = register_buffer("part", torch::arange(6).slice(0, 1, 6, 2));
+        Tensor conjugate = register_buffer("conjugate", torch::complex(torch::ones({1}), torch::ones({1})).conj());
+        Tensor forward(const Tensor& x) const { return x + turned.sum() + part.sum() + at::imag(conjugate); }
+    };
+    const TemporaryDirectory folder;
+    save_weights(folder / "weights.safetensors", extract(std::make_shared<Impl>(), std::tuple(torch::ones({2}))));
+    const Safetensors written = read_safetensors(folder / "weights.safetensors");
+    const auto check = [&](const char* name, const auto& expected) {
+        const std::vector<std::byte> bytes = written.tensors.find(name)->to_bytes();
+        REQUIRE(bytes.size() == sizeof expected);
+        CHECK(std::memcmp(bytes.data(), &expected, sizeof expected) == 0);
+    };
+    check("turned", std::array<std::int64_t, 6>{0, 3, 1, 4, 2, 5});
+    check("part", std::array<std::int64_t, 3>{1, 3, 5});
+    check("conjugate", std::array<float, 2>{1, -1});
+}
+
 TEST_CASE("written buffers and inputs are mutations in the signature; the module itself stays as it is") {
     Counter counter;
     const Extraction extraction = extract(counter, std::tuple(torch::ones({3})), {.input_names = {"x"}});
@@ -454,6 +487,18 @@ TEST_CASE("what depends on values is refused in one sentence") {
     CHECK(refusal(norm, torch::ones({1, 2, 3})) ==
           "cannot extract: aten::instance_norm updates running statistics; only batch_norm may, or call eval() on the "
           "module");
+    const auto packed = [](const Tensor& t) {
+        return nn::utils::rnn::pack_padded_sequence(t.unsqueeze(-1), torch::tensor({3, 2}), true).data();
+    };
+    CHECK(refusal(packed, x) ==
+          "cannot extract: aten::_pack_padded_sequence packs sequences by the values of their lengths; the graph would "
+          "hold for these lengths only. Run the recurrent module on the padded sequences and mask what lies beyond the "
+          "lengths, or extract with specialise (--specialise) to burn in the lengths of the example inputs");
+    const std::vector<std::string> lengths = extract(packed, std::tuple(x), {.specialise = true}).notes;
+    REQUIRE(lengths.size() == 1);
+    CHECK(lengths[0] ==
+          "aten::_pack_padded_sequence gave a tensor of size [5, 1] [3], which depends on input 'input_0' and is "
+          "burned in");
     CHECK(refusal([](const Tensor& t) { return t.to_sparse(); }, x).starts_with("cannot extract: "));
     // Values that the program itself makes may be looked at.
     const auto own = [](const Tensor& t) { return torch::arange(4).sum().item<std::int64_t>() == 6 ? t * 2 : t; };
