@@ -12,10 +12,10 @@
 
 namespace torch_ir::extractor {
 
-/// A call that reads a parameter or buffer comes from the module that owns it. Of another one the stack tells the types
-/// of the modules
-/// (`X::forward` frames; those of the program itself where it is linked with -rdynamic), and the instance is the
-/// nearest of that type above the last call's, or the next child of that type in the order of calls.
+/// A call that reads a parameter or buffer comes from the module that owns it. Of another one the stack tells the
+/// type of the module (the innermost `X::forward` frame; one of the program itself where it is linked with -rdynamic),
+/// and the instance is the nearest of that type above the last call's, or the next child of that type in the order of
+/// calls.
 class ModulePaths {
   public:
     explicit ModulePaths(const torch::nn::Module& root);
