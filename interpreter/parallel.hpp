@@ -11,6 +11,9 @@
 
 namespace torch_ir {
 
+/// More threads than that are taken for a slip of the pen: OpenMP ends the process when it cannot start them.
+inline constexpr int most_threads = 1024;
+
 /// Threads that parallel_for may use from now on.
 inline void set_threads(int count) { omp_set_num_threads(std::max(1, count)); }
 inline int get_threads() { return omp_get_max_threads(); }

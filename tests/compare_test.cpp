@@ -34,6 +34,23 @@ TEST_SUITE("compare") {
         CHECK(c.message.ends_with("worst at index [1, 1]: 4 instead of 5"));
     }
 
+    TEST_CASE("the part that differs is named where it is at most half") {
+        const auto compared = [](std::initializer_list<std::int64_t> off) {
+            const Tensor expected = Tensor::zeros({2, 3, 4}, DType::Float32);
+            const Tensor actual = expected.clone();
+            for (const std::int64_t at : off) actual.data<float>()[at] = 1;
+            return compare(actual, expected, {0, 0.5});
+        };
+        CHECK(compared({13, 22}).part == "[1, :, 1:3]");
+        CHECK(compared({13, 22}).message.starts_with("2 of 24 elements differ, all in [1, :, 1:3]; largest"));
+        CHECK(compared({4, 5, 7, 19}).part == "[:, 1, :]");
+        CHECK(compared({23}).part == "[1, 2, 3]");
+        CHECK(compared({23}).message.starts_with("1 of 24 elements differ; largest"));  // it is the worst
+        CHECK(compared({0, 23}).part.empty());
+        CHECK(compared({}).part.empty());
+        CHECK(compare(Tensor::scalar(1.0, DType::Float64), Tensor::scalar(2.0, DType::Float64), {0, 0}).part.empty());
+    }
+
     TEST_CASE("another dtype is wrong, and its figures are known") {
         const Comparison equal = compare(floats({2}, {1, 2}).to(DType::Float16), floats({2}, {1, 2}), {0, 0});
         CHECK_FALSE(equal.passed);

@@ -89,7 +89,7 @@ void add_option(CLI::App& app, const Option& option) {
 /// The options that every command takes.
 std::vector<Option> global_options(Globals& globals) {
     Option threads = at_least(1, {"--threads", "threads to compute with (default: all cores)", &globals.threads, "N"});
-    threads.most = 1024;
+    threads.most = most_threads;
     return {
         std::move(threads),
         {"--quiet", "no progress and no remarks on stderr", &globals.quiet},

@@ -12,6 +12,7 @@
 
 #include "convert.hpp"
 #include "promote.hpp"
+#include "verification/part.hpp"
 
 namespace torch_ir {
 
@@ -168,6 +169,7 @@ void compare_values(const Tensor& actual, const Tensor& expected, Comparison& re
     const Tolerance& tolerance = result.tolerance;
     double worst = -std::numeric_limits<double>::infinity();
     Sums sums;
+    Box box(expected.shape());
     for (std::int64_t i = 0; i < result.elements; ++i) {
         const C x = a.data<C>()[i];
         const C y = e.data<C>()[i];
@@ -205,6 +207,7 @@ void compare_values(const Tensor& actual, const Tensor& expected, Comparison& re
         if (excess > 0) {
             if (result.mismatches == 0) result.first = {i, scalar_of(x), scalar_of(y)};
             ++result.mismatches;
+            box.add(i);
         }
         if (excess > worst) {
             worst = excess;
@@ -212,6 +215,7 @@ void compare_values(const Tensor& actual, const Tensor& expected, Comparison& re
             result.worst = {i, scalar_of(x), scalar_of(y)};
         }
     }
+    if (box.is_part()) result.part = box.text();
     finish(sums, result);
 }
 
@@ -292,10 +296,12 @@ Comparison compare(const Tensor& actual, const Tensor& expected, const Tolerance
         text << "expected dtype " << name(expected.dtype()) << ", found " << name(actual.dtype()) << "; as "
              << name(dtype) << " ";
     if (result.mismatches > 0)
-        text << result.mismatches << " of " << result.elements << " elements differ; largest absolute difference "
-             << result.max_abs << ", relative " << result.max_rel << " (allowed: atol " << tolerance.atol << ", rtol "
-             << tolerance.rtol << "), worst at index " << index_text(result.worst_index, expected.shape()) << ": "
-             << number_text(result.worst.actual, dtype) << " instead of " << number_text(result.worst.expected, dtype)
+        text << result.mismatches << " of " << result.elements << " elements differ"
+             << (result.mismatches > 1 && !result.part.empty() ? ", all in " + result.part : "")
+             << "; largest absolute difference " << result.max_abs << ", relative " << result.max_rel
+             << " (allowed: atol " << tolerance.atol << ", rtol " << tolerance.rtol << "), worst at index "
+             << index_text(result.worst_index, expected.shape()) << ": " << number_text(result.worst.actual, dtype)
+             << " instead of " << number_text(result.worst.expected, dtype)
              << census_text(result.actual_census, result.expected_census);
     else if (!same)
         text << "all elements agree";

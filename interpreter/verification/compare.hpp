@@ -59,6 +59,7 @@ struct Comparison {
     double psnr_db = 0;            // 10 log10(max |expected|^2 / mean error^2); infinite when equal
     std::int64_t worst_index = 0;  // row-major position of the largest excess over the tolerance
     ElementPair first;             // the first beyond the tolerance
+    std::string part;              // the box that holds all beyond it, `[0, 2:4, :]`; empty when they are all over
     ElementPair worst;             // the one at worst_index; none when there are no elements
     Census actual_census;
     Census expected_census;

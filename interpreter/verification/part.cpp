@@ -1,54 +1,42 @@
 // SPDX-License-Identifier: MIT
 #include "verification/part.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "verification/compare.hpp"
+#include "verification/rounding.hpp"
 
 namespace torch_ir {
-namespace {
+Box::Box(const Ints& shape) : shape_(shape), first_(shape), last_(shape.size(), -1) {}
 
-/// The smallest box that holds all elements added.
-class Box {
-  public:
-    explicit Box(const Ints& shape) : shape_(shape), first_(shape), last_(shape.size(), -1) {}
-
-    void add(std::int64_t flat) {
-        for (std::size_t d = shape_.size(); d-- > 0;) {
-            const std::int64_t i = flat % shape_[d];
-            flat /= shape_[d];
-            first_[d] = std::min(first_[d], i);
-            last_[d] = std::max(last_[d], i);
-        }
+void Box::add(std::int64_t flat) {
+    for (std::size_t d = shape_.size(); d-- > 0;) {
+        const std::int64_t i = flat % shape_[d];
+        flat /= shape_[d];
+        first_[d] = std::min(first_[d], i);
+        last_[d] = std::max(last_[d], i);
     }
+}
 
-    std::int64_t numel() const {
-        std::int64_t n = 1;
-        for (std::size_t d = 0; d < shape_.size(); ++d) n *= last_[d] + 1 - first_[d];
-        return n;
+bool Box::is_part() const {
+    std::int64_t n = 1;
+    for (std::size_t d = 0; d < shape_.size(); ++d) n *= last_[d] + 1 - first_[d];
+    return n > 0 && n * 2 <= numel_of(shape_);
+}
+
+std::string Box::text() const {
+    std::string result = "[";
+    for (std::size_t d = 0; d < shape_.size(); ++d) {
+        const std::int64_t length = last_[d] + 1 - first_[d];
+        result += d > 0 ? ", " : "";
+        if (length == shape_[d])
+            result += ':';
+        else
+            result += std::to_string(first_[d]) + (length > 1 ? ":" + std::to_string(last_[d] + 1) : "");
     }
-
-    /// As PyTorch would index it.
-    std::string text() const {
-        std::string result = "[";
-        for (std::size_t d = 0; d < shape_.size(); ++d) {
-            if (d > 0) result += ", ";
-            const std::int64_t length = last_[d] + 1 - first_[d];
-            if (length == shape_[d])
-                result += ':';
-            else
-                result += std::to_string(first_[d]) + (length > 1 ? ":" + std::to_string(last_[d] + 1) : "");
-        }
-        return result + "]";
-    }
-
-  private:
-    Ints shape_;
-    Ints first_;
-    Ints last_;
-};
-
-}  // namespace
+    return result + "]";
+}
 
 Part differing_part(const Tensor& candidate, const Reference& reference) {
     const Tensor expected = value_tensor(reference.value);
@@ -81,8 +69,7 @@ Part differing_part(const Tensor& candidate, const Reference& reference) {
     }
     const std::int64_t rest = part.of - part.elements;
     const bool few = part.elements * 100 <= part.of;
-    if (part.elements == 0 || (!few && box.numel() * 2 > part.of) ||
-        squares > 1.25 * 1.25 * static_cast<double>(rest * parts))
+    if (part.elements == 0 || (!few && !box.is_part()) || squares > 1.25 * 1.25 * static_cast<double>(rest * parts))
         return {};
     part.box = box.text();
     return part;

@@ -5,15 +5,37 @@
 #include <cstdint>
 #include <string>
 
-#include "verification/rounding.hpp"
+#include "tensor.hpp"
 
 namespace torch_ir {
+
+struct Reference;
+
+/// The smallest box that holds some elements of a tensor.
+class Box {
+  public:
+    explicit Box(const Ints& shape);
+
+    /// The element at that row-major position.
+    void add(std::int64_t flat);
+
+    /// It holds something, and at most half of the tensor.
+    bool is_part() const;
+
+    /// As it is indexed in PyTorch: `[0, 2:4, :]`.
+    std::string text() const;
+
+  private:
+    Ints shape_;
+    Ints first_;
+    Ints last_;
+};
 
 /// The part of a tensor that differs, when it is not all over.
 struct Part {
     std::int64_t elements = 0;  // that are off; 0: the difference is all over
     std::int64_t of = 0;        // elements in all
-    std::string box;            // `[0, 2:4, :]`, the smallest that holds them
+    std::string box;            // that holds them: `[0, 2:4, :]`
 
     bool is_known() const { return elements > 0; }
 };

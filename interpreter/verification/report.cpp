@@ -88,6 +88,7 @@ std::vector<std::pair<std::string, std::string>> details(const OutputVerdict& v)
     std::vector<std::pair<std::string, std::string>> lines;
     if (c.first.index >= 0) lines.emplace_back("first mismatch", element_text(v, c.first));
     if (c.worst.index >= 0) lines.emplace_back("worst element", element_text(v, c.worst));
+    if (!c.part.empty()) lines.emplace_back("all mismatches in", c.part);
     lines.emplace_back("allowed",
                        "atol " + short_number(c.tolerance.atol) + ", rtol " + short_number(c.tolerance.rtol));
     lines.emplace_back("mismatching share", short_number(100 * share(c)) + " %");
@@ -160,6 +161,7 @@ ordered_json to_json(const OutputVerdict& verdict) {
                       {"shape", nullptr},
                       {"elements", c.elements},
                       {"mismatches", c.mismatches},
+                      {"part", c.part},
                       {"max_abs", figure(c.max_abs)},
                       {"max_rel", figure(c.max_rel)},
                       {"mean_abs", figure(c.mean_abs)},

@@ -193,6 +193,7 @@ void bind_interpreter(nb::module_& module) {
         .def_ro("compared", &Comparison::compared, "False: the shapes differ, and no figure is known.")
         .def_ro("elements", &Comparison::elements, "How many elements each has.")
         .def_ro("mismatches", &Comparison::mismatches, "How many elements are beyond the tolerance.")
+        .def_ro("part", &Comparison::part, "Where those are, `[0, 2:4, :]`; empty when they are all over.")
         .def_ro("max_abs", &Comparison::max_abs, "Largest |actual - expected|.")
         .def_ro("max_rel", &Comparison::max_rel, "Largest |actual - expected| / |expected|, where expected is not 0.")
         .def_ro("mean_abs", &Comparison::mean_abs, "Mean of |actual - expected|.")

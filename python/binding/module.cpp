@@ -30,9 +30,8 @@ int run_tool(std::vector<std::string> arguments) {
 }
 
 void set_threads(int count) {
-    constexpr int most = 1024;  // as --threads of the tool
-    if (count < 1 || count > most)
-        throw ArgumentError("threads: expected a number from 1 to " + std::to_string(most) + ", found " +
+    if (count < 1 || count > most_threads)
+        throw ArgumentError("threads: expected a number from 1 to " + std::to_string(most_threads) + ", found " +
                             std::to_string(count));
     torch_ir::set_threads(count);
 }

@@ -90,6 +90,7 @@ class Comparison:
     compared: bool
     elements: int
     mismatches: int
+    part: str
     max_abs: float
     max_rel: float
     mean_abs: float
