@@ -36,6 +36,9 @@ struct PlanOptions {
     /// Merge convolution, batch norm, addition and activation into one step where nothing else sees the values between,
     /// and compute runs of elementwise ops slice by slice.
     bool fuse = true;
+    /// Results lie in memory as PyTorch's even where another order costs less. Set by itself for a graph in which that
+    /// would show.
+    bool memory_seen = false;
 };
 
 /// Where an argument of a step comes from.
@@ -109,6 +112,7 @@ class Plan {
     std::vector<Step> steps_;
     std::vector<bool> written_inputs_;
     std::vector<std::uint32_t> alias_;  // the slot that holds each value
+    bool memory_seen_ = false;
 };
 
 /// The argument at `position` of a call in the form that the kernel takes, with the values of slots from `value_of`.

@@ -34,6 +34,7 @@ struct Context {
     CallState* state = nullptr;      // nullptr outside a plan
     Generator* generator = nullptr;  // nullptr: the process's default one
     std::uint64_t last_uses = 0;     // bit i: nothing reads the value of argument i after this call
+    bool memory_seen = false;        // results must lie in memory as PyTorch's
 };
 
 /// Calls an op: arguments already coerced to the schema's types, one for every parameter; results are appended, one per

@@ -5,6 +5,7 @@
 
 #include "alias.hpp"
 #include "allocator.hpp"
+#include "generator.hpp"
 #include "kernels/kernels.hpp"
 #include "support/graphs.hpp"
 
@@ -224,4 +225,44 @@ TEST_CASE("pytorch-ir's getitem nodes select a result") {
     const auto picked = b.call("<built-in function getitem>", {parts[0], parts[1]}, {{1, 2}}, {{"index", 1}});
     b.output(picked);
     CHECK(values(test::run(b, {{"x", floats({4, 2}, {0, 1, 2, 3, 4, 5, 6, 7})}})) == std::vector<double>{6, 7});
+}
+
+TEST_CASE("an op that looks at the memory finds a convolution's result as it lies in PyTorch") {
+    const std::map<std::string, Tensor, std::less<>> inputs{{"x", floats({1, 2, 2, 2}, {0, 1, 2, 3, 4, 5, 6, 7})},
+                                                            {"w", floats({2, 2, 1, 1}, {1, 0, 0, 1})}};
+    const auto convolve = [](GraphBuilder& b) {
+        return b.call("aten.conv2d.default", {b.input("x", {{1, 2, 2, 2}}), b.input("w", {{2, 2, 1, 1}})},
+                      {{1, 2, 2, 2}});
+    };
+    GraphBuilder strided("Strided");
+    const auto row = strided.call("aten.relu.default", {convolve(strided)}, {{1, 2, 2, 2}});
+    strided.output(strided.call("aten.as_strided.default", {row, ArgumentList{8}, ArgumentList{1}}, {{8}}));
+    CHECK(values(test::run(strided, inputs)) == std::vector<double>{0, 1, 2, 3, 4, 5, 6, 7});
+
+    GraphBuilder random("Random"), plain("Plain");
+    random.output(random.call("aten.rand_like.default", {convolve(random)}, {{1, 2, 2, 2}}));
+    plain.output(plain.call("aten.rand_like.default", {plain.input("x", {{1, 2, 2, 2}})}, {{1, 2, 2, 2}}));
+    default_generator().manual_seed(7);
+    const std::vector<double> drawn = values(test::run(random, inputs));
+    default_generator().manual_seed(7);
+    CHECK(drawn == values(test::run(plain, {{"x", inputs.at("x")}})));
+}
+
+TEST_CASE("what is written to a view of a convolution's result is written to that") {
+    const std::map<std::string, Tensor, std::less<>> inputs{{"x", floats({1, 2, 2, 2}, {0, 1, 2, 3, 4, 5, 6, 7})},
+                                                            {"w", floats({2, 2, 1, 1}, {1, 0, 0, 1})}};
+    for (const bool to_view : {true, false}) {
+        GraphBuilder b("View");
+        const auto conv =
+            b.call("aten.conv2d.default", {b.input("x", {{1, 2, 2, 2}}), b.input("w", {{2, 2, 1, 1}})}, {{1, 2, 2, 2}});
+        const auto view = b.call("aten.view.default", {conv, ArgumentList{8}}, {{8}});
+        if (to_view) {
+            b.call("aten.add_.Scalar", {view, 1}, {{8}});
+            b.output(b.call("aten.mul.Scalar", {conv, 2}, {{1, 2, 2, 2}}));
+        } else {
+            b.call("aten.add_.Scalar", {conv, 1}, {{1, 2, 2, 2}});
+            b.output(b.call("aten.mul.Scalar", {view, 2}, {{8}}));
+        }
+        CHECK(values(test::run(b, inputs)) == std::vector<double>{2, 4, 6, 8, 10, 12, 14, 16});
+    }
 }

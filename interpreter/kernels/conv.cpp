@@ -228,7 +228,8 @@ Tensor convolution(Context& context, const Tensor& input, const Tensor& weight, 
         y = visit_compute(input.dtype(),
                           [&]<class C>(C) { return convolve_other<C>(input, weight, bias, g, input.dtype()); });
     }
-    return context.state || suggests_channels_last(input) || suggests_channels_last(weight) ? y : y.contiguous();
+    const bool any_order = context.state && !context.memory_seen;
+    return any_order || suggests_channels_last(input) || suggests_channels_last(weight) ? y : y.contiguous();
 }
 
 namespace {

@@ -35,7 +35,7 @@ struct ConvTail {
 };
 
 /// float32 convolution of input [N, C, spatial…] with weight [O, C / groups, kernel…] and its tail. In a plan
-/// (context.state set) the result lies channels-last in memory, else row-major.
+/// (context.state set) where the order in memory does not show, the result lies channels-last, else as PyTorch's.
 Tensor convolution(Context& context, const Tensor& input, const Tensor& weight, const Tensor& bias,
                    const ConvParameters& parameters, const ConvTail& tail = {});
 
