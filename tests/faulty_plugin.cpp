@@ -19,4 +19,7 @@ extern "C" void torch_ir_register(torch_ir::Registry& registry) {
     registry.add("faulty::number() -> Tensor", []() -> Tensor { throw 42; });
     registry.add("faulty::float64() -> Tensor", [] { return Tensor::zeros({2}, DType::Float64); });
     registry.add("faulty::nothing() -> Tensor", [] { return Tensor(); });
+    registry.add("faulty::in_float32(Tensor x) -> Tensor", [](const Tensor& x) {
+        return x.dtype() == DType::Float32 ? Tensor::zeros(x.shape(), DType::Float32) : x;
+    });
 }

@@ -65,3 +65,25 @@ TEST_CASE("a plugin that cannot be registered says why") {
     CHECK(error_of("number") == library + "something was thrown that is no std::exception\n");
     CHECK(error_of("returns") == library + "the kernel of 'faulty.two.default' returns 1 values, its schema says 2\n");
 }
+
+TEST_CASE("a result of the interpreter's own that rounding does not explain is a failure, whatever is expected") {
+    const TemporaryDirectory folder;
+    const auto value = [](const std::string& name) {
+        return R"({"name": ")" + name + R"(", "shape": [64], "dtype": "float32"})";
+    };
+    const std::string ones =
+        R"("op_type": "aten.ones.default", "inputs": [], "outputs": [)" + value("x") + R"(], "attrs": {"size": [64]}})";
+    const std::string head = R"({"model_name": "R", "graph_inputs": [], "weights": [], "weight_name_mapping": {}, )";
+    const std::string faulty = folder / "faulty.json", right = folder / "right.json",
+                      expected = folder / "e.safetensors";
+    write_text(faulty, head + R"("graph_outputs": [)" + value("y") + R"(], "nodes": [{"name": "x", )" + ones +
+                           R"(, {"name": "y", "op_type": "faulty.in_float32.default", "inputs": [)" + value("x") +
+                           R"(], "outputs": [)" + value("y") + R"(], "attrs": {}}]})");
+    write_text(right, head + R"("graph_outputs": [)" + value("x") + R"(], "nodes": [{"name": "x", )" + ones + "]}");
+    REQUIRE(run("run " + right + " -o " + expected).status == 0);
+    const Outcome outcome =
+        run("verify " + faulty + " --tolerance derived --plugin " + faulty_plugin() + " --expected " + expected);
+    CHECK(outcome.status == 1);
+    CHECK(outcome.out.find("what is expected is explained by rounding, but not what this interpreter computes (") !=
+          std::string::npos);
+}
