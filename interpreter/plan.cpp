@@ -2,18 +2,15 @@
 #include "plan.hpp"
 
 #include <algorithm>
-#include <array>
 #include <numeric>
-#include <set>
 
 #include "alias.hpp"
 #include "lower.hpp"
+#include "memory_order.hpp"
 #include "torch_ir/impl/shape_text.hpp"
 
 namespace torch_ir {
 namespace {
-
-using namespace std::string_view_literals;
 
 /// pytorch-ir writes the selection of one result of a node as a node of its own.
 constexpr std::string_view getitem_op = "<built-in function getitem>";
@@ -48,80 +45,6 @@ std::string describe_missing(const std::vector<MissingOp>& missing) {
     if (std::ranges::any_of(missing, [](const MissingOp& op) { return op.op_type.starts_with("torch._functorch."); }))
         text += "; run_decompositions() of the exported program replaces those of torch.func";
     return text;
-}
-
-/// Whether what the op gives depends on the order of its operands in memory: random numbers are drawn in that order.
-bool sees_memory(const Node& node, const Registry& registry) {
-    constexpr std::array ops{"as_strided"sv,     "as_strided_"sv, "as_strided_copy"sv, "as_strided_scatter"sv,
-                             "dropout"sv,        "dropout_"sv,    "alpha_dropout"sv,   "alpha_dropout_"sv,
-                             "native_dropout"sv, "rand_like"sv,   "randn_like"sv,      "randint_like"sv,
-                             "resize_"sv,        "stride"sv,      "sym_stride"sv};
-    for (const std::string_view name : {"train"sv, "training"sv})
-        if (const Argument* train = node.find(name); train && train->is<bool>() && !*train->get_if<bool>())
-            return false;
-    if (std::ranges::find(ops, base_name(node.op_type)) != ops.end()) return true;
-    const Op* op = registry.find(node.op_type);
-    return op && op->schema.find("generator");
-}
-
-/// Whether the op returns a view where the strides allow it and else a copy.
-bool may_copy(const Node& node) {
-    constexpr std::array ops{"view"sv,    "reshape"sv,    "flatten"sv,    "unflatten"sv, "ravel"sv,
-                             "view_as"sv, "reshape_as"sv, "contiguous"sv, "to"sv};
-    return std::ranges::find(ops, aten_name(node.op_type)) != ops.end();
-}
-
-/// Whether a write to one side of the view that the node at `position` makes is read on the other.
-bool shows_writes(const Graph& graph, std::size_t position, const AliasSets& aliases, const Registry& registry) {
-    const std::uint32_t view = graph.nodes[position].output_values().at(0).id;
-    const std::uint32_t root = aliases.find(view);
-    std::set<std::uint32_t> beyond{view};  // the view and what is made of it
-    std::array<bool, 2> written{};         // before the view, beyond it
-    for (std::size_t i = position + 1; i < graph.nodes.size(); ++i) {
-        const Node& node = graph.nodes[i];
-        const Op* op = registry.find(node.op_type);
-        std::array<bool, 2> writes{}, reads{};
-        for (const NamedArgument& arg : node.args) {
-            const SchemaParameter* parameter = op ? op->schema.find(arg.name) : nullptr;
-            for_each_value(arg.value, [&](ValueRef ref) {
-                if (aliases.find(ref.id) != root) return;
-                const bool side = beyond.contains(ref.id);
-                reads[side] = true;
-                if (parameter && parameter->is_write) writes[side] = true;
-            });
-        }
-        if ((reads[0] && written[1]) || (reads[1] && written[0])) return true;
-        for (const bool side : {false, true}) written[side] = written[side] || writes[side];
-        if (reads[1])
-            for (const ValueRef output : node.output_values()) beyond.insert(output.id);
-    }
-    bool shown = false;
-    for (const Argument& output : graph.outputs)
-        for_each_value(output, [&](ValueRef ref) {
-            shown = shown || (aliases.find(ref.id) == root && written[!beyond.contains(ref.id)]);
-        });
-    return shown;
-}
-
-/// Whether a tensor that lies in another order than PyTorch's may change what the graph computes.
-bool sees_memory(const Graph& graph, const Registry& registry) {
-    for (const Node& node : graph.nodes) {
-        if (sees_memory(node, registry)) return true;
-        for (const NamedArgument& arg : node.args)
-            if (const auto* body = arg.value.get_if<Subgraph>();
-                body && body->graph && sees_memory(*body->graph, registry))
-                return true;
-    }
-    const AliasSets aliases(graph, &registry);
-    std::set<std::uint32_t> written;
-    for (const std::uint32_t value : aliases.written()) written.insert(aliases.find(value));
-    for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-        if (!may_copy(graph.nodes[i])) continue;
-        const std::vector<ValueRef> views = graph.nodes[i].output_values();
-        if (!views.empty() && written.contains(aliases.find(views[0].id)) && shows_writes(graph, i, aliases, registry))
-            return true;
-    }
-    return false;
 }
 
 const SchemaType int_type{SchemaKind::Int, false, false, false, std::nullopt, "int"};
@@ -215,7 +138,7 @@ class PlanBuilder {
     PlanBuilder(std::shared_ptr<const Graph> graph, const Registry& registry, const PlanOptions& options)
         : plan_(std::make_shared<Plan>()), registry_(registry), options_(options), alias_(graph->values.size()) {
         std::iota(alias_.begin(), alias_.end(), 0U);
-        options_.memory_seen = options_.memory_seen || sees_memory(*graph, registry);
+        options_.memory_seen = options_.memory_seen || shows_memory_order(*graph, registry);
         plan_->memory_seen_ = options_.memory_seen;
         plan_->graph_ = std::move(graph);
     }
