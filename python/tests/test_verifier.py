@@ -46,7 +46,7 @@ def test_comparisons_are_copied_and_documented():
     with pytest.raises(TypeError, match="cannot pickle 'Comparison' object"):
         pickle.dumps(result)
     fields = [name for name in dir(type(result)) if not name.startswith("_")]
-    assert len(fields) == 13 and all(getattr(type(result), name).__doc__ for name in fields)
+    assert len(fields) == 14 and all(getattr(type(result), name).__doc__ for name in fields)
 
 
 def test_default_tolerances_are_those_of_the_tool():
