@@ -253,13 +253,13 @@ bool same_bits(const Tensor& a, const Tensor& b) {
     return std::memcmp(x.raw(), y.raw(), x.bytes()) == 0;
 }
 
-std::string index_text(std::int64_t flat, const Ints& shape) {
+Ints unravel_index(std::int64_t flat, const Ints& shape) {
     Ints index(shape.size());
     for (std::size_t d = shape.size(); d-- > 0;) {
         index[d] = flat % shape[d];
         flat /= shape[d];
     }
-    return to_string(index);
+    return index;
 }
 
 std::string number_text(const Scalar& value, DType dtype) {
@@ -300,8 +300,8 @@ Comparison compare(const Tensor& actual, const Tensor& expected, const Tolerance
              << (result.mismatches > 1 && !result.part.empty() ? ", all in " + result.part : "")
              << "; largest absolute difference " << result.max_abs << ", relative " << result.max_rel
              << " (allowed: atol " << tolerance.atol << ", rtol " << tolerance.rtol << "), worst at index "
-             << index_text(result.worst_index, expected.shape()) << ": " << number_text(result.worst.actual, dtype)
-             << " instead of " << number_text(result.worst.expected, dtype)
+             << to_string(unravel_index(result.worst_index, expected.shape())) << ": "
+             << number_text(result.worst.actual, dtype) << " instead of " << number_text(result.worst.expected, dtype)
              << census_text(result.actual_census, result.expected_census);
     else if (!same)
         text << "all elements agree";

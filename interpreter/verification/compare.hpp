@@ -73,8 +73,8 @@ Comparison compare(const Tensor& actual, const Tensor& expected, const Tolerance
 /// True when dtype, shape and bytes are the same.
 bool same_bits(const Tensor& a, const Tensor& b);
 
-/// `[1, 2]` for a row-major position in a tensor of that shape.
-std::string index_text(std::int64_t flat, const Ints& shape);
+/// The index of a row-major position in a tensor of that shape.
+Ints unravel_index(std::int64_t flat, const Ints& shape);
 
 /// A number with as many digits as tell it from its neighbours in `dtype`: `0.1`, `nan`, `(1, -2)`.
 std::string number_text(const Scalar& value, DType dtype);

@@ -27,14 +27,7 @@ std::string_view name(Status status) {
     return names[static_cast<int>(status)];
 }
 
-Ints OutputVerdict::position(std::int64_t flat) const {
-    Ints index(shape.size());
-    for (std::size_t d = shape.size(); d-- > 0;) {
-        index[d] = flat % shape[d];
-        flat /= shape[d];
-    }
-    return index;
-}
+Ints OutputVerdict::position(std::int64_t flat) const { return unravel_index(flat, shape); }
 
 std::string OutputVerdict::type() const { return dtype ? std::string(torch_ir::name(*dtype)) + to_string(shape) : ""; }
 
