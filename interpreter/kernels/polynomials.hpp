@@ -73,7 +73,9 @@ C zeta(C x, C q) {
 template <class C, std::size_t n, std::size_t m>
 C rational(C x, const double (&numerator)[n], const double (&denominator)[m]) {
     C over = 0, under = 0;
+#pragma GCC unroll 16
     for (const double c : numerator) over = over * x + C(c);
+#pragma GCC unroll 16
     for (const double c : denominator) under = under * x + C(c);
     return over / under;
 }

@@ -56,12 +56,13 @@ template <Function scaled>
 constexpr auto unscaled = [](auto x) { return std::exp(std::fabs(x)) * decltype(x)(scaled(x)); };
 
 /// As special::erfinv, for results of float: without branches, so that loops over it vectorise.
-float erfinv(float y) {
+TORCH_IR_INLINE float erfinv(float y) {
     constexpr double a = .147;
     const double magnitude = std::fabs(double{y});
     const double size = std::min(magnitude, 1 - 0x1p-30);
     const double w = vmath::libm::log1p(-size * size), t = 2 / (std::numbers::pi * a) + w / 2;
     double x = std::sqrt(-w / a / (std::sqrt(t * t - w / a) + t));
+#pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {
         const double density = 2 * std::numbers::inv_sqrtpi * vmath::libm::exp(-x * x);
         const double step = (vmath::libm::erf(x) - size) / density;
