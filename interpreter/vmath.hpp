@@ -243,27 +243,27 @@ F sigmoid(F x) {
 
 // libm: double within 4 ULP. rounded: of float, computed in double and rounded, so that all but one in 10^8 results are
 // the nearest float; of other numbers the standard library's.
-#define TORCH_IR_FUNCTION(function)                                                  \
-    namespace libm {                                                                 \
-    TORCH_IR_LIBM(function, (double x), (x))                                         \
-    }                                                                                \
-    namespace rounded {                                                              \
+#define TORCH_IR_FUNCTION(function)                                                           \
+    namespace libm {                                                                          \
+    TORCH_IR_LIBM(function, (double x), (x))                                                  \
+    }                                                                                         \
+    namespace rounded {                                                                       \
     TORCH_IR_INLINE float function(float x) { return static_cast<float>(libm::function(x)); } \
-    template <class T>                                                               \
-    T function(T x) {                                                                \
-        return std::function(x);                                                     \
-    }                                                                                \
+    template <class T>                                                                        \
+    T function(T x) {                                                                         \
+        return std::function(x);                                                              \
+    }                                                                                         \
     }
-#define TORCH_IR_FUNCTION_OF_TWO(function)                                                       \
-    namespace libm {                                                                             \
-    TORCH_IR_LIBM(function, (double x, double y), (x, y))                                        \
-    }                                                                                            \
-    namespace rounded {                                                                          \
+#define TORCH_IR_FUNCTION_OF_TWO(function)                                                                \
+    namespace libm {                                                                                      \
+    TORCH_IR_LIBM(function, (double x, double y), (x, y))                                                 \
+    }                                                                                                     \
+    namespace rounded {                                                                                   \
     TORCH_IR_INLINE float function(float x, float y) { return static_cast<float>(libm::function(x, y)); } \
-    template <class T>                                                                           \
-    T function(T x, T y) {                                                                       \
-        return std::function(x, y);                                                              \
-    }                                                                                            \
+    template <class T>                                                                                    \
+    T function(T x, T y) {                                                                                \
+        return std::function(x, y);                                                                       \
+    }                                                                                                     \
     }
 
 TORCH_IR_FUNCTION(acos)
