@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs into a temporary prefix, compiles examples/walk_graph.cpp with the installed header through pkg-config, and runs it.
+# Installs into a temporary prefix, compiles examples/walk_graph.cpp with the installed header through pkg-config, and runs it;
+# then a program of a CMake project, which finds the library as installed and, in another build, as a folder of its own.
 # usage: install_test.sh SOURCE_DIR BUILD_DIR CXX
 set -e
 source=$1
@@ -20,3 +21,31 @@ grep -q "stride 1, padding 1, groups 1" "$prefix/output"
 tool=$(find "$prefix" -name torch-ir -type f)
 "$tool" info "$source/examples/digits_cnn" | grep -q "DigitsCNN"
 test -n "$(find "$prefix" -name torch_ir.schema.json)"
+
+# from_cmake HOW_TO_FIND_THE_LIBRARY CMAKE_OPTION...
+from_cmake() {
+    rm -rf "$prefix/project"
+    mkdir "$prefix/project"
+    cat > "$prefix/project/CMakeLists.txt" << end
+cmake_minimum_required(VERSION 3.16)
+project(count LANGUAGES CXX)
+$1
+add_executable(count count.cpp)
+target_link_libraries(count torch_ir::torch_ir)
+end
+    cat > "$prefix/project/count.cpp" << end
+#include <cstdio>
+#include <torch_ir/json.hpp>
+int main(int, char** argv) { std::printf("%zu nodes\n", torch_ir::read_json(argv[1]).graph.nodes.size()); }
+end
+    shift
+    cmake -S "$prefix/project" -B "$prefix/project/build" "$@" > "$prefix/log" && cmake --build "$prefix/project/build" >> "$prefix/log" ||
+        { cat "$prefix/log"; exit 1; }
+    "$prefix/project/build/count" "$prefix/ir.json"
+}
+"$tool" extract "$source/examples/digits_cnn/model.pt2" -o "$prefix/ir.json" --quiet
+config=$(dirname "$(find "$prefix" -name torch_irConfig.cmake)")
+[ "$(from_cmake "find_package(torch_ir 0.1 REQUIRED)" "-Dtorch_ir_DIR=$config")" = "11 nodes" ]
+[ "$(from_cmake "add_subdirectory($source torch_ir)")" = "11 nodes" ]
+! (from_cmake "find_package(torch_ir 99 REQUIRED)" "-Dtorch_ir_DIR=$config") > "$prefix/refused" 2>&1
+grep -q 'requested version "99' "$prefix/refused"
