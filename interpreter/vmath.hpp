@@ -11,7 +11,7 @@
 #include <limits>
 
 /// A loop over a function vectorises only where the function is inlined, which GCC leaves to itself otherwise.
-#define TORCH_IR_INLINE [[gnu::always_inline]] inline
+#define TORCH_IR_ALWAYS_INLINE [[gnu::always_inline]] inline
 
 namespace torch_ir::vmath {
 
@@ -41,7 +41,7 @@ constexpr C smaller(C x, C y) {
 }
 
 /// e^x, 1 ULP; subnormal results are exact to the subnormal's precision, overflow gives infinity, NaN stays.
-TORCH_IR_INLINE float exp(float x) {
+TORCH_IR_ALWAYS_INLINE float exp(float x) {
     const float clamped = x > 89.0F ? 89.0F : (x < -104.0F ? -104.0F : x);
     const float n = __builtin_rintf(clamped * 1.44269504F);
     float r = __builtin_fmaf(-n, 0.693145751953125F, clamped);
@@ -63,7 +63,7 @@ TORCH_IR_INLINE float exp(float x) {
 inline double exp(double x) { return std::exp(x); }
 
 /// Natural logarithm, 0.9 ULP, subnormal arguments included.
-TORCH_IR_INLINE float log(float x) {
+TORCH_IR_ALWAYS_INLINE float log(float x) {
     const bool subnormal = x < std::numeric_limits<float>::min();
     const float scaled = subnormal ? x * 8388608.0F : x;  // 2^23
     const auto bits = std::bit_cast<std::uint32_t>(scaled);
@@ -94,7 +94,7 @@ namespace detail {
 
 /// sin(x + quarters · π/2) for |x| <= trigonometric_range, 0.501 ULP: in double, where taking away multiples of π/2 is
 /// exact enough. Polynomials of sin and cos on [-π/4, π/4].
-TORCH_IR_INLINE float sine(float x, std::int64_t quarters) {
+TORCH_IR_ALWAYS_INLINE float sine(float x, std::int64_t quarters) {
     constexpr double to_integer = 0x1.8p52;  // adding it leaves the nearest integer in the lowest bits
     const double v = x;
     const double shifted = v * 0.63661977236758134308 + to_integer;
@@ -121,13 +121,13 @@ TORCH_IR_INLINE float sine(float x, std::int64_t quarters) {
 
 /// The largest magnitude for which `sin` and `cos` of float hold.
 constexpr float trigonometric_range = 1e9F;
-TORCH_IR_INLINE float sin(float x) { return detail::sine(x, 0); }
-TORCH_IR_INLINE float cos(float x) { return detail::sine(x, 1); }
+TORCH_IR_ALWAYS_INLINE float sin(float x) { return detail::sine(x, 0); }
+TORCH_IR_ALWAYS_INLINE float cos(float x) { return detail::sine(x, 1); }
 inline double sin(double x) { return std::sin(x); }
 inline double cos(double x) { return std::cos(x); }
 
 /// log(1 + x), 2 ULP: the rounding error of 1 + x is made good.
-TORCH_IR_INLINE float log1p(float x) {
+TORCH_IR_ALWAYS_INLINE float log1p(float x) {
     const float u = 1.0F + x;
     const float y = log(u);
     const float corrected = y - ((u - 1.0F) - x) / u;
@@ -136,7 +136,7 @@ TORCH_IR_INLINE float log1p(float x) {
 inline double log1p(double x) { return std::log1p(x); }
 
 /// e^x - 1, 2 ULP.
-TORCH_IR_INLINE float expm1(float x) {
+TORCH_IR_ALWAYS_INLINE float expm1(float x) {
     const float clamped = x > 88.0F ? 88.0F : (x < -26.0F ? -26.0F : x);
     const float n = __builtin_rintf(clamped * 1.44269504F);
     float r = __builtin_fmaf(-n, 0.693145751953125F, clamped);
@@ -156,7 +156,7 @@ TORCH_IR_INLINE float expm1(float x) {
 inline double expm1(double x) { return std::expm1(x); }
 
 /// erf, 1.03 ULP.
-TORCH_IR_INLINE float erf(float x) {
+TORCH_IR_ALWAYS_INLINE float erf(float x) {
     const float t = __builtin_fabsf(x);
     const float x2 = x * x;
     float p = 8.316775266e-5F;
@@ -186,7 +186,7 @@ inline double erf(double x) { return std::erf(x); }
 
 /// erf within 5.5 ULP at a third of the time, for sums in which a part of 1e-7 does not count: rational approximation
 /// on [-4, 4] (coefficients of Eigen's generic_fast_erf_float).
-TORCH_IR_INLINE float fast_erf(float x) {
+TORCH_IR_ALWAYS_INLINE float fast_erf(float x) {
     const float u = x > 4.0F ? 4.0F : (x < -4.0F ? -4.0F : x);
     const float z = u * u;
     float p = -2.72614225801306e-10F;
@@ -206,7 +206,7 @@ TORCH_IR_INLINE float fast_erf(float x) {
 inline double fast_erf(double x) { return std::erf(x); }
 
 /// tanh, 1.32 ULP.
-TORCH_IR_INLINE float tanh(float x) {
+TORCH_IR_ALWAYS_INLINE float tanh(float x) {
     const float t = __builtin_fabsf(x);
     const float x2 = x * x;
     float p = -5.895157650e-3F;
@@ -243,27 +243,27 @@ F sigmoid(F x) {
 
 // libm: double within 4 ULP. rounded: of float, computed in double and rounded, so that all but one in 10^8 results are
 // the nearest float; of other numbers the standard library's.
-#define TORCH_IR_FUNCTION(function)                                                           \
-    namespace libm {                                                                          \
-    TORCH_IR_LIBM(function, (double x), (x))                                                  \
-    }                                                                                         \
-    namespace rounded {                                                                       \
-    TORCH_IR_INLINE float function(float x) { return static_cast<float>(libm::function(x)); } \
-    template <class T>                                                                        \
-    T function(T x) {                                                                         \
-        return std::function(x);                                                              \
-    }                                                                                         \
+#define TORCH_IR_FUNCTION(function)                                                                  \
+    namespace libm {                                                                                 \
+    TORCH_IR_LIBM(function, (double x), (x))                                                         \
+    }                                                                                                \
+    namespace rounded {                                                                              \
+    TORCH_IR_ALWAYS_INLINE float function(float x) { return static_cast<float>(libm::function(x)); } \
+    template <class T>                                                                               \
+    T function(T x) {                                                                                \
+        return std::function(x);                                                                     \
+    }                                                                                                \
     }
-#define TORCH_IR_FUNCTION_OF_TWO(function)                                                                \
-    namespace libm {                                                                                      \
-    TORCH_IR_LIBM(function, (double x, double y), (x, y))                                                 \
-    }                                                                                                     \
-    namespace rounded {                                                                                   \
-    TORCH_IR_INLINE float function(float x, float y) { return static_cast<float>(libm::function(x, y)); } \
-    template <class T>                                                                                    \
-    T function(T x, T y) {                                                                                \
-        return std::function(x, y);                                                                       \
-    }                                                                                                     \
+#define TORCH_IR_FUNCTION_OF_TWO(function)                                                                       \
+    namespace libm {                                                                                             \
+    TORCH_IR_LIBM(function, (double x, double y), (x, y))                                                        \
+    }                                                                                                            \
+    namespace rounded {                                                                                          \
+    TORCH_IR_ALWAYS_INLINE float function(float x, float y) { return static_cast<float>(libm::function(x, y)); } \
+    template <class T>                                                                                           \
+    T function(T x, T y) {                                                                                       \
+        return std::function(x, y);                                                                              \
+    }                                                                                                            \
     }
 
 TORCH_IR_FUNCTION(acos)

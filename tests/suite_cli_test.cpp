@@ -109,6 +109,14 @@ TEST_CASE("--model and --category choose cases") {
         CHECK(run("verify examples/digits_cnn " + std::string(option)).status == 2);
 }
 
+TEST_CASE("--report of a suite is a file that a report can be, or a directory") {
+    const Outcome refused = run("verify --suite " + zoo + " --report r.pdf");
+    CHECK(refused.status == 2);
+    CHECK(refused.err ==
+          "torch-ir: --report: expected F.md, F.html or a directory, found 'r.pdf'; a new directory whose name ends in "
+          "'.pdf' is written 'r.pdf/'\n");
+}
+
 TEST_CASE("--report writes a page for each model and a summary") {
     const TemporaryDirectory folder;
     const std::string out = folder / "out";

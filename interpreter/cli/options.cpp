@@ -147,4 +147,11 @@ bool is_report_file(const std::string& file) {
 
 void check_report_file(const std::string& file) { check_extension("--report", file, report_extensions); }
 
+void check_report(const std::string& path) {
+    const std::string extension = fs::path(path).extension().string();
+    if (extension.empty() || is_report_file(path) || fs::is_directory(path)) return;
+    throw UsageError("--report: expected F.md, F.html or a directory, found '" + path +
+                     "'; a new directory whose name ends in '" + extension + "' is written '" + path + "/'");
+}
+
 }  // namespace torch_ir::cli

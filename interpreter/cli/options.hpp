@@ -50,5 +50,7 @@ Weights weights_for(const LoadedModel& model, const std::vector<std::string>& fi
 bool is_report_file(const std::string& file);
 /// check_extension for --report.
 void check_report_file(const std::string& file);
+/// The same where a directory is welcome, too: UsageError for a name that looks like that of another file.
+void check_report(const std::string& path);
 
 }  // namespace torch_ir::cli

@@ -13,6 +13,17 @@
 #include "torch_ir/text.hpp"
 
 namespace torch_ir::cli {
+namespace {
+
+/// `a, b and 7 more`.
+std::string joined(const std::vector<std::string>& texts, const std::string& separator) {
+    constexpr std::size_t most = 5;
+    std::string text;
+    for (std::size_t i = 0; i < std::min(texts.size(), most); ++i) text += (i ? separator : "") + texts[i];
+    return texts.size() > most ? text + " and " + std::to_string(texts.size() - most) + " more" : text;
+}
+
+}  // namespace
 
 void print_or_write(const std::string& text, const std::string& file) {
     if (file.empty())
@@ -27,17 +38,14 @@ void remark(const std::string& text, const Globals& globals) {
 
 void warn_of_undeclared(const std::vector<Undeclared>& undeclared) {
     if (undeclared.empty()) return;
-    constexpr std::size_t most = 5;
+    std::vector<std::string> texts;
+    for (const Undeclared& u : undeclared)
+        texts.push_back("'" + u.value + "' of node '" + u.node + "' (" + u.op_type + "): declared " + u.declared +
+                        ", computed " + u.computed);
     std::cerr << "torch-ir: warning: " << counted(undeclared.size(), "result")
               << (undeclared.size() == 1 ? " is not as the graph declares it: "
-                                         : " are not as the graph declares them: ");
-    for (std::size_t i = 0; i < std::min(undeclared.size(), most); ++i) {
-        const Undeclared& u = undeclared[i];
-        std::cerr << (i ? "; " : "") << '\'' << u.value << "' of node '" << u.node << "' (" << u.op_type
-                  << "): declared " << u.declared << ", computed " << u.computed;
-    }
-    if (undeclared.size() > most) std::cerr << "; and " << undeclared.size() - most << " more";
-    std::cerr << '\n';
+                                         : " are not as the graph declares them: ")
+              << joined(texts, "; ") << '\n';
 }
 
 void for_each_shown(const std::vector<OutputVerdict>& verdicts,
@@ -103,11 +111,9 @@ std::string closest_hint(const std::string& name, const std::vector<std::string>
 
 std::string listed(const std::vector<std::string>& names,
                    const std::function<std::string(const std::string&)>& describe) {
-    constexpr std::size_t most = 5;
-    std::string text;
-    for (std::size_t i = 0; i < std::min(names.size(), most); ++i)
-        text += (i ? ", '" : "'") + names[i] + "'" + (describe ? describe(names[i]) : "");
-    return names.size() > most ? text + " and " + std::to_string(names.size() - most) + " more" : text;
+    std::vector<std::string> texts;
+    for (const std::string& name : names) texts.push_back("'" + name + "'" + (describe ? describe(name) : ""));
+    return joined(texts, ", ");
 }
 
 }  // namespace torch_ir::cli

@@ -277,6 +277,7 @@ int list_suite(const VerifyFlags& options, const SuiteOptions& suite) {
 }
 
 int verify_suite(const VerifyFlags& options, const Globals& globals) {
+    check_report(options.report);
     Progress progress(globals);
     SuiteOptions suite;
     suite.filter = options.filter;

@@ -89,7 +89,7 @@ Tensor rsub(const Tensor& self, const Tensor& other, const Scalar& alpha) { retu
 /// std::fmod. Of floats whose quotient is below 2^52 by one division in double, of which the whole part is at most one
 /// too large and what it leaves is exact. `near`: all are; without a branch, so that loops vectorise.
 template <bool near, class F>
-TORCH_IR_INLINE F left_of_division(F x, F y) {
+TORCH_IR_ALWAYS_INLINE F left_of_division(F x, F y) {
     if constexpr (std::is_same_v<F, float>) {
         const double size = std::fabs(double{x}), divisor = std::fabs(double{y});
         const double quotient = std::trunc(size / divisor);
@@ -121,7 +121,7 @@ struct FloorDivide {
         return q * y != x && (x < 0) != (y < 0) ? q - 1 : q;
     }
     template <class F>
-    TORCH_IR_INLINE F operator()(F x, F y) const {
+    TORCH_IR_ALWAYS_INLINE F operator()(F x, F y) const {
         const F quotient = x / y;
         const F mod = left_of_division<near>(x, y);
         const F exact = (x - mod) / y;
@@ -154,7 +154,7 @@ struct Modulus {
         return floors && left != 0 && (left < 0) != (y < 0) ? left + y : left;
     }
     template <class F>
-    TORCH_IR_INLINE F operator()(F x, F y) const {
+    TORCH_IR_ALWAYS_INLINE F operator()(F x, F y) const {
         const F left = left_of_division<near>(x, y);
         return floors && left != 0 && (left < 0) != (y < 0) ? left + y : left;
     }

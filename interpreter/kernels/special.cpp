@@ -56,7 +56,7 @@ template <Function scaled>
 constexpr auto unscaled = [](auto x) { return std::exp(std::fabs(x)) * decltype(x)(scaled(x)); };
 
 /// As special::erfinv, for results of float: without branches, so that loops over it vectorise.
-TORCH_IR_INLINE float erfinv(float y) {
+TORCH_IR_ALWAYS_INLINE float erfinv(float y) {
     constexpr double a = .147;
     const double magnitude = std::fabs(double{y});
     const double size = std::min(magnitude, 1 - 0x1p-30);
