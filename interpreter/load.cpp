@@ -2,6 +2,7 @@
 #include "load.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "torch_ir/checkpoint.hpp"
@@ -32,14 +33,6 @@ Content content_of(const fs::path& path) {
         return b != std::byte{' '} && b != std::byte{'\n'} && b != std::byte{'\r'} && b != std::byte{'\t'};
     });
     return first != bytes.end() && *first == std::byte{'{'} ? Content::Json : Content::Other;
-}
-
-/// `a, b and 7 more`
-std::string first_of(const std::vector<std::string>& names) {
-    constexpr std::size_t most = 10;
-    std::string text;
-    for (std::size_t i = 0; i < std::min(names.size(), most); ++i) text += (i ? ", " : "") + names[i];
-    return names.size() > most ? text + " and " + std::to_string(names.size() - most) + " more" : text;
 }
 
 /// `'a' (the closest name of a weight is 'b')`
@@ -142,7 +135,7 @@ Weights load_weights(const LoadedModel& model, const std::vector<std::string>& f
     }
     std::erase_if(wanted, [&](const std::string& name) { return model.model->constants.contains(name); });
     if (weights.tensors().empty() && !wanted.empty())
-        throw ArgumentError(model.path.string() + ": no weights (" + first_of(wanted) +
+        throw ArgumentError(model.path.string() + ": no weights (" + first_few(wanted, 10, ", ", std::identity{}) +
                             "): give --weights FILE, or put weights.safetensors beside the model");
     return weights;
 }

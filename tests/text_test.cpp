@@ -6,6 +6,19 @@
 using namespace torch_ir;
 
 TEST_SUITE("text") {
+    TEST_CASE("of many items the first few are listed, and only they are asked for their text") {
+        std::vector<int> asked;
+        const auto text = [&](int item) {
+            asked.push_back(item);
+            return std::to_string(item);
+        };
+        CHECK(first_few(std::vector<int>{}, 2, ", ", text) == "");
+        CHECK(first_few(std::vector{1, 2}, 2, "; ", text) == "1; 2");
+        asked.clear();
+        CHECK(first_few(std::vector{1, 2, 3, 4}, 2, ", ", text) == "1, 2 and 2 more");
+        CHECK(asked == std::vector{1, 2});
+    }
+
     TEST_CASE("UTF-8 is valid without overlong forms, surrogates and cut sequences") {
         for (const char* valid : {"", "plain", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"})
             CHECK(is_utf8(valid));

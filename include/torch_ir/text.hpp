@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Small helpers on text: validity, and suggestions for names that were not found.
+// Small helpers on text: validity, suggestions for names that were not found, and lists of some of many.
 #pragma once
 
 #include <algorithm>
@@ -69,6 +69,20 @@ std::string closest(std::string_view name, const Candidates& candidates) {
         }
     }
     return result;
+}
+
+/// `a, b and 7 more`: `text(item)` of the first `most` items, with `separator` between them.
+template <std::ranges::sized_range Items, class Text>
+std::string first_few(const Items& items, std::size_t most, std::string_view separator, Text text) {
+    std::string result;
+    std::size_t count = 0;
+    for (const auto& item : items) {
+        if (count == most) break;
+        if (count++ > 0) result += separator;
+        result += text(item);
+    }
+    const std::size_t size = std::ranges::size(items);
+    return size > most ? result + " and " + std::to_string(size - most) + " more" : result;
 }
 
 }  // namespace torch_ir

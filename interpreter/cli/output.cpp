@@ -15,13 +15,8 @@
 namespace torch_ir::cli {
 namespace {
 
-/// `a, b and 7 more`.
-std::string joined(const std::vector<std::string>& texts, const std::string& separator) {
-    constexpr std::size_t most = 5;
-    std::string text;
-    for (std::size_t i = 0; i < std::min(texts.size(), most); ++i) text += (i ? separator : "") + texts[i];
-    return texts.size() > most ? text + " and " + std::to_string(texts.size() - most) + " more" : text;
-}
+/// Of what is listed in remarks and messages.
+constexpr std::size_t most_listed = 5;
 
 }  // namespace
 
@@ -38,14 +33,14 @@ void remark(const std::string& text, const Globals& globals) {
 
 void warn_of_undeclared(const std::vector<Undeclared>& undeclared) {
     if (undeclared.empty()) return;
-    std::vector<std::string> texts;
-    for (const Undeclared& u : undeclared)
-        texts.push_back("'" + u.value + "' of node '" + u.node + "' (" + u.op_type + "): declared " + u.declared +
-                        ", computed " + u.computed);
+    const auto text = [](const Undeclared& u) {
+        return "'" + u.value + "' of node '" + u.node + "' (" + u.op_type + "): declared " + u.declared +
+               ", computed " + u.computed;
+    };
     std::cerr << "torch-ir: warning: " << counted(undeclared.size(), "result")
               << (undeclared.size() == 1 ? " is not as the graph declares it: "
                                          : " are not as the graph declares them: ")
-              << joined(texts, "; ") << '\n';
+              << first_few(undeclared, most_listed, "; ", text) << '\n';
 }
 
 void for_each_shown(const std::vector<OutputVerdict>& verdicts,
@@ -111,9 +106,8 @@ std::string closest_hint(const std::string& name, const std::vector<std::string>
 
 std::string listed(const std::vector<std::string>& names,
                    const std::function<std::string(const std::string&)>& describe) {
-    std::vector<std::string> texts;
-    for (const std::string& name : names) texts.push_back("'" + name + "'" + (describe ? describe(name) : ""));
-    return joined(texts, ", ");
+    return first_few(names, most_listed, ", ",
+                     [&](const std::string& name) { return "'" + name + "'" + (describe ? describe(name) : ""); });
 }
 
 }  // namespace torch_ir::cli

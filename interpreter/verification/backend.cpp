@@ -15,6 +15,7 @@
 
 #include "torch_ir/error.hpp"
 #include "torch_ir/file.hpp"
+#include "torch_ir/text.hpp"
 #include "verification/case_files.hpp"
 
 namespace torch_ir {
@@ -186,12 +187,7 @@ RunResult backend_result(const Model& model, const NamedTensors& outputs, std::v
 }
 
 std::string missing_text(const std::string& key, const NamedTensors& written) {
-    constexpr std::size_t most = 4;
-    std::string names;
-    std::size_t count = 0;
-    for (const auto& [name, tensor] : written)
-        if (count++ < most) names += (names.empty() ? "'" : ", '") + name + "'";
-    if (count > most) names += " and " + std::to_string(count - most) + " more";
+    const std::string names = first_few(written, 4, ", ", [](const auto& item) { return "'" + item.first + "'"; });
     return "the backend wrote no '" + key + "' (it wrote " + (names.empty() ? "no tensor" : names) + ")";
 }
 
