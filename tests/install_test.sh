@@ -45,7 +45,8 @@ end
 }
 "$tool" extract "$source/examples/digits_cnn/model.pt2" -o "$prefix/ir.json" --quiet
 config=$(dirname "$(find "$prefix" -name torch_irConfig.cmake)")
-[ "$(from_cmake "find_package(torch_ir 0.1 REQUIRED)" "-Dtorch_ir_DIR=$config")" = "11 nodes" ]
+[ "$(from_cmake "find_package(torch_ir 0.1 REQUIRED)
+find_package(torch_ir REQUIRED)  # as two parts of a project may" "-Dtorch_ir_DIR=$config")" = "11 nodes" ]
 [ "$(from_cmake "add_subdirectory($source torch_ir)")" = "11 nodes" ]
 ! (from_cmake "find_package(torch_ir 99 REQUIRED)" "-Dtorch_ir_DIR=$config") > "$prefix/refused" 2>&1
 grep -q 'requested version "99' "$prefix/refused"
