@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sorting, the k largest, and order statistics of rows. NaN counts as the largest value; equal values keep their order,
-// except where topk and kthvalue leave them as PyTorch does.
+// Sorting, the k largest, and order statistics of rows. NaN counts as the largest value; where the order of equal
+// values is left open, they are where PyTorch leaves them.
 #include "kernels/sort.hpp"
 
 #include <cmath>
@@ -138,8 +138,18 @@ Values along(const char* op, const Tensor& self, std::int64_t dim, std::int64_t 
     });
 }
 
-Values sort_stable(const Tensor& self, std::optional<bool>, std::int64_t dim, bool descending) {
+/// Does PyTorch keep equal values in order without being asked to? It does not sort what is expanded along `dim`, and
+/// sorts many integers by radix (can_use_radix_sort in aten/src/ATen/native/cpu/SortingKernel.cpp).
+bool is_stable_anyway(const Tensor& self, std::int64_t dim, bool descending) {
+    constexpr std::int64_t grain_size = 32768;
+    if (self.dim() == 0 || self.stride(dim) == 0) return true;
+    return self.dim() == 1 && !descending && is_integral(self.dtype(), false) && self.numel() >= grain_size;
+}
+
+Values sort_stable(const Tensor& self, std::optional<bool> stable, std::int64_t dim, bool descending) {
     const std::int64_t n = self.dim() == 0 ? 1 : self.size(dim);
+    if (!stable.value_or(false) && !is_stable_anyway(self, self.wrap_dim(dim), descending))
+        return along("sort", self, dim, n, [descending](auto& row) { sort_as_torch(row, descending); });
     return along("sort", self, dim, n, [descending](auto& row) {
         if (descending)
             std::sort(row.begin(), row.end(), [](const auto& a, const auto& b) { return ranks_above(a, b); });
@@ -148,8 +158,8 @@ Values sort_stable(const Tensor& self, std::optional<bool>, std::int64_t dim, bo
     });
 }
 Values sort(const Tensor& self, std::int64_t dim, bool descending) { return sort_stable(self, {}, dim, descending); }
-Tensor argsort_stable(const Tensor& self, bool, std::int64_t dim, bool descending) {
-    return std::get<1>(sort(self, dim, descending));
+Tensor argsort_stable(const Tensor& self, bool stable, std::int64_t dim, bool descending) {
+    return std::get<1>(sort_stable(self, stable, dim, descending));
 }
 Tensor argsort(const Tensor& self, std::int64_t dim, bool descending) {
     return std::get<1>(sort(self, dim, descending));
@@ -260,10 +270,11 @@ Tensor median(const Tensor& self) {
     return std::get<0>(median_dim<IgnoreNan>(self.reshape({-1}), 0, false));
 }
 
-/// The most frequent value, the smallest of several, and its last index.
+/// The most frequent value, the smallest of several, and the index that PyTorch's sorting leaves last.
 Values mode(const Tensor& self, std::int64_t dim, bool keepdim) {
     return pick_dim("mode", self, dim, keepdim, [](auto& row) {
-        std::sort(row.begin(), row.end(), [](const auto& a, const auto& b) { return ranks_below(a, b); });
+        sort_unordered(row, {std::numeric_limits<decltype(row[0].value)>::quiet_NaN(), -1},
+                       [](const auto& a, const auto& b) { return a.value < b.value; });
         std::size_t best = 0;
         std::size_t longest = 0;
         std::size_t run = 0;

@@ -55,10 +55,12 @@ Three unique_values(const char* op, const Tensor& self, bool sorted, bool with_i
         const Tensor x = self.contiguous().to(dtype_of<C>());
         const C* v = x.data<C>();
         Ints order = ascending(self.numel());
-        if (sorted)
-            std::sort(order.begin(), order.end(), [v](std::int64_t a, std::int64_t b) {
-                return ranks_below<C>({v[a], a}, {v[b], b});
-            });
+        if (sorted) {
+            std::vector<Ranked<C>> row(order.size());
+            for (std::size_t i = 0; i < row.size(); ++i) row[i] = {v[i], order[i]};
+            sort_as_torch(row, false);
+            std::ranges::transform(row, order.begin(), &Ranked<C>::index);
+        }
         Runs runs =
             runs_of(order, with_inverse, with_counts, [v](std::int64_t a, std::int64_t b) { return v[a] == v[b]; });
         Tensor values = Tensor::empty({static_cast<std::int64_t>(runs.first.size())}, dtype_of<C>());
@@ -85,8 +87,8 @@ Three unique_slices(const char* op, const Tensor& self, std::int64_t dim, bool s
         const auto row = [&](std::int64_t i) { return x.data<C>() + i * length; };
         Ints order = ascending(n);
         if (sorted)
-            std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-                return std::lexicographical_compare(row(a), row(a) + length, row(b), row(b) + length, less_nan_last<C>);
+            sort_unordered(order, std::int64_t{-1}, [&](std::int64_t a, std::int64_t b) {
+                return b >= 0 && std::lexicographical_compare(row(a), row(a) + length, row(b), row(b) + length);
             });
         const Runs runs = runs_of(order, true, true, [&](std::int64_t a, std::int64_t b) {
             return std::equal(row(a), row(a) + length, row(b));
