@@ -52,7 +52,8 @@ void AliasSets::add_node(const Node& node) {
         for_each_value(arg.value, [&](ValueRef ref) {
             if (aliases)
                 for (const ValueRef output : node.output_values()) join(ref.id, output.id);
-            if ((parameter && parameter->is_write && !writes_nothing(node.op_type)) || is_hidden_write(node, arg.name))
+            if ((parameter && may_change(*parameter) && !writes_nothing(node.op_type)) ||
+                is_hidden_write(node, arg.name))
                 written_.push_back(ref.id);
         });
         if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph) {

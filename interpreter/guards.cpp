@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "torch_ir/pytree.hpp"
 #include "torch_ir/symbolic.hpp"
@@ -52,12 +53,12 @@ class Guard {
         return evaluate_all(replaced_);
     }
 
-    /// `L['x'].size()[0] is 3, …`, each term once.
-    std::string values() const {
+    /// `guard "x.size()[0] != 3" does not hold: x.size()[0] is 3`: the inputs by their names, each term once.
+    std::string message() const {
         std::string text;
         for (const auto& [term, symbol] : symbols_)
             text += (text.empty() ? "" : ", ") + term + " is " + std::to_string(values_.at(symbol));
-        return text;
+        return "guard \"" + shown_ + "\" does not hold: " + text;
     }
 
   private:
@@ -71,19 +72,21 @@ class Guard {
                     replaced_ += function->second;
                 else
                     replaced_ += text_[i];
-                i += function ? function->first.size() : 1;
+                const std::size_t length = function ? function->first.size() : 1;
+                shown_ += text_.substr(i, length);
+                i += length;
                 continue;
             }
-            const std::size_t begin = i;
-            const auto number = read_term(i);
+            std::string term;
+            const auto number = read_term(i, term);
             if (!number) {
                 known_ = false;
                 return;
             }
-            const std::string term(text_.substr(begin, i - begin));
             const auto [it, added] = symbols_.emplace(term, "g" + std::to_string(symbols_.size()));
             values_.emplace(it->second, *number);
             replaced_ += it->second;
+            shown_ += term;
         }
     }
 
@@ -93,8 +96,8 @@ class Guard {
         return found == std::end(functions) ? nullptr : found;
     }
 
-    /// The number that the term at `i` stands for; `i` moves behind it.
-    std::optional<std::int64_t> read_term(std::size_t& i) {
+    /// The number that the term at `i` stands for, and the term with the input's name; `i` moves behind it.
+    std::optional<std::int64_t> read_term(std::size_t& i, std::string& term) {
         std::string path;
         ++i;  // L
         for (bool first = true; i < text_.size(); first = false) {
@@ -107,20 +110,24 @@ class Guard {
                 std::size_t end = i + 1;
                 while (end < text_.size() && is_word(text_[end])) ++end;
                 const std::string_view name = text_.substr(i + 1, end - i - 1);
-                i = end;
+                const std::size_t begin = std::exchange(i, end);
                 if (text_.substr(i).starts_with("()")) {
                     i += 2;
-                    return property(path, name, i);
+                    const auto number = property(path, name, i);
+                    const auto input = find(path);
+                    if (input != inputs_.end()) term = input->first + std::string(text_.substr(begin, i - begin));
+                    return number;
                 }
                 path += "." + std::string(name);
             } else {
                 break;
             }
         }
-        const IValue* input = find(path);
-        if (!input) return std::nullopt;
-        if (const auto* number = std::get_if<std::int64_t>(input)) return *number;
-        if (const auto* truth = std::get_if<bool>(input)) return *truth ? 1 : 0;
+        const auto input = find(path);
+        if (input == inputs_.end()) return std::nullopt;
+        term = input->first;
+        if (const auto* number = std::get_if<std::int64_t>(input->second)) return *number;
+        if (const auto* truth = std::get_if<bool>(input->second)) return *truth ? 1 : 0;
         return std::nullopt;
     }
 
@@ -139,8 +146,8 @@ class Guard {
     }
 
     std::optional<std::int64_t> property(const std::string& path, std::string_view name, std::size_t& i) const {
-        const IValue* input = find(path);
-        const auto* tensor = input ? std::get_if<Tensor>(input) : nullptr;
+        const auto input = find(path);
+        const auto* tensor = input != inputs_.end() ? std::get_if<Tensor>(input->second) : nullptr;
         if (!tensor) return std::nullopt;
         if (name == "storage_offset") return 0;  // inputs come as tensors of their own
         if (name == "dim") return tensor->dim();
@@ -159,14 +166,13 @@ class Guard {
     }
 
     /// What `*args` collects has the names args_0, args_1, …
-    const IValue* find(std::string path) const {
-        if (const auto found = inputs_.find(path); found != inputs_.end()) return found->second;
+    Inputs::const_iterator find(std::string path) const {
+        if (const auto found = inputs_.find(path); found != inputs_.end()) return found;
         const std::size_t open = path.find('['), close = path.find(']');
-        if (open == std::string::npos || close == std::string::npos) return nullptr;
+        if (open == std::string::npos || close == std::string::npos) return inputs_.end();
         path.erase(close, 1);
         path[open] = '_';
-        const auto found = inputs_.find(path);
-        return found == inputs_.end() ? nullptr : found->second;
+        return inputs_.find(path);
     }
 
     /// Where `word` stands outside of parentheses, or npos.
@@ -214,6 +220,7 @@ class Guard {
     std::string_view text_;
     const Inputs& inputs_;
     std::string replaced_;
+    std::string shown_;
     std::map<std::string, std::string> symbols_;  // by term
     SymbolValues values_;
     bool known_ = true;  // false: over something that has no number here, which counts as holding
@@ -230,7 +237,9 @@ std::vector<std::string> broken_guards(const Model& model, const std::vector<IVa
     for (std::size_t i = 0; i < paths.size(); ++i) inputs.emplace(paths[i], &user_inputs[i]);
     for (const std::string& text : model.guards) {
         Guard guard(text, inputs);
-        if (!guard.holds()) broken.push_back("guard \"" + text + "\" does not hold: " + guard.values());
+        if (guard.holds()) continue;
+        const std::string message = guard.message();
+        if (std::ranges::find(broken, message) == broken.end()) broken.push_back(message);
     }
     return broken;
 }

@@ -61,6 +61,7 @@ class Interpreter {
     RunResult run(std::vector<IValue> user_inputs, State& state, const RunOptions& options = {}) const;
 
     const Model& model() const { return *model_; }
+    const Registry& registry() const { return registry_; }
 
     /// The plan with one step for every node, compiled when it is first asked for.
     const Plan& unfused_plan() const { return plan(true); }

@@ -111,7 +111,7 @@ struct Parameter<Scalar> {
     static Scalar get(const IValue& value);
 };
 
-/// A random generator, which exported graphs never carry.
+/// A random generator, which kernels have in their Context.
 template <>
 struct Parameter<None> {
     static bool accepts(const SchemaType& type) {

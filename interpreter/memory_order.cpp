@@ -16,16 +16,9 @@ using namespace std::string_view_literals;
 
 /// Whether what the op gives depends on the order of its operands in memory: random numbers are drawn in that order.
 bool sees_memory(const Node& node, const Registry& registry) {
-    constexpr std::array ops{"as_strided"sv,     "as_strided_"sv, "as_strided_copy"sv, "as_strided_scatter"sv,
-                             "dropout"sv,        "dropout_"sv,    "alpha_dropout"sv,   "alpha_dropout_"sv,
-                             "native_dropout"sv, "rand_like"sv,   "randn_like"sv,      "randint_like"sv,
-                             "resize_"sv,        "stride"sv,      "sym_stride"sv};
-    for (const std::string_view name : {"train"sv, "training"sv})
-        if (const Argument* train = node.find(name); train && train->is<bool>() && !*train->get_if<bool>())
-            return false;
-    if (std::ranges::find(ops, base_name(node.op_type)) != ops.end()) return true;
-    const Op* op = registry.find(node.op_type);
-    return op && op->schema.find("generator");
+    constexpr std::array ops{"as_strided"sv, "as_strided_"sv, "as_strided_copy"sv, "as_strided_scatter"sv,
+                             "resize_"sv,    "stride"sv,      "sym_stride"sv};
+    return std::ranges::find(ops, base_name(node.op_type)) != ops.end() || draws_numbers(node, registry);
 }
 
 /// Whether the op returns a view where the strides allow it and else a copy.
@@ -68,6 +61,37 @@ bool shows_writes(const Graph& graph, std::size_t position, const AliasSets& ali
 }
 
 }  // namespace
+
+bool draws_numbers(const Node& node, const Registry& registry) {
+    constexpr std::array ops{"alpha_dropout"sv,
+                             "alpha_dropout_"sv,
+                             "dropout"sv,
+                             "dropout_"sv,
+                             "feature_alpha_dropout"sv,
+                             "feature_alpha_dropout_"sv,
+                             "feature_dropout"sv,
+                             "feature_dropout_"sv,
+                             "native_dropout"sv,
+                             "rand"sv,
+                             "rand_like"sv,
+                             "randint"sv,
+                             "randint_like"sv,
+                             "randn"sv,
+                             "randn_like"sv,
+                             "randperm"sv};
+    for (const std::string_view name : {"train"sv, "training"sv})
+        if (const Argument* train = node.find(name); train && train->is<bool>() && !*train->get_if<bool>())
+            return false;
+    if (std::ranges::find(ops, base_name(node.op_type)) != ops.end()) return true;
+    for (const std::string_view name : {"dropout"sv, "dropout_p"sv})
+        if (const Argument* p = node.find(name); p && p->is<double>() && *p->get_if<double>() > 0) return true;
+    for (const NamedArgument& arg : node.args)
+        if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph)
+            if (std::ranges::any_of(body->graph->nodes, [&](const Node& n) { return draws_numbers(n, registry); }))
+                return true;
+    const Op* op = registry.find(node.op_type);
+    return op && op->schema.find("generator");
+}
 
 bool shows_memory_order(const Graph& graph, const Registry& registry) {
     for (const Node& node : graph.nodes) {

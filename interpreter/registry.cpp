@@ -4,12 +4,38 @@
 #include <algorithm>
 #include <array>
 
+#include "generator.hpp"
 #include "kernels/kernels.hpp"
 #include "overlap.hpp"
 #include "promote.hpp"
 #include "torch_ir/error.hpp"
 
 namespace torch_ir {
+namespace {
+
+/// The kernel of an op with a generator: where one is given, as a tensor of its state, numbers are drawn from that, and
+/// the tensor holds the state behind them.
+KernelFn with_generator(const Schema& schema, KernelFn kernel) {
+    const SchemaParameter* parameter = schema.find("generator");
+    if (!parameter) return kernel;
+    return [kernel = std::move(kernel), at = static_cast<std::size_t>(parameter - schema.parameters.data())](
+               Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
+        const auto* state = std::get_if<Tensor>(args[at]);
+        if (!state) return kernel(context, args, results);
+        if (state->dtype() != DType::UInt8 || !state->is_contiguous())
+            throw ArgumentError("expected 'generator' to be a state of " + std::to_string(Generator::state_size) +
+                                " bytes, found " + describe(*state));
+        const std::span bytes(state->raw(), static_cast<std::size_t>(state->numel()));
+        Generator generator;
+        generator.set_state(bytes);
+        Context own = context;
+        own.generator = &generator;
+        kernel(own, args, results);
+        generator.get_state(bytes);
+    };
+}
+
+}  // namespace
 
 void Registry::add_kernel(std::string_view schema_line, const detail::KernelSignature& signature, KernelFn kernel) {
     const std::vector<detail::KernelParameter>& parameters = signature.parameters;
@@ -32,6 +58,7 @@ void Registry::add_kernel(std::string_view schema_line, const detail::KernelSign
 
 void Registry::add_boxed(Schema schema, KernelFn kernel) {
     std::string op_type = schema.op_type();
+    kernel = with_generator(schema, std::move(kernel));
     if (!ops_.emplace(op_type, Op{std::move(schema), std::move(kernel)}).second)
         throw SchemaError("op '" + op_type + "' is registered twice");
 }
@@ -88,7 +115,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 18> renamed_
 
 /// For every parameter of `twin` the one among the first `count` of `schema` that it takes, or `count` for those that
 /// only a new tensor needs (dtype, layout, device, pin_memory); nothing when they do not correspond. A generator may be
-/// left over: graphs carry none.
+/// left over: kernels draw from that of their Context.
 std::optional<std::vector<std::size_t>> correspond(const Schema& twin, const Schema& schema, std::size_t count) {
     constexpr std::array<std::string_view, 4> of_new_tensors{"dtype", "layout", "device", "pin_memory"};
     std::vector<std::size_t> sources;
@@ -168,37 +195,37 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
             if ((*sources)[i] < count) derived.parameters[(*sources)[i]].type = parameter.type;
             takes_dtype.push_back(parameter.name == "dtype");
         }
-        return Op{
-            std::move(derived),
-            [kernel, sources = *sources, takes_dtype, written, count, in_place, returns_self, converts, sequence,
-             dtype_at, wide, overlaps,
-             sharing](Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
-                const IValue none = None{};
-                const IValue dtype_of_out =
-                    written.empty() ? none : IValue(std::get<Tensor>(*args[written.front()]).dtype());
-                std::vector<const IValue*> given;
-                for (std::size_t i = 0; i < sources.size(); ++i)
-                    given.push_back(sources[i] < count ? args[sources[i]] : takes_dtype[i] ? &dtype_of_out : &none);
-                if (written.empty()) return kernel(context, given, results);
-                std::vector<IValue> values;
-                kernel(context, given, values);
-                for (std::size_t i = 0; i < written.size(); ++i) {
-                    const auto& target = std::get<Tensor>(*args[written[i]]);
-                    Tensor value = std::get<Tensor>(values[i]);
-                    if (sequence && value.numel() == target.numel()) value = value.reshape(target.shape());
-                    if (!overlaps && !is_same_view(value, target)) check_overlap(target);
-                    for (std::size_t k = in_place ? 1 : 0; k < given.size(); ++k)
-                        if (const auto* read = std::get_if<Tensor>(given[k])) check_overlap(target, *read, sharing);
-                    check_written(in_place, converts, value, target);
-                    const bool exact =
-                        in_place && (wide || (dtype_at < count && std::holds_alternative<DType>(*args[dtype_at])));
-                    if (exact && value.dtype() != target.dtype())
-                        throw ArgumentError("the result is " + describe(value) + ", expected the dtype of " +
-                                            describe(target) + " for the op in place");
-                    target.copy_from(value);
-                    if (returns_self) results.emplace_back(target);
-                }
-            }};
+        KernelFn run = [kernel, sources = *sources, takes_dtype, written, count, in_place, returns_self, converts,
+                        sequence, dtype_at, wide, overlaps,
+                        sharing](Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
+            const IValue none = None{};
+            const IValue dtype_of_out =
+                written.empty() ? none : IValue(std::get<Tensor>(*args[written.front()]).dtype());
+            std::vector<const IValue*> given;
+            for (std::size_t i = 0; i < sources.size(); ++i)
+                given.push_back(sources[i] < count ? args[sources[i]] : takes_dtype[i] ? &dtype_of_out : &none);
+            if (written.empty()) return kernel(context, given, results);
+            std::vector<IValue> values;
+            kernel(context, given, values);
+            for (std::size_t i = 0; i < written.size(); ++i) {
+                const auto& target = std::get<Tensor>(*args[written[i]]);
+                Tensor value = std::get<Tensor>(values[i]);
+                if (sequence && value.numel() == target.numel()) value = value.reshape(target.shape());
+                if (!overlaps && !is_same_view(value, target)) check_overlap(target);
+                for (std::size_t k = in_place ? 1 : 0; k < given.size(); ++k)
+                    if (const auto* read = std::get_if<Tensor>(given[k])) check_overlap(target, *read, sharing);
+                check_written(in_place, converts, value, target);
+                const bool exact =
+                    in_place && (wide || (dtype_at < count && std::holds_alternative<DType>(*args[dtype_at])));
+                if (exact && value.dtype() != target.dtype())
+                    throw ArgumentError("the result is " + describe(value) + ", expected the dtype of " +
+                                        describe(target) + " for the op in place");
+                target.copy_from(value);
+                if (returns_self) results.emplace_back(target);
+            }
+        };
+        if (!base.find("generator")) run = with_generator(derived, std::move(run));
+        return Op{std::move(derived), std::move(run)};
     }
     return std::nullopt;
 }

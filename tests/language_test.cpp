@@ -120,6 +120,26 @@ TEST_CASE("a cache goes on from step to step as in PyTorch") {
     for (const auto& [name, tensor] : buffers) check_close(state.at(name), tensor);
 }
 
+TEST_CASE("generators go on from step to step, and each run without a state begins as they were exported") {
+    const LoadedModel loaded = load_model(language / "generators");
+    const auto interpreter = interpreter_of(loaded);
+    const NamedTensors expected = load_tensors(language / "generators/steps.safetensors");
+    const auto inputs = [&](int step) {
+        const std::string file = "generators/inputs" + std::string(step == 0 ? "" : "2") + ".safetensors";
+        return interpreter->bind_inputs(load_tensors(language / file));
+    };
+    State state;
+    for (int run = 0; run < 2; ++run)
+        check_close(value_tensor(interpreter->run(inputs(0)).outputs[0].value), expected.at("step_0.output_0"));
+    for (int step = 0; step < 2; ++step) {
+        const RunResult result = interpreter->run(inputs(step), state);
+        for (std::size_t i = 0; i < 2; ++i)
+            check_close(value_tensor(result.outputs[i].value),
+                        expected.at("step_" + std::to_string(step) + ".output_" + std::to_string(i)));
+    }
+    CHECK(state.size() == 2);  // both generators
+}
+
 TEST_CASE("inputs are found by the fields of named tuples and dataclasses") {
     const LoadedModel loaded = load_model(language / "inputs");
     CHECK(input_paths(*loaded.model) ==
@@ -156,11 +176,11 @@ TEST_CASE("sizes that break a range or a guard are refused with both") {
         }
         return "";
     };
-    CHECK(message(12, 10).starts_with(
-        "inputs: guard \"L['ys'][0].size()[0] + L['x'].size()[0] < 20\" does not hold: L['x'].size()[0] is 12, "
-        "L['ys'][0].size()[0] is 10"));
-    CHECK(message(5, 5).find("guard \"(3*L['x'].size()[0]) == (6*(L['x'].size()[0] // 2))\" does not hold: "
-                             "L['x'].size()[0] is 5") != std::string::npos);
+    CHECK(
+        message(12, 10).starts_with("inputs: guard \"ys[0].size()[0] + x.size()[0] < 20\" does not hold: x.size()[0] "
+                                    "is 12, ys[0].size()[0] is 10"));
+    CHECK(message(5, 5).find("guard \"(3*x.size()[0]) == (6*(x.size()[0] // 2))\" does not hold: x.size()[0] is 5") !=
+          std::string::npos);
 }
 
 TEST_CASE("guards: and, or, not, ints; what cannot be told holds") {

@@ -402,6 +402,39 @@ TEST_CASE("a whole model's outputs are judged without a tolerance") {
     CHECK(judge_derived(interpreter, bound, run, {}, {})[0].expected.reason == "nothing is expected for this output");
 }
 
+TEST_CASE("random numbers are those of the seed, and a candidate's are its own") {
+    GraphBuilder b("Random");
+    const auto x = b.input("x", {{4, 8}});
+    const auto dropped = b.call("aten.dropout.default", {x, 0.5, true}, {{4, 8}});
+    const auto noisy = b.call("aten.add.Tensor", {dropped, b.call("aten.randn_like.default", {x}, {{4, 8}})}, {{4, 8}});
+    b.output(b.call("aten.tanh.default", {noisy}, {{4, 8}}));
+    b.output(b.call("aten.randperm.default", {20}, {{20}, DType::Int64}));
+    const Inputs tensors{{"x", noise({4, 8}, 1)}};
+    const auto model = test::model_of(b);
+    const Interpreter interpreter(model);
+    const auto bound = interpreter.bind_inputs(tensors);
+    const auto outputs = [&](std::uint64_t seed) {
+        Generator generator(seed);
+        RunOptions options;
+        options.generator = &generator;
+        const RunResult run = interpreter.run(bound, options);
+        return std::vector<Tensor>{value_tensor(run.outputs[0].value), value_tensor(run.outputs[1].value)};
+    };
+    LocateOptions options;
+    options.seed = 7;
+    const auto references = output_references(interpreter, bound, options);
+    for (std::size_t i = 0; i < 2; ++i) {
+        CHECK(judge_output(outputs(7)[i], references[i], {}).verdict == Verdict::Explained);
+        CHECK(judge_output(outputs(8)[i], references[i], {}).verdict != Verdict::Explained);
+    }
+    // A candidate that drew other numbers, but computed with them as it should.
+    CHECK(locate_in(b, tensors, dump(b, tensors)).verdict() == Verdict::Explained);
+    NamedTensors wrong = dump(b, tensors);
+    wrong.at("tanh") = wrong.at("tanh").clone();
+    wrong.at("tanh").data<float>()[5] += 0.01F;
+    CHECK(only_origin(locate_in(b, tensors, wrong)).node->op_type == "aten.tanh.default");
+}
+
 TEST_CASE("profiles are data") {
     CHECK(load_profile("tf32").operand == std::ldexp(1.0, -11));
     CHECK(load_profile("bf16").storage == std::ldexp(1.0, -8));

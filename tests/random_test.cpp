@@ -2,6 +2,9 @@
 // Random ops give, bit for bit, the numbers of PyTorch's CPU generator. tools/make_random_cases.py writes the calls.
 #include <doctest/doctest.h>
 
+#include <array>
+#include <random>
+
 #include "generator.hpp"
 #include "verification/op_case.hpp"
 
@@ -20,4 +23,25 @@ TEST_CASE("random ops draw the numbers that PyTorch draws for a seed") {
                 ++count;
             }
     CHECK(count > 700);
+}
+
+TEST_CASE("a generator goes on from its state") {
+    MersenneTwister twister(5489);
+    std::mt19937 standard;  // seeded with 5489
+    for (int i = 0; i < 2000; ++i) CHECK(twister() == standard());
+
+    std::array<std::byte, Generator::state_size> state{};
+    for (const int drawn : {0, 1, 311, 312, 5000}) {
+        Generator generator(3);
+        for (int i = 0; i < drawn; ++i) generator.uniform();
+        generator.normal();  // leaves a second number
+        generator.get_state(state);
+        Generator other;
+        other.set_state(state);
+        for (int i = 0; i < 700; ++i) CHECK(other.normal() == generator.normal());
+    }
+    CHECK_THROWS_WITH_AS(Generator().set_state(std::span(state).first(10)),
+                         "the state of a generator has 5056 bytes, found 10", ArgumentError);
+    state.fill(std::byte{1});
+    CHECK_THROWS_AS(Generator().set_state(state), ArgumentError);
 }

@@ -90,6 +90,25 @@ TEST_CASE("a sum of products may lose what its second moments say") {
     CHECK(judge_rounding(floats({1, 1}, {NAN}), result, false, {}).verdict == Verdict::Wrong);
 }
 
+TEST_CASE("distances that are computed from products lose what their lengths round to") {
+    GraphBuilder b("Distance");
+    const auto x = b.input("x", {{30, 4}});
+    b.output(b.call("aten.cdist.default", {x, x}, {{30, 30}}));
+    const auto model = test::model_of(b);
+    const Interpreter interpreter(model);
+    const Tensor rows = floats({30, 4}, std::vector<float>(120, 1));
+    const DType dtypes[] = {DType::Float32};
+    const auto sigma = [&](IValue mode) {
+        const OpCall call(interpreter.unfused_plan().steps()[0], {rows, rows, 2.0, std::move(mode)});
+        Reference result = reference(call, dtypes, {})[0];
+        result.compute();
+        return test::values(result.sigma)[0];
+    };
+    // |x|² + |z|² = 8, of sums of n = 4: 8 u (1 + √n / 4), at distance 0.
+    CHECK(sigma(None{}) == doctest::Approx(std::sqrt(12 * std::ldexp(1.0, -24))).epsilon(1e-6));
+    CHECK(sigma(std::int64_t{2}) < 1e-6);  // never from products
+}
+
 TEST_CASE("sums may start from the bias, which is then in what each of their terms rounds") {
     GraphBuilder b("Linear");
     const auto x = b.input("x", {{8, 64}});

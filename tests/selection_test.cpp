@@ -27,6 +27,27 @@ double kthvalue(const Tensor& self, std::int64_t k) { return indices_of("aten.kt
 
 }  // namespace
 
+TEST_CASE("many integers in one dimension are sorted stably, as by PyTorch's radix sort, and so is what is expanded") {
+    const auto is_stable = [](const Tensor& x, std::int64_t period, bool descending) {
+        const auto order = indices_of("aten.sort.default", {x, std::int64_t{0}, descending});
+        for (std::size_t i = 1; i < order.size(); ++i) {
+            const auto a = static_cast<std::int64_t>(order[i - 1]), b = static_cast<std::int64_t>(order[i]);
+            if (a % period == b % period && a > b) return false;
+        }
+        return true;
+    };
+    const auto periodic = [](std::int64_t n) {
+        Tensor x = Tensor::empty({n}, DType::Int64);
+        for (std::int64_t i = 0; i < n; ++i) x.data<std::int64_t>()[i] = i % 5;
+        return x;
+    };
+    CHECK(is_stable(periodic(32768), 5, false));
+    CHECK_FALSE(is_stable(periodic(32767), 5, false));
+    CHECK_FALSE(is_stable(periodic(32768), 5, true));
+    CHECK_FALSE(is_stable(periodic(32768).to(DType::Float32), 5, false));
+    CHECK(is_stable(floats({1}, {2}).expand(Ints{100}), 1, false));
+}
+
 // Indices that PyTorch 2.13 gives.
 TEST_CASE("topk and kthvalue name the same one of equal values as PyTorch") {
     const Tensor x = floats({20}, row);

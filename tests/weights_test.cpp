@@ -184,7 +184,16 @@ TEST_SUITE("weights") {
         CHECK(weights_error(pt2(config("w", "weight_0", meta(7, R"([{"as_expr":{}}])", one)))) ==
               at + "'sizes' must hold integers ('as_int')");
         CHECK(weights_error(pt2(config("w", "weight_0", "null"))) ==
-              at + "a custom object ('weight_0'), expected a tensor");
+              at + "a custom object ('weight_0'), expected a tensor or a torch.Generator");
+        const auto generator = [](const std::string& rest) {
+            return weights_error(pt2(config("w", "weight_0", "null"), {.name = "m/data/weights/weight_0",
+                                                                       .data = "\x80\x02"
+                                                                               "ctorch._C\nGenerator\n" +
+                                                                               rest}));
+        };
+        CHECK(generator(".") == at + "the pickle of a torch.Generator holds no state");
+        CHECK(generator("") == at + "the pickle is truncated");
+        CHECK(generator("0B\1\0\0\0x.").starts_with(at + "pickle opcode 0x30"));
         CHECK(weights_error(pt2(config("w", "weight_0", meta(7, one, one)),
                                 {.name = "m/data/weights/weight_0", .data = "12345"})) ==
               at + "file 'weight_0' has 5 bytes, which is no multiple of the item size of float32");

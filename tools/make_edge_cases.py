@@ -52,6 +52,24 @@ def contractions():
         yield aten.tensordot.default, a, c[:1], [1], [0]
 
 
+def equal_values():
+    """Where sorts that are not stable leave equal values, and what NaNs do to sorts that do not expect them."""
+    generator = torch.Generator().manual_seed(1)
+    for dtype in (torch.float32, torch.int64, torch.float16):
+        x = torch.randint(0, 5, (3, 70), generator=generator).to(dtype)
+        holes = x.clone()
+        if dtype.is_floating_point:
+            holes[:, ::7] = nan
+        for descending in (False, True):
+            yield aten.sort.default, holes, 1, descending
+            yield aten.sort.stable, holes, {"stable": True, "dim": 1, "descending": descending}
+            yield aten.argsort.default, x[0].expand(2, 70).t(), 1, descending
+        yield aten.mode.default, x, 1
+        yield aten.mode.default, holes, 1
+        yield aten._unique2.default, holes[0], True, True, True
+        yield aten.unique_dim.default, holes[:, :24].t().contiguous(), 0, True, True, True
+
+
 def special_values():
     x = torch.tensor([inf, -inf, nan, 88.5, 89.0, -91.0, -3.0, -2.09, 0.0, 0.5, 2.08, 2.09, 5.0, 8.4, 103.0, 104.0])
     for dtype in (torch.float32, torch.float64):
@@ -348,7 +366,7 @@ def roundings_that_decide():
 
 
 def main():
-    calls = (numbers_that_wrap, contractions, special_values, complex_numbers, matrices, empty_tensors, odd_arguments, tensors_that_overlap_themselves,
+    calls = (numbers_that_wrap, contractions, equal_values, special_values, complex_numbers, matrices, empty_tensors, odd_arguments, tensors_that_overlap_themselves,
              overflowing_powers, numbers_that_do_not_fit, halves_beside_others, losses_of_mixed_dtypes, roundings_that_decide)  # fmt: skip
     write_calls(sys.argv[1], [call for group in calls for call in group()])
 

@@ -181,6 +181,23 @@ class OutDtype(nn.Module):
         return out_dtype(torch.ops.aten.mm.default, torch.int32, x, self.weight.t())
 
 
+class Generators(nn.Module):
+    """Draws from two generators of its own, in turn."""
+
+    def __init__(self):
+        super().__init__()
+        self.noise = torch.Generator().manual_seed(3)
+        self.choice = torch.Generator().manual_seed(5)
+        torch.randn(7, generator=self.noise)  # leaves a number for the next call
+
+    def forward(self, x):
+        noise = torch.randn(4, 3, generator=self.noise) + torch.rand(4, 3, generator=self.choice)
+        order = torch.randperm(4, generator=self.choice)
+        kept = torch.bernoulli(torch.full_like(x, 0.5), generator=self.noise)
+        drawn = torch.multinomial(x.softmax(-1), 2, generator=self.choice) + torch.randint(9, (4, 2), generator=self.noise)
+        return x[order] * kept + noise, drawn
+
+
 @torch.library.custom_op("example::clip_norm", mutates_args=())
 def clip_norm(x: torch.Tensor, limit: float) -> torch.Tensor:
     return x * torch.clamp(limit / x.norm(dim=-1, keepdim=True), max=1.0)
@@ -341,6 +358,7 @@ def cases():
     yield "aliases", "multi_io", Aliases(), [(X, X + 1)], None
     yield "mutations", "state", Mutations(), [(X, X + 1)], None
     yield "cache", "state attention", Cache(), [(X.reshape(3, 1, 4)[i : i + 1],) for i in range(3)], None
+    yield "generators", "random", Generators(), [(X,), (X + 1,)], None
     grown = torch.cat([X, X + 1])[:6]
     sizes = {"x": {0: Dim.AUTO}, "ys": [{0: Dim("more", min=3, max=12)}, {0: Dim.AUTO}]}
     yield "guards", "dynamic_shapes multi_io", Guarded(), [(X, [grown, grown[:5]]), (grown, [X, X[:3]])], sizes
@@ -383,7 +401,8 @@ def write(folder, program, model, calls, steps=False):
             stepped.update({f"step_{i}.{name}": value for name, value in outputs.items()})
     if steps:
         save_file(stepped, folder / "steps.safetensors")
-        save_file({key: value.clone() for key, value in state.named_buffers()}, folder / "state.safetensors")
+        if buffers := {key: value.clone() for key, value in state.named_buffers()}:
+            save_file(buffers, folder / "state.safetensors")
 
 
 def write_training(folder):
@@ -416,7 +435,7 @@ def main():
             program = torch.export.export(copy.deepcopy(model).eval(), args, kwargs, dynamic_shapes=shapes, strict=strict)
             if name == "with_effects":  # plain exports have no tokens
                 program = program.run_decompositions()
-            write(out / name, program, model.eval(), calls, steps=name == "cache")
+            write(out / name, program, model.eval(), calls, steps=name in ("cache", "generators"))
             write_meta(out / name, categories)
     write_training(out / "training")
     write_meta(out / "training", "gradients")

@@ -51,6 +51,11 @@ struct SchemaParameter {
     bool is_write = false;  // `!`
 };
 
+/// Whether a call may change what is given for `parameter`: an operand in place, an out tensor, a generator's state.
+inline bool may_change(const SchemaParameter& parameter) {
+    return parameter.is_write || parameter.type.kind == SchemaKind::Generator;
+}
+
 /// A parsed schema line.
 struct Schema {
     std::string name_space;  // `aten`, unless the line says otherwise (`ns::name(...)`)

@@ -123,8 +123,9 @@ inline bool is_topologically_ordered(const Graph& graph) {
     return true;
 }
 
-/// True for nodes that are there for what they do, not for what they return: in-place ops, assertions, ops without
-/// outputs, and ops that hold subgraphs or that the schema table does not know (they may do anything).
+/// True for nodes that are there for what they do, not for what they return: in-place ops, draws from a generator that
+/// is given, assertions, ops without outputs, and ops that hold subgraphs or that the schema table does not know (they
+/// may do anything).
 inline bool has_side_effects(const Node& node) {
     const Schema* schema = find_schema(node.op_type);
     if (node.outputs.empty()) return true;
@@ -133,7 +134,10 @@ inline bool has_side_effects(const Node& node) {
         return std::ranges::none_of(scalar_ops,
                                     [&](std::string_view prefix) { return node.op_type.starts_with(prefix); });
     }
-    return std::ranges::any_of(schema->parameters, [](const SchemaParameter& parameter) { return parameter.is_write; });
+    return std::ranges::any_of(schema->parameters, [&](const SchemaParameter& parameter) {
+        const Argument* given = may_change(parameter) ? node.find(parameter.name) : nullptr;
+        return given && !given->is_none();
+    });
 }
 
 /// The nodes (ascending) whose results reach no output of the graph and no node with side effects.

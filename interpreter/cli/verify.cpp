@@ -130,6 +130,7 @@ std::vector<DerivedVerdict> derive(const VerifyFlags& options, const Interpreter
     if (options.tolerance.empty()) return {};
     LocateOptions locate_options;
     if (!options.profile.empty()) locate_options.profile = load_profile(options.profile);
+    if (options.seed) locate_options.seed = *options.seed;
     std::vector<DerivedVerdict> derived = judge_derived(interpreter, inputs, run, expected, locate_options);
     for (OutputVerdict& verdict : verdicts)
         for (const DerivedVerdict& d : derived)

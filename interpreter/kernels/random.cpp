@@ -15,14 +15,7 @@
 #include "overlap.hpp"
 #include "promote.hpp"
 
-namespace torch_ir {
-
-Generator& default_generator() {
-    static Generator generator;
-    return generator;
-}
-
-namespace kernels {
+namespace torch_ir::kernels {
 namespace {
 
 /// Bits of a float type's significand.
@@ -518,5 +511,4 @@ void register_random(Registry& r) {
         });
 }
 
-}  // namespace kernels
-}  // namespace torch_ir
+}  // namespace torch_ir::kernels

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <optional>
 #include <set>
 
 #include "elementwise.hpp"
+#include "memory_order.hpp"
 #include "parallel.hpp"
 #include "verification/compare.hpp"
 #include "verification/dump.hpp"
@@ -44,6 +46,7 @@ class Locator {
           graph_(plan_.graph()),
           options_(options),
           rounding_(rounding),
+          generator_(options.seed),
           memory_(plan_),
           known_(graph_.values.size()) {
         name_candidates(candidate);
@@ -183,15 +186,18 @@ class Locator {
         const auto value_of = [&](std::uint32_t slot) -> const IValue& {
             const IValue& value = known_[slot].variant(variant);
             const auto* tensor = std::get_if<Tensor>(&value);
-            // The graph inside a higher-order op may name dtypes, and some ops show bits: they get what the graph has.
-            if ((step.op && !shows_bits(step)) || !tensor || !tensor->defined()) return value;
+            // The graph inside a higher-order op may name dtypes, and some ops show bits or draw other numbers for
+            // other dtypes: they get what the graph has.
+            if ((step.op && !shows_bits(step) && !draws(step)) || !tensor || !tensor->defined()) return value;
             narrow = tensor->to(graph_.values[slot].meta.dtype);
             return narrow;
         };
         std::vector<IValue> args;
         for (std::size_t i = 0; i < step.args.size(); ++i) args.push_back(bind_argument(step, i, value_of));
-        return {step, std::move(args)};
+        return {step, std::move(args), generator_};
     }
+
+    bool draws(const Step& step) const { return draws_numbers(*step.node, model_.registry()); }
 
     /// The bits of its operand, not the numbers.
     static bool shows_bits(const Step& step) { return step.node->op_type == "aten.view.dtype"; }
@@ -219,9 +225,11 @@ class Locator {
             });
         const OpCall call = call_of(step, 0);
         const std::vector<DType> dtypes = output_dtypes(step);
-        const bool exact = is_exact(call, dtypes);
-        std::vector<Reference> references =
-            exact && region ? exact_results(call) : reference(call, dtypes, options_.profile);
+        const bool drawn = draws(step);
+        const bool exact = !drawn && is_exact(call, dtypes);
+        std::vector<Reference> references = drawn             ? drawn_results(call)
+                                            : exact && region ? exact_results(call)
+                                                              : reference(call, dtypes, options_.profile);
         absent.push_back(step.node);
         const bool probing = region || (!exact && has_result(step, false));
         std::vector<std::vector<IValue>> probes(references.size());  // [return][probe]
@@ -241,6 +249,7 @@ class Locator {
             for (std::size_t k = 0; k < slots.size(); ++k) store(step, call, i, k, reference, probes[i], region);
         }
         if (!returns_what_it_writes(step)) take_writes(step, region);
+        if (drawn) generator_ = call.generator_after();
         if (!memory_.active()) return;
         memory_.add_results(step, call,
                             [&](std::uint32_t slot) { return value_tensor(known_[slot].values.at(0)).shape(); });
@@ -333,6 +342,29 @@ class Locator {
         return references;
     }
 
+    /// The results of an op that draws random numbers, in the precision of the model: other precisions draw others.
+    /// What is rounded on the way there is taken to be a few times that of the largest numbers.
+    std::vector<Reference> drawn_results(const OpCall& call) const {
+        std::vector<Reference> references;
+        for (IValue& value : call.run()) {
+            const auto* tensor = std::get_if<Tensor>(&value);
+            if (!tensor || !tensor->defined() || !is_floating_point(tensor->dtype())) {
+                references.push_back({std::move(value)});
+                continue;
+            }
+            const Tensor y = tensor->to(wide).contiguous();
+            const std::span values(y.data<double>(), static_cast<std::size_t>(y.numel()));
+            const double sum = std::transform_reduce(values.begin(), values.end(), values.begin(), 0.0);
+            const double rms = std::sqrt(sum / std::max(1.0, static_cast<double>(values.size())));
+            const double u =
+                std::max({unit_roundoff(tensor->dtype()), options_.profile.accumulator, options_.profile.storage});
+            references.push_back(detail::spread_around(y, [=](double v) {
+                return detail::Rounded{v, 4 * u * std::max(std::fabs(v), rms), infinity};
+            }));
+        }
+        return references;
+    }
+
     /// The results for the variants of the operands, in the precision of the model.
     void run_probes(const Step& step, std::vector<std::vector<IValue>>& probes) const {
         for (int p = 0; p < options_.probes; ++p) {
@@ -415,7 +447,7 @@ class Locator {
             return;
         }
         finding.layout = layout;
-        if (!call || !leaves_values_undefined(call->step().node->op_type))
+        if (!step || !(leaves_values_undefined(step->node->op_type) || draws(*step)))
             finding.rounding = judge_rounding(tensor, reference, region, options_.profile);
         if (finding.rounding.verdict != Verdict::Explained) {
             reference.compute();
@@ -457,6 +489,7 @@ class Locator {
     const Graph& graph_;
     LocateOptions options_;
     DumpRounding rounding_;
+    Generator generator_;
     SharedMemory memory_;
     std::vector<Known> known_;
     std::map<std::uint32_t, Tensor> candidates_;

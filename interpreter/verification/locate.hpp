@@ -58,6 +58,7 @@ struct LocateOptions {
     RoundingProfile profile;
     int probes = 4;          // runs with random rounding, for nodes whose operands the candidate does not show
     bool hypotheses = true;  // try the catalogue on what is not explained
+    std::uint64_t seed = Generator::default_seed;  // of random numbers; those of a candidate are taken as they are
 };
 
 struct LocateResult {

@@ -11,7 +11,7 @@ Recorder::Recorder(const Graph& graph, std::vector<bool> wanted) : graph_(graph)
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
         index_.emplace(graph.nodes[i].name, i);
         const Schema* schema = find_schema(graph.nodes[i].op_type);
-        writes_ = writes_ || (schema && std::ranges::any_of(schema->parameters, &SchemaParameter::is_write));
+        writes_ = writes_ || (schema && std::ranges::any_of(schema->parameters, may_change));
     }
 }
 
@@ -43,7 +43,7 @@ void Recorder::see_writes(const Node& node, std::span<const IValue* const> args)
     const Schema* schema = find_schema(node.op_type);
     if (!schema) return;
     for (std::size_t i = 0; i < std::min(args.size(), schema->parameters.size()); ++i) {
-        const auto* written = schema->parameters[i].is_write ? std::get_if<Tensor>(args[i]) : nullptr;
+        const auto* written = may_change(schema->parameters[i]) ? std::get_if<Tensor>(args[i]) : nullptr;
         if (!written || !written->defined()) continue;
         for (const auto& [id, tensor] : live_)
             if (tensor.storage() == written->storage()) states_[id].push_back({current_, tensor.clone()});

@@ -46,7 +46,7 @@ bool is_exact_name(const std::string& op) {
 /// Running statistics are written in training although the schemas do not say so. (A hypothesis may train where the
 /// node does not.)
 bool is_written(const SchemaParameter& parameter) {
-    return parameter.is_write || parameter.name == "running_mean" || parameter.name == "running_var";
+    return may_change(parameter) || parameter.name == "running_mean" || parameter.name == "running_var";
 }
 
 /// A deviation of `sigma(x, y)` and a bound of `bound(x, y)` for a pointwise op of one operand `x`.
@@ -84,7 +84,8 @@ double most_own_error(const OpCall& call, const Tensor& y) {
     return 2 * static_cast<double>(size);
 }
 
-/// At least: factorisations go over every element as often as a matrix has columns.
+/// At least: factorisations go over every element as often as a matrix has columns. The exponent is that of the growth
+/// of elements in Gaussian elimination (Trefethen, Schreiber: Average-case stability of Gaussian elimination, 1990).
 double least_own_error(const OpCall& call) {
     const std::string op = call.base_name();
     static const Names plain{"cholesky", "cholesky_inverse", "cholesky_solve", "det", "geqrf",
@@ -95,7 +96,7 @@ double least_own_error(const OpCall& call) {
     const IValue& first = call.args().front();
     const auto* matrix = std::get_if<Tensor>(&first);
     return matrix && matrix->defined() && matrix->dim() >= 2
-               ? std::sqrt(static_cast<double>(std::max({matrix->size(-1), matrix->size(-2), std::int64_t{1}})))
+               ? std::pow(static_cast<double>(std::max({matrix->size(-1), matrix->size(-2), std::int64_t{1}})), 2.0 / 3)
                : 1;
 }
 
@@ -163,6 +164,43 @@ double inexact_number(const OpCall& call) {
     return 0;
 }
 
+/// The squares of the lengths of rows, one per row.
+Tensor squared_lengths(const Tensor& x) {
+    const Tensor dense = x.to(wide).contiguous();
+    const std::int64_t n = x.size(-1);
+    Tensor result = Tensor::zeros(Ints(x.shape().begin(), x.shape().end() - 1), wide);
+    for (std::int64_t i = 0; i < result.numel(); ++i) {
+        const double* row = dense.data<double>() + i * n;
+        result.data<double>()[i] = std::inner_product(row, row + n, row, 0.0);
+    }
+    return result;
+}
+
+/// Whether PyTorch computes the distances as |x|² - 2 x·y + |y|² (cdist_impl in aten/src/ATen/native/Distance.cpp).
+bool is_distance_by_products(const OpCall& call) {
+    const std::string op = call.base_name();
+    if (op == "_euclidean_dist") return true;
+    if ((op != "cdist" && op != "_cdist_forward") || call.number("p", 2) != 2) return false;
+    const double mode = call.number("compute_mode", 0);
+    return mode == 1 || (mode == 0 && (call.tensor("x1").size(-2) > 25 || call.tensor("x2").size(-2) > 25));
+}
+
+/// The squares of small distances are differences of large numbers.
+Reference distance_by_products(const OpCall& call, const Tensor& y, const detail::Precision& p) {
+    const Tensor a = squared_lengths(call.tensor("x1")).unsqueeze(-1);
+    const Tensor b = squared_lengths(call.tensor("x2")).unsqueeze(-2);
+    const auto n = static_cast<double>(call.tensor("x1").size(-1));
+    return detail::spread_around(
+        y,
+        [=, u = p.u](double x, double z, double d) {
+            const double error = u * (x + z) * (1 + std::sqrt(n) / 4);
+            const double most = u * (x + z) * (4 + n);
+            const double sigma = error / std::max({2 * d, std::sqrt(error), 0x1p-500});
+            return p.rounded(d, sigma * sigma, most / std::max({2 * d, std::sqrt(most), 0x1p-500}));
+        },
+        a, b);
+}
+
 /// The classes whose error is a formula of operand and result.
 bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision& p, Reference& spread) {
     const std::string op = call.base_name();
@@ -188,6 +226,8 @@ bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision
             },
             other.defined() ? other : Tensor::zeros({}, wide));
         if (number != 0) spread.independent = 1;  // its rounding moves all elements alike
+    } else if (is_distance_by_products(call)) {
+        spread = distance_by_products(call, y, p);
     } else if (quotients.contains(op)) {
         spread = relative(y, p, 2);
     } else if (functions.contains(op)) {
@@ -330,12 +370,24 @@ std::vector<IValue> OpCall::writable_arguments() const {
 }
 
 std::vector<IValue> OpCall::run_on(const std::vector<IValue>& args) const {
+    Generator generator = *generator_;
+    return run_on(args, generator);
+}
+
+Generator OpCall::generator_after() const {
+    Generator generator = *generator_;
+    run_on(writable_arguments(), generator);
+    return generator;
+}
+
+std::vector<IValue> OpCall::run_on(const std::vector<IValue>& args, Generator& generator) const {
     std::vector<const IValue*> pointers;
     for (const IValue& arg : args) pointers.push_back(&arg);
     std::vector<IValue> results;
     CallState state;
     Context context;
     context.state = &state;
+    context.generator = &generator;
     (step_->op ? step_->op->kernel : *step_->function)(context, pointers, results);
     return results;
 }

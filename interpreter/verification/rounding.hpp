@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "elementwise.hpp"
+#include "generator.hpp"
 #include "plan.hpp"
 
 namespace torch_ir {
@@ -34,7 +35,9 @@ struct RoundingProfile {
 /// One call of an op on concrete values.
 class OpCall {
   public:
-    OpCall(const Step& step, std::vector<IValue> args) : step_(&step), args_(std::move(args)) {}
+    /// Every run draws the same random numbers: those that `generator`, which must outlive the call, is about to give.
+    OpCall(const Step& step, std::vector<IValue> args, const Generator& generator = default_generator())
+        : step_(&step), args_(std::move(args)), generator_(&generator) {}
 
     const Step& step() const { return *step_; }
     /// `add` for `aten.add_.Tensor`.
@@ -61,10 +64,15 @@ class OpCall {
     std::vector<IValue> writable_arguments() const;
     /// The same on such arguments, which are changed.
     std::vector<IValue> run_on(const std::vector<IValue>& args) const;
+    /// The generator after a run.
+    Generator generator_after() const;
 
   private:
+    std::vector<IValue> run_on(const std::vector<IValue>& args, Generator& generator) const;
+
     const Step* step_;
     std::vector<IValue> args_;
+    const Generator* generator_;
 };
 
 /// Some elements of a result that rounds, in row-major order from element `at` on.

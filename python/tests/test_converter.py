@@ -46,6 +46,16 @@ def test_same_as_the_reader_of_pt2(path, tmp_path):
     assert normal(nodes) == normal(read_nodes)
 
 
+def test_generators_draw_from_the_state_they_were_exported_in():
+    path = REPOSITORY / "tests/data/language/generators"
+    ir = torch_ir.convert_exported_program(torch.export.load(path / "model.pt2"))
+    inputs = torch_ir.load_weights(path / "inputs.safetensors")
+    expected = torch_ir.load_weights(path / "expected.safetensors")
+    for _ in range(2):
+        for output, key in zip(torch_ir.IRExecutor(ir).execute((inputs["input_0"],)), sorted(expected)):
+            torch.testing.assert_close(output, expected[key])
+
+
 class Block(nn.Module):
     def __init__(self):
         super().__init__()

@@ -18,7 +18,7 @@ from torch.utils import _pytree
 from .converter import ConversionError
 from .ir import IR, SHOWN_OUTPUTS, WEIGHT_KINDS, OpNode, TensorMeta
 from .ops.aten_ops import get_op_type
-from .values import ValueReader
+from .values import GENERATOR_CLASS, ValueReader
 
 #: Modules of the functions on symbolic numbers.
 _NUMBER_MODULES = ("_operator", "math", "torch")
@@ -31,6 +31,12 @@ _INPUT_KINDS = {
     "CUSTOM_OBJ": "custom_object",
     "TOKEN": "token",
 }
+
+
+def _input_kind(spec: Any) -> str:
+    """The kind of a graph input in the IR, where the state of a random generator is a constant."""
+    is_generator = getattr(spec.arg, "class_fqn", None) == GENERATOR_CLASS
+    return "tensor_constant" if is_generator else _INPUT_KINDS[spec.kind.name]
 
 
 class _Parameter:
@@ -316,7 +322,7 @@ class ProgramConverter(_GraphConverter):
     def __init__(self, exported: ExportedProgram):
         specs = exported.graph_signature
         self._weight_specs = {
-            spec.arg.name: spec for spec in specs.input_specs if _INPUT_KINDS[spec.kind.name] in WEIGHT_KINDS
+            spec.arg.name: spec for spec in specs.input_specs if _input_kind(spec) in WEIGHT_KINDS
         }
         self._inner: Dict[str, Tuple[torch.fx.Node, Any, TensorMeta]] = {}  # node, input and value by state_dict key
         super().__init__(exported.graph_module, ValueReader(), frozenset(self._weight_specs))
@@ -364,7 +370,7 @@ class ProgramConverter(_GraphConverter):
         return [(spec, value) for _, spec, value in inputs]
 
     def _input(self, spec: Any, value: Any) -> Dict[str, Any]:
-        kind = _INPUT_KINDS[spec.kind.name]
+        kind = _input_kind(spec)
         entry = self.entry(kind, value)
         if kind == "user_input" and "value" in entry:
             entry["target"] = spec.arg.name
@@ -443,6 +449,8 @@ def _plain(meta: TensorMeta) -> TensorMeta:
 def _add_constants(exported: ExportedProgram, ir: IR) -> None:
     absent = []
     for name, value in exported.constants.items():
+        if isinstance(value, torch.Generator):
+            value = value.get_state()
         if not isinstance(value, torch.Tensor):
             continue
         if value.device.type != "meta":

@@ -9,6 +9,10 @@ import torch
 from . import _core
 from .ir import Size, TensorMeta, torch_name
 
+#: The class of random generators. In the IR a generator is the tensor of its state, of so many bytes.
+GENERATOR_CLASS = "torch._C.Generator"
+GENERATOR_STATE_SIZE = 5056
+
 
 class ValueReader:
     """Describes values; remembers what it has seen of symbols and stack traces."""
@@ -34,6 +38,8 @@ class ValueReader:
         ):
             if isinstance(value, symbolic) or (is_result and type(value) is plain):
                 return TensorMeta(name, (), dtype, type=kind, expr=self._scalar_text(value))
+        if getattr(value, "class_fqn", None) == GENERATOR_CLASS:
+            return TensorMeta(name, (GENERATOR_STATE_SIZE,), "uint8")
         if type(value).__name__ in ("CustomObjArgument", "ScriptObject", "FakeScriptObject"):
             return TensorMeta(name, (), "", type="custom_object")
         return None

@@ -386,6 +386,7 @@ class Machine {
     }
 
     Ref call(const Global& callable, const std::vector<Ref>& arguments);
+    std::string encode(const std::vector<Ref>& arguments);
     Ref rebuild_tensor(const std::vector<Ref>& arguments, bool has_dtype);
     Ref make_sequence(Sequence::Kind kind, const std::vector<Ref>& arguments);
     Ref make_dict(const std::vector<Ref>& arguments);
@@ -462,7 +463,7 @@ inline Ref Machine::call(const Global& callable, const std::vector<Ref>& argumen
         need(2);
         return make(std::complex(get<double>(arguments[0], "a float"), get<double>(arguments[1], "a float")));
     }
-    if (text == "_codecs.encode") return need(1), make(Binary{get<std::string>(arguments[0], "a string")});
+    if (text == "_codecs.encode") return need(2), make(Binary{encode(arguments)});
     for (const std::string_view inert :
          {"torch.device", "torch.serialization._get_layout", "numpy.dtype", "numpy.core.multiarray.scalar",
           "numpy._core.multiarray.scalar", "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"})
@@ -472,8 +473,22 @@ inline Ref Machine::call(const Global& callable, const std::vector<Ref>& argumen
     refuse_call(callable);
 }
 
+/// `text.encode(encoding)`: bytes that protocol 2 writes as text.
+inline std::string Machine::encode(const std::vector<Ref>& arguments) {
+    const std::string& text = get<std::string>(arguments[0], "a string");
+    if (get<std::string>(arguments[1], "the name of an encoding") != "latin1") return text;
+    std::string bytes;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto lead = static_cast<unsigned char>(text[i]);
+        if (lead > 0xc3) throw ParseError("text that is to be bytes holds a character above 255");
+        bytes += lead < 0x80 ? text[i] : static_cast<char>((lead & 3) << 6 | (text[++i] & 0x3f));
+    }
+    return bytes;
+}
+
 /// storage, offset, size, stride[, requires_grad, hooks[, dtype]][, metadata]
 inline Ref Machine::rebuild_tensor(const std::vector<Ref>& arguments, bool has_dtype) {
+    if (std::holds_alternative<Opaque>(value(arguments[0]))) return make(Opaque{"a tensor in a nested pickle", true});
     const StorageRef storage = get<StorageRef>(arguments[0], "a storage");
     Tensor tensor{storage,
                   program_.storages[storage.index].dtype,

@@ -52,6 +52,13 @@ inline Argument serialized_device(const Json& json) {
     return device;
 }
 
+/// Whether a custom object (CustomObjArgument) is a random generator. Its state stands for it in the graph: a tensor of
+/// bytes that ops draw from and write to, as torch.Generator.get_state gives it.
+inline bool is_generator(const Json& json) {
+    const Json* type = find_member(json, "class_fqn");
+    return type && *type == "torch._C.Generator";
+}
+
 /// Assembles one graph. The pieces may come in any order: a value is made where it is first mentioned and described
 /// later; what must hold over the whole (defined once, before use, and described) is checked by finish().
 class Pt2GraphReader {
@@ -325,10 +332,14 @@ class Pt2GraphReader {
             throw ParseError("value '" + name + "' is described by two tables");
         Value& value = graph_.value(ref);
         value.kind = kind;
-        if (kind == ValueKind::Tensor)
+        if (kind == ValueKind::Tensor) {
             value.meta = read_meta(json);
-        else if (kind != ValueKind::CustomObject)
+        } else if (kind == ValueKind::CustomObject && is_generator(json)) {
+            value.kind = ValueKind::Tensor;
+            value.meta = {DType::UInt8, {generator_state_size}, {}};
+        } else if (kind != ValueKind::CustomObject) {
             value.expr = read_scalar_expr(json);
+        }
     }
 
     TensorMeta read_meta(const Json& json) {

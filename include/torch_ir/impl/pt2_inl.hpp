@@ -184,7 +184,9 @@ class Pt2ModelReader {
         }
         if (tag == "tensor_constant")
             return {InputKind::TensorConstant, to_text(member(content, "tensor_constant_name"))};
-        if (tag == "custom_obj") return {InputKind::CustomObject, to_text(member(content, "custom_obj_name"))};
+        if (tag == "custom_obj")
+            return {is_generator(member(content, "arg")) ? InputKind::TensorConstant : InputKind::CustomObject,
+                    to_text(member(content, "custom_obj_name"))};
         if (tag == "token") return {InputKind::Token, ""};
         throw ParseError("unknown kind of input '" + tag + "'");
     }

@@ -70,6 +70,9 @@ inline std::optional<DType> export_dtype(std::int64_t number) {
     }
 }
 
+/// Bytes of the state of PyTorch's random generator on the CPU.
+inline constexpr std::int64_t generator_state_size = 5056;
+
 /// Reads one `*_config.json` of a 2.9+ archive and makes views of the files it names.
 class Pt2ConfigReader {
   public:
@@ -115,7 +118,8 @@ class Pt2ConfigReader {
             throw ParseError("'path_name' must be a plain file name, found '" + file_name + "'");
         const Checksum checksum = options_.verify_checksums ? Checksum::Verify : Checksum::Skip;
         const Json& meta = entry.contains("tensor_meta") ? entry["tensor_meta"] : Json();
-        if (meta.is_null()) throw UnsupportedError("a custom object ('" + file_name + "'), expected a tensor");
+        if (meta.is_null())
+            return insert(name, generator_state(file_name, archive_.read(folder_ + file_name, checksum)));
         if (member(entry, "use_pickle", Json::value_t::boolean).get<bool>())
             return add_pickled(name, archive_.read(folder_ + file_name, checksum));
 
@@ -146,6 +150,27 @@ class Pt2ConfigReader {
             throw UnsupportedError("a pickled object, expected a tensor");
         const Weights tensors = pickle::Walker(loaded).tensors();
         for (const auto& [path, tensor] : tensors.tensors()) insert(path.empty() ? name : name + "." + path, tensor);
+    }
+
+    /// What stands for a generator in the graph. Its pickle holds the state as a legacy checkpoint of one storage.
+    static TensorView generator_state(const std::string& file_name, const ZipData& data) {
+        constexpr std::string_view start{
+            "\x80\x02"
+            "ctorch._C\nGenerator\n"};
+        if (!as_text(data.bytes).starts_with(start))
+            throw UnsupportedError("a custom object ('" + file_name + "'), expected a tensor or a torch.Generator");
+        const pickle::Program program = pickle::Machine(data.bytes, pickle::UnknownCalls::Opaque).run();
+        for (const pickle::Value& value : program.values) {
+            const auto* binary = std::get_if<pickle::Binary>(&value);
+            if (!binary) continue;
+            const auto owner = std::make_shared<const std::string>(binary->bytes);
+            const auto loaded = pickle::LegacyLoader(std::as_bytes(std::span(*owner)), owner).load();
+            const auto* storage = loaded.get_if<pickle::StorageRef>(loaded.program.root);
+            if (!storage) break;
+            return make_view(DType::UInt8, {generator_state_size}, {1}, storage->offset,
+                             loaded.storages[storage->index].bytes, owner);
+        }
+        throw ParseError("the pickle of a torch.Generator holds no state");
     }
 
     void insert(const std::string& name, TensorView view) {

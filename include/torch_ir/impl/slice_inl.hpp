@@ -20,7 +20,7 @@ inline std::vector<ValueRef> written_values(const Node& node) {
     std::vector<ValueRef> values;
     if (const Schema* schema = find_schema(node.op_type))
         for (const SchemaParameter& parameter : schema->parameters)
-            if (parameter.is_write)
+            if (may_change(parameter))
                 if (const Argument* argument = node.find(parameter.name))
                     for_each_value(*argument, [&](ValueRef ref) { values.push_back(ref); });
     return values;
