@@ -126,4 +126,37 @@ TEST_CASE("singular values and vectors") {
     CHECK(svd(a).s[1] == doctest::Approx(std::sqrt(5.0)));
 }
 
+TEST_CASE("matrices of several blocks are factored and solved as small ones are") {
+    for (const bool complex : {false, true}) {
+        const Index n = 150;
+        const Matrix a = random_matrix(n, n, complex);
+        const Lu f = lu(a);
+        CHECK(f.info == 0);
+        CHECK(distance(lu_solve(f, a), Matrix::identity(n)) < 1e-9);
+        CHECK(distance(adjoint(a) * lu_solve(f, Matrix::identity(n), true), Matrix::identity(n)) < 1e-9);
+        // Column by column, as a matrix of one block is.
+        Matrix product(n, n);
+        for (Index i = 0; i < n; ++i)
+            for (Index j = 0; j < n; ++j)
+                for (Index k = 0; k < n; ++k) product(i, j) += a(i, k) * a(k, j);
+        CHECK(distance(a * a, product) < 1e-10);
+
+        Matrix positive = a * adjoint(a);
+        Index info = -1;
+        Matrix l = cholesky(positive, info);
+        CHECK(info == 0);
+        CHECK(distance(l * adjoint(l), positive) < 1e-9);
+        for (Index i = 0; i < n; ++i)
+            for (Index j = i + 1; j < n; ++j) CHECK(l(i, j) == 0.0);
+        positive(100, 100) = -1;
+        const Matrix stopped = cholesky(positive, info);
+        CHECK(info == 101);
+        CHECK(distance(top_left(stopped, 100, 100), top_left(l, 100, 100)) == 0);
+        CHECK(stopped(140, 120) == positive(140, 120));
+    }
+    Matrix singular = random_matrix(130, 130, false);
+    for (Index i = 0; i < 130; ++i) singular(i, 90) = 0;
+    CHECK(lu(singular).info == 91);
+}
+
 }  // namespace torch_ir::dense

@@ -3,7 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <type_traits>
+
+#include "backend/gemm.hpp"
 
 namespace torch_ir::dense {
 namespace {
@@ -25,9 +29,34 @@ void swap_rows(MatrixOf<T>& a, Index i, Index j) {
     if (i != j) std::swap_ranges(a.row(i), a.row(i) + a.columns(), a.row(j));
 }
 
+/// c[m, n] -= a[m, k] b[k, n], each with the distance of its rows.
+template <class T>
+void subtract_product(Index m, Index n, Index k, const T* a, Index lda, const T* b, Index ldb, T* c, Index ldc) {
+    if (m == 0 || n == 0 || k == 0) return;
+    if constexpr (std::is_same_v<T, double>) {
+        std::vector<double> negative(static_cast<std::size_t>(m * k));
+        for (Index i = 0; i < m; ++i)
+            std::transform(a + i * lda, a + i * lda + k, &negative[static_cast<std::size_t>(i * k)], std::negate());
+        backend::gemm(false, false, m, n, k, negative.data(), k, b, ldb, 1, c, ldc);
+    } else {
+        for (Index i = 0; i < m; ++i)
+            for (Index j = 0; j < k; ++j) add_scaled(c + i * ldc, -a[i * lda + j], b + j * ldb, n);
+    }
+}
+
+/// Columns or rows that are factored and solved at once; what is beyond them follows by products.
+constexpr Index block = 64;
+
 template <class T>
 MatrixOf<T> product(const MatrixOf<T>& a, const MatrixOf<T>& b) {
     MatrixOf<T> c(a.rows(), b.columns());
+    if constexpr (std::is_same_v<T, double>) {
+        if (c.size() > 0 && a.columns() >= block) {
+            backend::gemm(false, false, a.rows(), b.columns(), a.columns(), a.data(), a.columns(), b.data(),
+                          b.columns(), 0, c.data(), c.columns());
+            return c;
+        }
+    }
     for (Index i = 0; i < a.rows(); ++i)
         for (Index k = 0; k < a.columns(); ++k) add_scaled(c.row(i), a(i, k), b.row(k), b.columns());
     return c;
@@ -37,23 +66,32 @@ MatrixOf<T> product(const MatrixOf<T>& a, const MatrixOf<T>& b) {
 template <class T>
 MatrixOf<T> factors(MatrixOf<T> a, bool pivot, Lu& f) {
     const auto size = [](T v) { return std::abs(std::real(v)) + std::abs(std::imag(v)); };
-    for (Index k = 0; k < std::min(a.rows(), a.columns()); ++k) {
-        Index p = k;
-        if (pivot)
-            for (Index i = k + 1; i < a.rows(); ++i)
-                if (size(a(i, k)) > size(a(p, k))) p = i;
-        f.pivots.push_back(p);
-        if (p != k) f.sign = -f.sign;
-        swap_rows(a, k, p);
-        if (a(k, k) == T(0)) {
-            if (f.info == 0) f.info = k + 1;
-            if (pivot) continue;
+    const Index n = a.columns();
+    for (Index begin = 0; begin < std::min(a.rows(), n); begin += block) {
+        const Index end = std::min({begin + block, a.rows(), n});
+        for (Index k = begin; k < end; ++k) {
+            Index p = k;
+            if (pivot)
+                for (Index i = k + 1; i < a.rows(); ++i)
+                    if (size(a(i, k)) > size(a(p, k))) p = i;
+            f.pivots.push_back(p);
+            if (p != k) f.sign = -f.sign;
+            swap_rows(a, k, p);
+            if (a(k, k) == T(0)) {
+                if (f.info == 0) f.info = k + 1;
+                if (pivot) continue;
+            }
+            for (Index i = k + 1; i < a.rows(); ++i) {
+                const T factor = over(a(i, k), a(k, k));
+                a(i, k) = factor;
+                add_scaled(a.row(i) + k + 1, -factor, a.row(k) + k + 1, end - k - 1);
+            }
         }
-        for (Index i = k + 1; i < a.rows(); ++i) {
-            const T factor = over(a(i, k), a(k, k));
-            a(i, k) = factor;
-            add_scaled(a.row(i) + k + 1, -factor, a.row(k) + k + 1, a.columns() - k - 1);
-        }
+        for (Index k = begin; k < end; ++k)
+            for (Index i = k + 1; i < end; ++i) add_scaled(a.row(i) + end, -a(i, k), a.row(k) + end, n - end);
+        if (end < a.rows())
+            subtract_product(a.rows() - end, n - end, end - begin, a.row(end) + begin, n, a.row(begin) + end, n,
+                             a.row(end) + end, n);
     }
     return a;
 }
@@ -61,35 +99,54 @@ MatrixOf<T> factors(MatrixOf<T> a, bool pivot, Lu& f) {
 template <class T>
 void solve(const MatrixOf<T>& t, MatrixOf<T>& b, bool upper, bool unit) {
     const Index n = t.rows();
-    for (Index step = 0; step < n; ++step) {
-        const Index i = upper ? n - 1 - step : step;
-        for (Index k = upper ? i + 1 : 0; k < (upper ? n : i); ++k)
-            add_scaled(b.row(i), -t(i, k), b.row(k), b.columns());
-        if (!unit)
-            for (Index j = 0; j < b.columns(); ++j) b(i, j) = over(b(i, j), t(i, i));
+    for (Index done = 0; done < n; done += block) {
+        const Index rows = std::min(block, n - done);
+        const Index begin = upper ? n - done - rows : done, end = begin + rows;
+        const Index first = upper ? end : 0;  // of the rows that are solved
+        if (done > 0)
+            subtract_product(rows, b.columns(), done, t.row(begin) + first, n, b.row(first), b.columns(), b.row(begin),
+                             b.columns());
+        for (Index step = 0; step < rows; ++step) {
+            const Index i = upper ? end - 1 - step : begin + step;
+            for (Index k = upper ? i + 1 : begin; k < (upper ? end : i); ++k)
+                add_scaled(b.row(i), -t(i, k), b.row(k), b.columns());
+            if (!unit)
+                for (Index j = 0; j < b.columns(); ++j) b(i, j) = over(b(i, j), t(i, i));
+        }
     }
 }
 
 template <class T>
 MatrixOf<T> cholesky_factor(const MatrixOf<T>& a, Index& info) {
-    MatrixOf<T> l(a.rows(), a.rows());
+    const Index n = a.rows();
+    MatrixOf<T> l(n, n);
     info = 0;
-    for (Index j = 0; j < a.rows(); ++j) {
-        double d = std::real(a(j, j));
-        for (Index k = 0; k < j; ++k) d -= std::norm(l(j, k));
-        if (!(d > 0)) {  // the rest stays as it was
-            info = j + 1;
-            for (Index i = j; i < a.rows(); ++i)
-                for (Index k = j; k <= i; ++k) l(i, k) = a(i, k);
-            l(j, j) = d;
-            return l;
-        }
-        const double root = std::sqrt(d);
-        l(j, j) = root;
-        for (Index i = j + 1; i < a.rows(); ++i) {
-            T v = a(i, j);
-            for (Index k = 0; k < j; ++k) v -= l(i, k) * conjugate(l(j, k));
-            l(i, j) = v / root;
+    for (Index begin = 0; begin < n; begin += block) {
+        const Index columns = std::min(block, n - begin);
+        MatrixOf<T> rest(n - begin, columns);  // of these columns, without what the ones before make up
+        for (Index i = begin; i < n; ++i)
+            std::copy_n(a.row(i) + begin, std::min(columns, i - begin + 1), rest.row(i - begin));
+        MatrixOf<T> before(begin, columns);
+        for (Index k = 0; k < begin; ++k)
+            for (Index j = 0; j < columns; ++j) before(k, j) = conjugate(l(begin + j, k));
+        subtract_product(n - begin, columns, begin, l.row(begin), n, before.data(), columns, rest.data(), columns);
+        for (Index j = begin; j < begin + columns; ++j) {
+            double d = std::real(rest(j - begin, j - begin));
+            for (Index k = begin; k < j; ++k) d -= std::norm(l(j, k));
+            if (!(d > 0)) {  // the rest stays as it was
+                info = j + 1;
+                for (Index i = j; i < n; ++i)
+                    for (Index k = j; k <= i; ++k) l(i, k) = a(i, k);
+                l(j, j) = d;
+                return l;
+            }
+            const double root = std::sqrt(d);
+            l(j, j) = root;
+            for (Index i = j + 1; i < n; ++i) {
+                T v = rest(i - begin, j - begin);
+                for (Index k = begin; k < j; ++k) v -= l(i, k) * conjugate(l(j, k));
+                l(i, j) = v / root;
+            }
         }
     }
     return l;
@@ -148,6 +205,45 @@ MatrixOf<T> reflected(const MatrixOf<T>& vectors, const std::vector<Complex>& ta
         reflect(below(vectors, k).data(), tau, c, k, 0);
     }
     return c;
+}
+
+/// By Taylor's series of the matrix scaled down, in powers of its fourth power; then squared up.
+template <class T>
+MatrixOf<T> exponential_of(MatrixOf<T> a) {
+    const Index n = a.rows();
+    if (n == 1) {
+        a(0, 0) = std::exp(a(0, 0));
+        return a;
+    }
+    double norm = 0;
+    for (Index j = 0; j < n; ++j) {
+        double column = 0;
+        for (Index i = 0; i < n; ++i) column += std::abs(a(i, j));
+        norm = std::max(norm, column);
+    }
+    const auto multiply = [](MatrixOf<T>& x, double factor) {
+        for (Index i = 0; i < x.size(); ++i) x.data()[i] *= factor;
+    };
+    if (!std::isfinite(norm)) {
+        multiply(a, std::numeric_limits<double>::quiet_NaN());
+        return a;
+    }
+    const int squarings = norm > 0.25 ? static_cast<int>(std::ceil(std::log2(norm / 0.25))) : 0;
+    multiply(a, std::ldexp(1.0, -squarings));
+    const MatrixOf<T> a2 = product(a, a), a3 = product(a2, a), a4 = product(a2, a2);
+    double factorials[17] = {1};
+    for (int k = 1; k <= 16; ++k) factorials[k] = factorials[k - 1] * k;
+    MatrixOf<T> sum = a4;
+    multiply(sum, 1 / factorials[16]);
+    for (int k = 12; k >= 0; k -= 4) {
+        if (k < 12) sum = product(sum, a4);
+        const double* f = factorials + k;
+        for (Index i = 0; i < a.size(); ++i)
+            sum.data()[i] += a.data()[i] / f[1] + a2.data()[i] / f[2] + a3.data()[i] / f[3];
+        for (Index i = 0; i < n; ++i) sum(i, i) += 1 / f[0];
+    }
+    for (int k = 0; k < squarings; ++k) sum = product(sum, sum);
+    return sum;
 }
 
 /// Whether all is real, and enough of it that the copies are worth their time.
@@ -279,30 +375,6 @@ Matrix completed(const Matrix& q) {
     return full;
 }
 
-Matrix exponential(const Matrix& input) {
-    if (input.rows() == 1) {
-        Matrix y = input;
-        y(0, 0) = std::exp(input(0, 0));
-        return y;
-    }
-    double norm = 0;
-    for (Index j = 0; j < input.columns(); ++j) {
-        double column = 0;
-        for (Index i = 0; i < input.rows(); ++i) column += std::abs(input(i, j));
-        norm = std::max(norm, column);
-    }
-    if (!std::isfinite(norm)) return scaled(input, std::numeric_limits<double>::quiet_NaN());
-    // Taylor's series of a matrix scaled down, squared up.
-    const int squarings = norm > 0.25 ? static_cast<int>(std::ceil(std::log2(norm / 0.25))) : 0;
-    const Matrix a = scaled(input, std::ldexp(1.0, -squarings));
-    Matrix sum = Matrix::identity(a.rows());
-    Matrix term = sum;
-    for (int k = 1; k <= 16; ++k) {
-        term = scaled(term * a, 1.0 / k);
-        sum = sum + term;
-    }
-    for (int k = 0; k < squarings; ++k) sum = sum * sum;
-    return sum;
-}
+Matrix exponential(const Matrix& a) { return in_reals(a) ? to_complex(exponential_of(to_real(a))) : exponential_of(a); }
 
 }  // namespace torch_ir::dense
