@@ -399,6 +399,9 @@ TEST_CASE("a whole model's outputs are judged without a tolerance") {
     CHECK(verdicts[0].expected.verdict == Verdict::Wrong);
     CHECK(verdicts[0].ours.verdict == Verdict::Explained);
     CHECK(verdicts[0].nearer == "ours");
+    verdicts = judge_derived(interpreter, bound, run, {{"output_0", right.to(DType::Float64)}}, {});
+    CHECK(verdicts[0].expected.verdict == Verdict::Wrong);
+    CHECK(verdicts[0].expected.reason == "expected dtype float64, found float32");
     CHECK(judge_derived(interpreter, bound, run, {}, {})[0].expected.reason == "nothing is expected for this output");
 }
 

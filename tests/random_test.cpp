@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Random ops give, bit for bit, the numbers of PyTorch's CPU generator. tools/make_random_cases.py writes the calls.
+// Random ops give, bit for bit, the numbers of PyTorch's CPU generator (recurrent nets but for the rounding of sums).
+// tools/make_random_cases.py writes the calls.
 #include <doctest/doctest.h>
 
 #include <array>

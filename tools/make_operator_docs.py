@@ -28,7 +28,6 @@ NOTES = [
     (r"(new_)?empty(_like|_strided|_permuted|_quantized)?|new_empty_strided", "the elements are not initialised"),
     (r"(_?linalg_)?(svd|qr|eigh|eig)|_linalg_(svd|eigh)", "signs and phases of vectors may differ from PyTorch's"),
     (r"_assert.*|_functional_assert.*|sym_constrain_range.*|_functional_sym_constrain_range.*", "throws when the condition does not hold"),
-    (r"lstm|gru|rnn_tanh|rnn_relu", "dropout between layers in training is not supported"),
     (r"(_fused|fake|_fake)_quant.*|quantize.*|dequantize.*|choose_qparams.*|_choose_qparams.*", "on plain tensors; tensors of a quantised dtype do not exist here"),
     (r"mkldnn_.*", "on dense tensors, like the op without mkldnn_"),
 ]

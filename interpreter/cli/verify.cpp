@@ -128,10 +128,10 @@ std::vector<DerivedVerdict> derive(const VerifyFlags& options, const Interpreter
                                    const std::vector<IValue>& inputs, const RunResult& run,
                                    const NamedTensors& expected, std::vector<OutputVerdict>& verdicts) {
     if (options.tolerance.empty()) return {};
-    LocateOptions locate_options;
-    if (!options.profile.empty()) locate_options.profile = load_profile(options.profile);
-    if (options.seed) locate_options.seed = *options.seed;
-    std::vector<DerivedVerdict> derived = judge_derived(interpreter, inputs, run, expected, locate_options);
+    WalkOptions walk_options;
+    if (!options.profile.empty()) walk_options.profile = load_profile(options.profile);
+    if (options.seed) walk_options.seed = *options.seed;
+    std::vector<DerivedVerdict> derived = judge_derived(interpreter, inputs, run, expected, walk_options);
     for (OutputVerdict& verdict : verdicts)
         for (const DerivedVerdict& d : derived)
             if (d.name == verdict.name) {

@@ -358,7 +358,7 @@ void draw_repeated(Context& context, In p, std::int64_t row_length, std::int64_t
             sum = round_to(dtype, sum + weights.data<double>()[begin + j]);
             cumulative[static_cast<std::size_t>(j)] = sum;
         }
-        for (double& value : cumulative) value = round_to(p.dtype(), value / sum);
+        for (double& value : cumulative) value = round_to(dtype, value / sum);
         cumulative.back() = 1;
         for (std::int64_t i = 0; i < samples; ++i) {
             const auto found = std::lower_bound(cumulative.begin(), cumulative.end(), generator.uniform());

@@ -4,6 +4,7 @@
 
 #include "half.hpp"
 #include "kernels/arithmetic.hpp"
+#include "kernels/call.hpp"
 #include "kernels/families.hpp"
 #include "kernels/matmul.hpp"
 #include "kernels/move.hpp"
@@ -179,6 +180,7 @@ struct Sequence {
 };
 
 struct Network {
+    Context& context;
     const char* op;
     CellKind kind;
     bool has_biases;
@@ -189,6 +191,11 @@ struct Network {
     bool is_packed = false;
     bool is_transposed = false;  // the input came as [batch, time, features]
 };
+
+/// What the next layer gets in training.
+Tensor dropped(const Network& net, const Tensor& output) {
+    return std::get<Tensor>(call_op(net.context, "aten.dropout.default", {output, net.dropout, true}).at(0));
+}
 
 /// In which dtypes PyTorch computes with weights of `weights`, given the dtypes of the data and of the state. bfloat16
 /// is the only half dtype in which its LSTM is oneDNN's on every processor that has one.
@@ -205,8 +212,6 @@ Sequence run_network(const Network& net, const Tensor& data, const Ints& sizes, 
     const std::int64_t directions = net.bidirectional ? 2 : 1;
     const std::int64_t batch = sizes.empty() ? 0 : *std::max_element(sizes.begin(), sizes.end());
     if (net.layers < 1) throw ArgumentError(op + ": expected 'num_layers' of at least 1");
-    if (net.train && net.dropout > 0 && net.layers > 1)
-        throw UnsupportedError(op + ": dropout between layers in training is not supported");
     if (sizes.empty()) throw ArgumentError(op + ": expected a sequence with elements");
     const auto check_state = [&](const char* name, const Tensor& t) {
         if (!t.defined() || t.dim() != 3 || t.size(0) != net.layers * directions || t.size(1) != batch)
@@ -258,7 +263,8 @@ Sequence run_network(const Network& net, const Tensor& data, const Ints& sizes, 
                 run_layer<C>(net.kind, precision, from_input, sizes, w, d == 1, h.select(0, at),
                              c.defined() ? c.select(0, at) : Tensor{}, hidden, out.narrow(1, d * state, state));
             }
-            x = out;
+            const bool drops = net.train && net.dropout > 0 && layer + 1 < net.layers;
+            x = drops ? plain(dropped(net, out.to(output))) : out;
         }
         return Sequence{x.to(output), h.to(output), c.defined() ? c.to(precision.state) : c};
     });
@@ -306,15 +312,16 @@ const Tensor& state_of(const TensorList& hx, std::size_t i) {
     return hx[i];
 }
 
-Three lstm_input(const Tensor& input, const TensorList& hx, const TensorList& params, bool has_biases,
+Three lstm_input(Context& context, const Tensor& input, const TensorList& hx, const TensorList& params, bool has_biases,
                  std::int64_t num_layers, double dropout, bool train, bool bidirectional, bool batch_first) {
-    const Network net{"lstm", CellKind::Lstm, has_biases, num_layers, dropout, train, bidirectional};
+    const Network net{context, "lstm", CellKind::Lstm, has_biases, num_layers, dropout, train, bidirectional};
     const Sequence s = run_padded(net, input, batch_first, state_of(hx, 0), state_of(hx, 1), params);
     return {s.output, s.h, s.c};
 }
-Three lstm_data(const Tensor& data, const Tensor& batch_sizes, const TensorList& hx, const TensorList& params,
-                bool has_biases, std::int64_t num_layers, double dropout, bool train, bool bidirectional) {
-    const Network net{"lstm", CellKind::Lstm, has_biases, num_layers, dropout, train, bidirectional, true};
+Three lstm_data(Context& context, const Tensor& data, const Tensor& batch_sizes, const TensorList& hx,
+                const TensorList& params, bool has_biases, std::int64_t num_layers, double dropout, bool train,
+                bool bidirectional) {
+    const Network net{context, "lstm", CellKind::Lstm, has_biases, num_layers, dropout, train, bidirectional, true};
     const Sequence s = run_packed(net, data, batch_sizes, state_of(hx, 0), state_of(hx, 1), params);
     return {s.output, s.h, s.c};
 }
@@ -322,16 +329,19 @@ Three lstm_data(const Tensor& data, const Tensor& batch_sizes, const TensorList&
 constexpr const char* names[] = {"lstm", "gru", "rnn_tanh", "rnn_relu"};
 
 template <CellKind Kind>
-Two rnn_input(const Tensor& input, const Tensor& hx, const TensorList& params, bool has_biases, std::int64_t num_layers,
-              double dropout, bool train, bool bidirectional, bool batch_first) {
-    const Network net{names[static_cast<int>(Kind)], Kind, has_biases, num_layers, dropout, train, bidirectional};
+Two rnn_input(Context& context, const Tensor& input, const Tensor& hx, const TensorList& params, bool has_biases,
+              std::int64_t num_layers, double dropout, bool train, bool bidirectional, bool batch_first) {
+    const Network net{context,      names[static_cast<int>(Kind)], Kind, has_biases, num_layers, dropout, train,
+                      bidirectional};
     const Sequence s = run_padded(net, input, batch_first, hx, {}, params);
     return {s.output, s.h};
 }
 template <CellKind Kind>
-Two rnn_data(const Tensor& data, const Tensor& batch_sizes, const Tensor& hx, const TensorList& params, bool has_biases,
-             std::int64_t num_layers, double dropout, bool train, bool bidirectional) {
-    const Network net{names[static_cast<int>(Kind)], Kind, has_biases, num_layers, dropout, train, bidirectional, true};
+Two rnn_data(Context& context, const Tensor& data, const Tensor& batch_sizes, const Tensor& hx,
+             const TensorList& params, bool has_biases, std::int64_t num_layers, double dropout, bool train,
+             bool bidirectional) {
+    const Network net{
+        context, names[static_cast<int>(Kind)], Kind, has_biases, num_layers, dropout, train, bidirectional, true};
     const Sequence s = run_packed(net, data, batch_sizes, hx, {}, params);
     return {s.output, s.h};
 }

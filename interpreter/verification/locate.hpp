@@ -12,6 +12,7 @@
 #include "load.hpp"
 #include "verification/part.hpp"
 #include "verification/rounding.hpp"
+#include "verification/walk.hpp"
 
 namespace torch_ir {
 
@@ -54,11 +55,8 @@ struct Finding {
     std::vector<Hypothesis> hypotheses;  // best first; for nodes that are not explained
 };
 
-struct LocateOptions {
-    RoundingProfile profile;
-    int probes = 4;          // runs with random rounding, for nodes whose operands the candidate does not show
+struct LocateOptions : WalkOptions {
     bool hypotheses = true;  // try the catalogue on what is not explained
-    std::uint64_t seed = Generator::default_seed;  // of random numbers; those of a candidate are taken as they are
 };
 
 struct LocateResult {
@@ -84,21 +82,6 @@ bool leaves_values_undefined(std::string_view op_type);
 /// 16-bit numbers, they are judged as such, if that explains more. Throws ArgumentError when nothing can be compared.
 LocateResult locate(const Interpreter& model, std::vector<IValue> user_inputs, const NamedTensors& candidate,
                     const LocateOptions& options = {});
-
-/// What an output of a model should be in float64, with the sigma that rounding everywhere in the model gives it.
-struct OutputReference {
-    std::string name;            // in the graph
-    Reference reference;         // `value` is None for an output that is no value of the graph
-    std::vector<IValue> probes;  // the output with random rounding; empty when it needs none
-};
-
-/// One per user output. The probes of `earlier` ones, from the same inputs, count too, and come first.
-std::vector<OutputReference> output_references(const Interpreter& model, std::vector<IValue> user_inputs,
-                                               const LocateOptions& options = {},
-                                               const std::vector<OutputReference>& earlier = {});
-
-/// Judges a candidate's output.
-RoundingVerdict judge_output(const Tensor& candidate, const OutputReference& output, const RoundingProfile& profile);
 
 /// The catalogue of `locate`, tried on one call: changes of it under which `candidate`, its result number `index`, is
 /// explained. `reference` is what the result should be, and `finding` what has been found out so far.
