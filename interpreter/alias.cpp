@@ -35,6 +35,10 @@ bool is_hidden_write(const Node& node, const std::string& argument) {
 
 }  // namespace
 
+bool writes_to(const Node& node, const SchemaParameter& parameter) {
+    return may_change(parameter) || is_hidden_write(node, parameter.name);
+}
+
 AliasSets::AliasSets(const Graph& graph, const Registry* registry) : registry_(registry), parent_(graph.values.size()) {
     std::iota(parent_.begin(), parent_.end(), 0U);
     for (const Node& node : graph.nodes) add_node(node);
@@ -52,9 +56,7 @@ void AliasSets::add_node(const Node& node) {
         for_each_value(arg.value, [&](ValueRef ref) {
             if (aliases)
                 for (const ValueRef output : node.output_values()) join(ref.id, output.id);
-            if ((parameter && may_change(*parameter) && !writes_nothing(node.op_type)) ||
-                is_hidden_write(node, arg.name))
-                written_.push_back(ref.id);
+            if (parameter && writes_to(node, *parameter) && !writes_nothing(node.op_type)) written_.push_back(ref.id);
         });
         if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph) {
             const std::vector<bool> inner = find_written_inputs(*body->graph, registry_);

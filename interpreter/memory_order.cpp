@@ -79,9 +79,13 @@ bool draws_numbers(const Node& node, const Registry& registry) {
                              "randn"sv,
                              "randn_like"sv,
                              "randperm"sv};
-    for (const std::string_view name : {"train"sv, "training"sv})
-        if (const Argument* train = node.find(name); train && train->is<bool>() && !*train->get_if<bool>())
-            return false;
+    const Op* op = registry.find(node.op_type);
+    for (const std::string_view name : {"train"sv, "training"sv}) {
+        const SchemaParameter* parameter = op ? op->schema.find(name) : nullptr;
+        const Argument* train = node.find(name);
+        if (!train && parameter && parameter->default_value) train = &*parameter->default_value;
+        if (train && train->is<bool>() && !*train->get_if<bool>()) return false;
+    }
     if (std::ranges::find(ops, base_name(node.op_type)) != ops.end()) return true;
     for (const std::string_view name : {"dropout"sv, "dropout_p"sv})
         if (const Argument* p = node.find(name); p && p->is<double>() && *p->get_if<double>() > 0) return true;
@@ -89,7 +93,6 @@ bool draws_numbers(const Node& node, const Registry& registry) {
         if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph)
             if (std::ranges::any_of(body->graph->nodes, [&](const Node& n) { return draws_numbers(n, registry); }))
                 return true;
-    const Op* op = registry.find(node.op_type);
     return op && op->schema.find("generator");
 }
 

@@ -46,7 +46,15 @@ class Stepwise {
 };
 
 /// Calls `f` with the compute type for `dtype` and with the type of its arithmetic: Stepwise for 16-bit floats, else
-/// the same. Throws UnsupportedError naming `op` for what is no floating point type.
+/// the same. Any dtype of elements.
+template <class F>
+decltype(auto) visit_stepwise(DType dtype, F&& f) {
+    if (dtype == DType::Float16) return f(float{}, Stepwise<Float16>{});
+    if (dtype == DType::BFloat16) return f(float{}, Stepwise<BFloat16>{});
+    return visit_compute(dtype, [&]<class C>(C zero) { return f(zero, zero); });
+}
+
+/// Throws UnsupportedError naming `op` for what is no floating point type.
 template <class F>
 decltype(auto) visit_stepwise(DType dtype, const char* op, F&& f) {
     if (dtype == DType::Float16) return f(float{}, Stepwise<Float16>{});

@@ -436,6 +436,51 @@ TEST_CASE("random numbers are those of the seed, and a candidate's are its own")
     wrong.at("tanh") = wrong.at("tanh").clone();
     wrong.at("tanh").data<float>()[5] += 0.01F;
     CHECK(only_origin(locate_in(b, tensors, wrong)).node->op_type == "aten.tanh.default");
+
+    GraphBuilder outside("Eval");  // an op that draws in training only
+    outside.output(outside.call("aten.rrelu.default", {outside.input("x", {{2}})}, {{2}}));
+    const Inputs one{{"x", floats({2}, {1, 2})}};
+    CHECK(locate_in(outside, one, {{"rrelu", floats({2}, {1, 2})}}).verdict() == Verdict::Explained);
+    CHECK(locate_in(outside, one, {{"rrelu", floats({2}, {1, 3})}}).verdict() == Verdict::Wrong);
+}
+
+TEST_CASE("running statistics hold what a batch norm in training has written to them") {
+    GraphBuilder b("Train");
+    const auto x = b.input("x", {{2, 1, 2}});
+    const auto mean = b.input("mean", {{1}});
+    const auto variance = b.input("variance", {{1}});
+    b.output(
+        b.call("aten.batch_norm.default", {x, None{}, None{}, mean, variance, true, 0.5, 1e-5, false}, {{2, 1, 2}}));
+    b.output(b.call("aten.clone.default", {mean}, {{1}}));
+    const Inputs tensors{
+        {"x", floats({2, 1, 2}, {1, 2, 3, 6})}, {"mean", floats({1}, {1})}, {"variance", floats({1}, {1})}};
+    const auto model = test::model_of(b);
+    const Interpreter interpreter(model);
+    const auto outputs = output_references(interpreter, interpreter.bind_inputs(tensors));
+    CHECK(judge_output(floats({1}, {2}), outputs[1], {}).verdict == Verdict::Explained);  // (1 + 3) / 2
+    CHECK(judge_output(floats({1}, {1}), outputs[1], {}).verdict == Verdict::Wrong);
+    CHECK(locate_in(b, tensors, {{"clone", floats({1}, {2})}}).verdict() == Verdict::Explained);
+}
+
+TEST_CASE("where float64 gives an output another shape, what is expected is compared with the interpreter's") {
+    // 3 · 0.10009765625 is 0.30029296875, which bfloat16 rounds to 0.30078125.
+    GraphBuilder b("Found");
+    const Shape two{2};
+    const auto x = b.input("x", {two, DType::BFloat16});
+    const auto scaled = b.call("aten.mul.Tensor", {x, 3.0}, {two, DType::BFloat16});
+    const auto rest = b.call("aten.sub.Tensor", {scaled, 0.30078125}, {two, DType::BFloat16});
+    const auto large = b.call("aten.ge.Scalar", {rest, 0.0}, {two, DType::Bool});
+    b.output(b.call("aten.nonzero.default", {large}, {{Dim(parse_expr("u0")), 1}, DType::Int64}));
+    const auto model = test::model_of(b);
+    const Interpreter interpreter(model);
+    const auto bound = interpreter.bind_inputs({{"x", floats({2}, {0.1F, 1}).to(DType::BFloat16)}});
+    const RunResult run = interpreter.run(bound);
+    const Tensor found = value_tensor(run.outputs[0].value);
+    REQUIRE(found.shape() == Ints{2, 1});
+    CHECK(value_tensor(output_references(interpreter, bound)[0].reference.value).shape() == Ints{1, 1});
+    CHECK(judge_derived(interpreter, bound, run, {{"output_0", found}}, {})[0].expected.verdict == Verdict::Explained);
+    const Tensor other = Tensor::zeros({2, 1}, DType::Int64);
+    CHECK(judge_derived(interpreter, bound, run, {{"output_0", other}}, {})[0].expected.verdict == Verdict::Wrong);
 }
 
 TEST_CASE("profiles are data") {

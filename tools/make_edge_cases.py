@@ -327,6 +327,11 @@ def roundings_that_decide():
         for exponent in (3, -2, 1.7):
             yield aten.pow.Tensor_Scalar, x.to(dtype), exponent
         yield aten.hardshrink.default, x.to(dtype), 0.1
+        columns = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(0)).to(dtype)
+        rows = torch.arange(40) % 3
+        yield aten.index_put.default, torch.ones(3, 16, dtype=dtype), [rows], columns.reshape(-1)[:160].reshape(10, 16).repeat(4, 1), True
+        yield aten.embedding_dense_backward.default, columns.reshape(18, 16), rows[:18], 3, -1, True
+        yield aten.col2im.default, columns, [6, 6], [3, 3], [1, 1], [0, 0], [1, 1]
         for op in (aten.softshrink_backward, aten.hardshrink_backward):
             yield op.default, torch.ones(6, dtype=dtype), x.to(dtype), 0.1
         samples = (torch.randn(500, generator=generator) * 0.3).to(dtype)

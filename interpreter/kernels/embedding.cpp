@@ -11,6 +11,7 @@
 #include "parallel.hpp"
 #include "promote.hpp"
 #include "rows.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 
@@ -169,7 +170,7 @@ Tensor embedding_dense_backward(In grad_output, In indices, std::int64_t num_wei
         throw ArgumentError("embedding_dense_backward: grad_output " + describe(grad_output) +
                             " does not fit indices " + describe(indices));
     Tensor result = Tensor::empty({num_weights, width}, grad_output.dtype());
-    visit_float(grad_output.dtype(), "embedding_dense_backward", [&]<class C>(C) {
+    visit_stepwise(grad_output.dtype(), "embedding_dense_backward", [&]<class C, class A>(C, A) {
         const Tensor work = Tensor::zeros({num_weights, width}, dtype_of<C>());
         const Tensor grad = grad_output.to(dtype_of<C>()).contiguous();
         const auto* index = rows.data<std::int64_t>();
@@ -178,10 +179,12 @@ Tensor embedding_dense_backward(In grad_output, In indices, std::int64_t num_wei
             ++counts[static_cast<std::size_t>(checked_index(index[k], num_weights, false, 0))];
         for (std::int64_t k = 0; k < rows.numel(); ++k) {
             if (index[k] == padding_idx) continue;
-            const C scale =
-                scale_grad_by_freq ? C(1) / static_cast<C>(counts[static_cast<std::size_t>(index[k])]) : C(1);
-            for (std::int64_t j = 0; j < width; ++j)
-                work.data<C>()[index[k] * width + j] += scale * grad.data<C>()[k * width + j];
+            const A scale(scale_grad_by_freq ? C(1) / static_cast<C>(counts[static_cast<std::size_t>(index[k])])
+                                             : C(1));
+            for (std::int64_t j = 0; j < width; ++j) {
+                C& sum = work.data<C>()[index[k] * width + j];
+                sum = static_cast<C>(A(sum) + scale * A(grad.data<C>()[k * width + j]));
+            }
         }
         result.copy_from(work);
     });

@@ -9,6 +9,7 @@
 #include "kernels/view.hpp"
 #include "overlap.hpp"
 #include "parallel.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 
@@ -212,8 +213,8 @@ void scatter_picked(const Picked& picked, In values) {
     }
 }
 
-/// As scatter_picked, but adds, in the compute type.
-template <class C>
+/// As scatter_picked, but adds, in arithmetic A on the compute type.
+template <class C, class A>
 void add_picked(In self, const TensorList& indices, In values) {
     const Tensor work = Tensor::empty(self.shape(), dtype_of<C>());
     work.copy_from(self);
@@ -237,7 +238,10 @@ void add_picked(In self, const TensorList& indices, In values) {
     for (std::int64_t b = 0; source.numel() > 0 && b < numel_of(picked.before_shape()); ++b) {
         C* base = picked.self.data<C>() + picked.before_offset(b);
         for (const std::int64_t offset : picked.offsets)
-            for (const std::int64_t place : places) base[offset + place] += *src++;
+            for (const std::int64_t place : places) {
+                C& sum = base[offset + place];
+                sum = static_cast<C>(A(sum) + A(*src++));
+            }
     }
     self.copy_from(work);
 }
@@ -252,7 +256,7 @@ Tensor index_put_into(In self, const TensorList& indices, In values, bool accumu
         throw ArgumentError("index_put: expected values to have the dtype of self, found " + describe(values) +
                             " and " + describe(self));
     if (accumulate) {
-        visit_compute(self.dtype(), [&]<class C>(C) { add_picked<C>(self, indices, values); });
+        visit_stepwise(self.dtype(), [&]<class C, class A>(C, A) { add_picked<C, A>(self, indices, values); });
         return self;
     }
     const Picked picked = pick(self, indices);

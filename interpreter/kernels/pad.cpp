@@ -302,9 +302,12 @@ Tensor col2im(In self, const Ints& output_size, const Ints& kernel_size, const I
     const Tensor result = Tensor::zeros({n, c, output_size[0], output_size[1]}, self.dtype());
     visit_compute(self.dtype(), [&]<class C>(C) {
         const Tensor image = result.to(dtype_of<C>());
-        for_kernel_places(w, image, columns, [](In to, In from) {
+        // Sums of 16-bit floats are rounded at every step.
+        const bool stepwise = self.dtype() == DType::Float16 || self.dtype() == DType::BFloat16;
+        for_kernel_places(w, image, columns, [&](In to, In from) {
             elementwise_into<C>(
                 to, [](C a, C b) { return a + b; }, to, from);
+            if (stepwise) to.copy_from(to.to(self.dtype()));
         });
         if (image.storage() != result.storage()) result.copy_from(image);
     });

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "alias.hpp"
 #include "torch_ir/schema.hpp"
 
 namespace torch_ir {
@@ -11,7 +12,8 @@ Recorder::Recorder(const Graph& graph, std::vector<bool> wanted) : graph_(graph)
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
         index_.emplace(graph.nodes[i].name, i);
         const Schema* schema = find_schema(graph.nodes[i].op_type);
-        writes_ = writes_ || (schema && std::ranges::any_of(schema->parameters, may_change));
+        const auto is_written = [&](const SchemaParameter& parameter) { return writes_to(graph.nodes[i], parameter); };
+        writes_ = writes_ || (schema && std::ranges::any_of(schema->parameters, is_written));
     }
 }
 
@@ -43,7 +45,7 @@ void Recorder::see_writes(const Node& node, std::span<const IValue* const> args)
     const Schema* schema = find_schema(node.op_type);
     if (!schema) return;
     for (std::size_t i = 0; i < std::min(args.size(), schema->parameters.size()); ++i) {
-        const auto* written = may_change(schema->parameters[i]) ? std::get_if<Tensor>(args[i]) : nullptr;
+        const auto* written = writes_to(node, schema->parameters[i]) ? std::get_if<Tensor>(args[i]) : nullptr;
         if (!written || !written->defined()) continue;
         for (const auto& [id, tensor] : live_)
             if (tensor.storage() == written->storage()) states_[id].push_back({current_, tensor.clone()});

@@ -254,6 +254,8 @@ bool dot_spread(const OpCall& call, const Precision& p, Reference& result) {
     const Sums sums = sums_of(call, *op);
     DotRounding rounding;
     rounding.p = p;
+    // PyTorch adds what the places of the kernel give in the dtype itself.
+    if (transposed && p.stored > p.u) rounding.p.u = p.stored;
     rounding.n = static_cast<double>(convolution ? b.numel() / b.size(transposed ? 1 : 0) : a.size(-1));
     rounding.alpha = call.number("alpha", 1);
     rounding.factor = convolution ? p.convolution : 1;

@@ -170,13 +170,16 @@ BatchMoments batch_moments(const Tensor& x) {
 
 /// With given statistics; and with the batch's own, where these are kept in half precision: its rounding is then all
 /// that counts. PyTorch rounds the mean, 1 / sqrt(variance) and, in bfloat16, the sum of squares and the variance.
-bool batch_norm_spread(const OpCall& call, const Precision& p, Reference& result) {
-    const Tensor x = call.tensor("input").contiguous();
+/// `per_image`: an instance norm, for which the images of a batch are channels.
+bool batch_norm_spread(const OpCall& call, bool training, bool per_image, const Precision& p, Reference& result) {
+    const Tensor input = call.tensor("input").contiguous();
     const Tensor mean = call.tensor("running_mean");
     const Tensor variance = call.tensor("running_var");
-    if (x.dim() < 2 || x.numel() == 0) return false;
-    const bool training = call.number("training", 0) != 0;
+    if (input.dim() < 2 || input.numel() == 0) return false;
     if (!training && (!mean.defined() || !variance.defined())) return false;
+    const std::int64_t images = per_image ? input.size(0) : 1;
+    const std::int64_t channels = images * input.size(1);
+    const Tensor x = per_image ? input.reshape({1, channels, input.numel() / channels}) : input;
     double kept = 0;  // unit roundoff of the statistics
     if (training) {
         const Tensor first = call.tensor("weight").defined() ? call.tensor("weight") : mean;
@@ -185,13 +188,18 @@ bool batch_norm_spread(const OpCall& call, const Precision& p, Reference& result
         kept = unit_roundoff(dtype);
     }
     const double eps = call.number("eps", 1e-5);
-    const std::int64_t channels = x.size(1);
+    const auto per_channel = [&](const Tensor& tensor, double otherwise) {
+        const std::vector<double> once = parameter(tensor, input.size(1), otherwise);
+        std::vector<double> repeated;
+        for (std::int64_t i = 0; i < images; ++i) repeated.insert(repeated.end(), once.begin(), once.end());
+        return repeated;
+    };
     const BatchMoments moments =
-        training ? batch_moments(x) : BatchMoments{parameter(mean, channels, 0), parameter(variance, channels, 1)};
-    result.shape = x.shape();
+        training ? batch_moments(x) : BatchMoments{per_channel(mean, 0), per_channel(variance, 1)};
+    result.shape = input.shape();
     result.independent = channels;  // scale and shift of a channel are rounded once
-    result.blocks = [=, w = parameter(call.tensor("weight"), channels, 1),
-                     b = parameter(call.tensor("bias"), channels, 0)](const BlockSink& sink) {
+    result.blocks = [=, w = per_channel(call.tensor("weight"), 1),
+                     b = per_channel(call.tensor("bias"), 0)](const BlockSink& sink) {
         const auto normalise_row = [&](const Row& row, std::int64_t number) {
             const auto c = static_cast<std::size_t>(number % channels);
             const double alpha = w[c] / std::sqrt(moments.variance[c] + eps);
@@ -288,10 +296,12 @@ bool norm_spread(const OpCall& call, const Precision& p, Reference& result) {
         return group_norm_spread(call, static_cast<std::int64_t>(call.number("num_groups", 1)), p, result);
     if (name == "native_group_norm")
         return group_norm_spread(call, static_cast<std::int64_t>(call.number("group", 1)), p, result);
-    if (name == "instance_norm" && call.number("use_input_stats", 1) != 0 && x.dim() >= 2)
-        return group_norm_spread(call, x.size(1), p, result);
+    if (name == "instance_norm" && x.dim() >= 2) {
+        const bool own = call.number("use_input_stats", 1) != 0;
+        return batch_norm_spread(call, own, own, p, result) || (own && group_norm_spread(call, x.size(1), p, result));
+    }
     if (name == "batch_norm" || name == "native_batch_norm" || name.starts_with("_native_batch_norm_legit"))
-        return batch_norm_spread(call, p, result);
+        return batch_norm_spread(call, call.number("training", 0) != 0, false, p, result);
     return false;
 }
 

@@ -24,7 +24,7 @@ std::vector<std::uint32_t> written_slots(const Step& step) {
     const bool all = body_writes(step);
     std::vector<std::uint32_t> slots;
     for (std::size_t i = 0; i < step.args.size(); ++i)
-        if (all || (step.op && may_change(step.op->schema.parameters[i]))) add_slots(slots, step.args[i]);
+        if (all || (step.op && writes_to(*step.node, step.op->schema.parameters[i]))) add_slots(slots, step.args[i]);
     return slots;
 }
 
