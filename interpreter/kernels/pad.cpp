@@ -11,6 +11,7 @@
 #include "kernels/move.hpp"
 #include "kernels/view.hpp"
 #include "parallel.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 
@@ -300,14 +301,11 @@ Tensor col2im(In self, const Ints& output_size, const Ints& kernel_size, const I
     const std::int64_t c = batch.size(1) / places;
     const Tensor columns = batch.reshape({n, c, w.kernel[0], w.kernel[1], w.count[0], w.count[1]});
     const Tensor result = Tensor::zeros({n, c, output_size[0], output_size[1]}, self.dtype());
-    visit_compute(self.dtype(), [&]<class C>(C) {
+    visit_stepwise(self.dtype(), [&]<class C, class A>(C, A) {
         const Tensor image = result.to(dtype_of<C>());
-        // Sums of 16-bit floats are rounded at every step.
-        const bool stepwise = self.dtype() == DType::Float16 || self.dtype() == DType::BFloat16;
-        for_kernel_places(w, image, columns, [&](In to, In from) {
+        for_kernel_places(w, image, columns, [](In to, In from) {
             elementwise_into<C>(
-                to, [](C a, C b) { return a + b; }, to, from);
-            if (stepwise) to.copy_from(to.to(self.dtype()));
+                to, [](C a, C b) { return static_cast<C>(A(a) + A(b)); }, to, from);
         });
         if (image.storage() != result.storage()) result.copy_from(image);
     });

@@ -131,13 +131,14 @@ void Walk::take_inputs(std::vector<IValue> inputs) {
 }
 
 OpCall Walk::call_of(const Step& step, std::size_t variant) const {
+    // The graph inside a higher-order op may name dtypes, and some ops show bits or draw other numbers for other
+    // dtypes: they get what the graph has.
+    const bool as_declared = !step.op || shows_bits(step) || draws(step);
     IValue narrow;
     const auto value_of = [&](std::uint32_t slot) -> const IValue& {
         const IValue& value = known_[slot].variant(variant);
         const auto* tensor = std::get_if<Tensor>(&value);
-        // The graph inside a higher-order op may name dtypes, and some ops show bits or draw other numbers for
-        // other dtypes: they get what the graph has.
-        if ((step.op && !shows_bits(step) && !draws(step)) || !tensor || !tensor->defined()) return value;
+        if (!as_declared || !tensor || !tensor->defined()) return value;
         narrow = tensor->to(graph_.values[slot].meta.dtype);
         return narrow;
     };
@@ -204,8 +205,7 @@ void Walk::spread(std::uint32_t slot) {
         overwrite(known_[change.slot], known_[slot], change.source);
 }
 
-/// What is written to arguments that keep their names is what they hold from then on, and is
-/// known by nothing else.
+/// What is written to arguments that keep their names is what they hold from then on, and is known by nothing else.
 void Walk::take_writes(const Step& step, bool region) {
     const std::vector<std::uint32_t> slots = written_slots(step);
     if (slots.empty()) return;
