@@ -380,12 +380,6 @@ std::vector<IValue> OpCall::run_on(const std::vector<IValue>& args) const {
     return run_on(args, generator);
 }
 
-Generator OpCall::generator_after() const {
-    Generator generator = *generator_;
-    run_on(writable_arguments(), generator);
-    return generator;
-}
-
 std::vector<IValue> OpCall::run_on(const std::vector<IValue>& args, Generator& generator) const {
     std::vector<const IValue*> pointers;
     for (const IValue& arg : args) pointers.push_back(&arg);

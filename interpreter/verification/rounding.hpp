@@ -64,8 +64,8 @@ class OpCall {
     std::vector<IValue> writable_arguments() const;
     /// The same on such arguments, which are changed.
     std::vector<IValue> run_on(const std::vector<IValue>& args) const;
-    /// The generator after a run.
-    Generator generator_after() const;
+    /// The same with the numbers that `generator` gives, which goes on.
+    std::vector<IValue> run(Generator& generator) const { return run_on(writable_arguments(), generator); }
 
   private:
     std::vector<IValue> run_on(const std::vector<IValue>& args, Generator& generator) const;

@@ -63,9 +63,9 @@ std::vector<Reference> exact_results(const OpCall& call) {
 
 /// The results of an op that draws random numbers, in the precision of the model: other precisions draw others.
 /// What is rounded on the way there is taken to be a few times that of the largest numbers.
-std::vector<Reference> drawn_results(const OpCall& call, const RoundingProfile& profile) {
+std::vector<Reference> drawn_results(const OpCall& call, Generator& generator, const RoundingProfile& profile) {
     std::vector<Reference> references;
-    for (IValue& value : call.run()) {
+    for (IValue& value : call.run(generator)) {
         const auto* tensor = std::get_if<Tensor>(&value);
         if (!tensor || !tensor->defined() || !is_floating_point(tensor->dtype())) {
             references.push_back({std::move(value)});
@@ -169,7 +169,8 @@ void Walk::take_step(const Step& step, std::size_t index) {
     const std::vector<DType> dtypes = output_dtypes(step);
     const bool drawn = draws(step);
     const bool exact = !drawn && is_exact(call, dtypes);
-    std::vector<Reference> references = drawn             ? drawn_results(call, options_.profile)
+    Generator after = generator_;
+    std::vector<Reference> references = drawn             ? drawn_results(call, after, options_.profile)
                                         : exact && region ? exact_results(call)
                                                           : reference(call, dtypes, options_.profile);
     absent.push_back(step.node);
@@ -192,7 +193,7 @@ void Walk::take_step(const Step& step, std::size_t index) {
         for (std::size_t k = 0; k < slots.size(); ++k) store(step, call, i, k, reference, probes[i], region);
     }
     if (!returns_what_it_writes(step)) take_writes(step, region);
-    if (drawn) generator_ = call.generator_after();
+    generator_ = after;
     if (!memory_.active()) return;
     memory_.add_results(step, call,
                         [&](std::uint32_t slot) { return value_tensor(known_[slot].values.at(0)).shape(); });
