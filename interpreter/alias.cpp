@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "effects.hpp"
 #include "torch_ir/schema.hpp"
 
 namespace torch_ir {
@@ -22,22 +23,7 @@ bool writes_nothing(const std::string& op_type) {
     return op_type == "aten.detach_.default" || op_type == "aten.requires_grad_.default";
 }
 
-/// Arguments that are written although the schema does not say so: running statistics in training mode.
-bool is_hidden_write(const Node& node, const std::string& argument) {
-    if (argument != "running_mean" && argument != "running_var") return false;
-    const bool instance = node.op_type == "aten.instance_norm.default";
-    if (!instance && node.op_type != "aten.batch_norm.default" && node.op_type != "aten.native_batch_norm.default" &&
-        node.op_type != "aten.cudnn_batch_norm.default" && node.op_type != "aten.miopen_batch_norm.default")
-        return false;
-    const Argument* training = node.find(instance ? "use_input_stats" : "training");
-    return !training || !(*training == Argument(false));
-}
-
 }  // namespace
-
-bool writes_to(const Node& node, const SchemaParameter& parameter) {
-    return may_change(parameter) || is_hidden_write(node, parameter.name);
-}
 
 AliasSets::AliasSets(const Graph& graph, const Registry* registry) : registry_(registry), parent_(graph.values.size()) {
     std::iota(parent_.begin(), parent_.end(), 0U);

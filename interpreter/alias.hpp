@@ -35,9 +35,6 @@ class AliasSets {
     std::vector<std::uint32_t> written_;
 };
 
-/// Whether a call writes to what is given for this parameter of its op, running statistics in training mode included.
-bool writes_to(const Node& node, const SchemaParameter& parameter);
-
 /// For each input of `graph`: whether a node may write to it, directly or through views.
 std::vector<bool> find_written_inputs(const Graph& graph, const Registry* registry = nullptr);
 

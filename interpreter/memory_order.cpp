@@ -8,17 +8,27 @@
 #include <vector>
 
 #include "alias.hpp"
+#include "effects.hpp"
 
 namespace torch_ir {
 namespace {
 
 using namespace std::string_view_literals;
 
+/// Whether PyTorch rounds weights of 16-bit images by their order in memory.
+bool resizes_halves(const Graph& graph, const Node& node) {
+    const std::string_view op = aten_name(node.op_type);
+    if (op != "upsample_bilinear2d" && op != "upsample_trilinear3d") return false;
+    const std::vector<ValueRef> inputs = node.input_values();
+    return !inputs.empty() && item_size(graph.values[inputs[0].id].meta.dtype) == 2;
+}
+
 /// Whether what the op gives depends on the order of its operands in memory: random numbers are drawn in that order.
-bool sees_memory(const Node& node, const Registry& registry) {
+bool sees_memory(const Graph& graph, const Node& node, const Registry& registry) {
     constexpr std::array ops{"as_strided"sv, "as_strided_"sv, "as_strided_copy"sv, "as_strided_scatter"sv,
                              "resize_"sv,    "stride"sv,      "sym_stride"sv};
-    return std::ranges::find(ops, base_name(node.op_type)) != ops.end() || draws_numbers(node, registry);
+    return std::ranges::find(ops, base_name(node.op_type)) != ops.end() || draws_numbers(node, registry) ||
+           resizes_halves(graph, node);
 }
 
 /// Whether the op returns a view where the strides allow it and else a copy.
@@ -62,43 +72,9 @@ bool shows_writes(const Graph& graph, std::size_t position, const AliasSets& ali
 
 }  // namespace
 
-bool draws_numbers(const Node& node, const Registry& registry) {
-    constexpr std::array ops{"alpha_dropout"sv,
-                             "alpha_dropout_"sv,
-                             "dropout"sv,
-                             "dropout_"sv,
-                             "feature_alpha_dropout"sv,
-                             "feature_alpha_dropout_"sv,
-                             "feature_dropout"sv,
-                             "feature_dropout_"sv,
-                             "native_dropout"sv,
-                             "rand"sv,
-                             "rand_like"sv,
-                             "randint"sv,
-                             "randint_like"sv,
-                             "randn"sv,
-                             "randn_like"sv,
-                             "randperm"sv};
-    const Op* op = registry.find(node.op_type);
-    for (const std::string_view name : {"train"sv, "training"sv}) {
-        const SchemaParameter* parameter = op ? op->schema.find(name) : nullptr;
-        const Argument* train = node.find(name);
-        if (!train && parameter && parameter->default_value) train = &*parameter->default_value;
-        if (train && train->is<bool>() && !*train->get_if<bool>()) return false;
-    }
-    if (std::ranges::find(ops, base_name(node.op_type)) != ops.end()) return true;
-    for (const std::string_view name : {"dropout"sv, "dropout_p"sv})
-        if (const Argument* p = node.find(name); p && p->is<double>() && *p->get_if<double>() > 0) return true;
-    for (const NamedArgument& arg : node.args)
-        if (const auto* body = arg.value.get_if<Subgraph>(); body && body->graph)
-            if (std::ranges::any_of(body->graph->nodes, [&](const Node& n) { return draws_numbers(n, registry); }))
-                return true;
-    return op && op->schema.find("generator");
-}
-
 bool shows_memory_order(const Graph& graph, const Registry& registry) {
     for (const Node& node : graph.nodes) {
-        if (sees_memory(node, registry)) return true;
+        if (sees_memory(graph, node, registry)) return true;
         for (const NamedArgument& arg : node.args)
             if (const auto* body = arg.value.get_if<Subgraph>();
                 body && body->graph && shows_memory_order(*body->graph, registry))

@@ -8,9 +8,6 @@
 
 namespace torch_ir {
 
-/// Whether the op draws random numbers on these arguments: a dropout does in training only.
-bool draws_numbers(const Node& node, const Registry& registry);
-
 /// Whether a result that lies in another order in memory than PyTorch's may change what the graph computes: an op looks
 /// at the memory (`as_strided`), draws random numbers in its order, or makes a copy in place of a view through which is
 /// written.

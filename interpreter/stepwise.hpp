@@ -54,6 +54,14 @@ decltype(auto) visit_stepwise(DType dtype, F&& f) {
     return visit_compute(dtype, [&]<class C>(C zero) { return f(zero, zero); });
 }
 
+/// Throws UnsupportedError naming `op` for complex dtypes.
+template <class F>
+decltype(auto) visit_stepwise_real(DType dtype, const char* op, F&& f) {
+    if (dtype == DType::Float16) return f(float{}, Stepwise<Float16>{});
+    if (dtype == DType::BFloat16) return f(float{}, Stepwise<BFloat16>{});
+    return visit_real(dtype, op, [&]<class C>(C zero) { return f(zero, zero); });
+}
+
 /// Throws UnsupportedError naming `op` for what is no floating point type.
 template <class F>
 decltype(auto) visit_stepwise(DType dtype, const char* op, F&& f) {

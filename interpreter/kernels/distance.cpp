@@ -11,6 +11,7 @@
 #include "kernels/row_math.hpp"
 #include "parallel.hpp"
 #include "rows.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -258,12 +259,11 @@ Tensor linalg_cross(const Tensor& self, const Tensor& other, std::int64_t dim) {
     const DType dtype = result_type(self, other);
     const Tensor out = Tensor::empty(shape, dtype);
     for (std::int64_t i = 0; i < 3; ++i)
-        visit_rule<InAny>(dtype, "cross", [&]<class C>(C) {
+        visit_stepwise(dtype, [&]<class C, class A>(C, A) {
             const std::int64_t j = (i + 1) % 3, k = (i + 2) % 3;
             elementwise_into<C>(
-                out.select(d, i), [](C x, C y, C u, C v) { return x * y - u * v; }, a.select(d, j), b.select(d, k),
-                a.select(d, k), b.select(d, j));
-            return out;
+                out.select(d, i), [](C x, C y, C u, C v) { return static_cast<C>(A(x) * A(y) - A(u) * A(v)); },
+                a.select(d, j), b.select(d, k), a.select(d, k), b.select(d, j));
         });
     return out;
 }

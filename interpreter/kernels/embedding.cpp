@@ -63,10 +63,11 @@ Bags make_bags(In weight, In indices, In offsets, std::int64_t mode, In per_samp
     return bags;
 }
 
-/// One bag into `out`; returns how many embeddings count. `winners` gets the index of each maximum.
+/// One bag into `out`, a sum as `dtype` holds it before it becomes a mean; returns how many embeddings count. `winners`
+/// gets the index of each maximum.
 template <class C>
 std::int64_t fill_bag(const Bags& bags, std::int64_t bag, const C* weight, std::int64_t width, const C* per_sample,
-                      C* out, std::int64_t* winners) {
+                      DType dtype, C* out, std::int64_t* winners) {
     std::fill_n(out, width, C(0));
     std::int64_t used = 0;
     for (std::int64_t i = bags.begin(bag); i < bags.end(bag); ++i) {
@@ -87,7 +88,8 @@ std::int64_t fill_bag(const Bags& bags, std::int64_t bag, const C* weight, std::
     }
     if (bags.mode == BagMode::Mean && bag + 1 == bags.count) used += bags.indices.numel() - bags.end(bag);
     if (bags.mode == BagMode::Mean && used > 1)
-        for (std::int64_t j = 0; j < width; ++j) out[j] /= static_cast<C>(used);
+        for (std::int64_t j = 0; j < width; ++j)
+            out[j] = static_cast<C>(round_to(dtype, static_cast<double>(out[j]))) / static_cast<C>(used);
     return used;
 }
 
@@ -116,9 +118,9 @@ BagResult embedding_bag(In weight, In indices, In offsets, bool, std::int64_t mo
         const Tensor work = output.dtype() == dtype_of<C>() ? output : Tensor::empty(output.shape(), dtype_of<C>());
         parallel_for(bags.count, 16, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t bag = begin; bag < end; ++bag)
-                sizes.data<std::int64_t>()[bag] =
-                    fill_bag<C>(bags, bag, table.data<C>(), width, scales.defined() ? scales.data<C>() : nullptr,
-                                work.data<C>() + bag * width, winners.data<std::int64_t>() + bag * width);
+                sizes.data<std::int64_t>()[bag] = fill_bag<C>(
+                    bags, bag, table.data<C>(), width, scales.defined() ? scales.data<C>() : nullptr, weight.dtype(),
+                    work.data<C>() + bag * width, winners.data<std::int64_t>() + bag * width);
         });
         if (work.storage() != output.storage()) output.copy_from(work);
     });

@@ -169,26 +169,20 @@ Tensor kl_div(const Tensor& self, const Tensor& target, std::int64_t reduction, 
     return reduce_loss("kl_div", losses, reduction);
 }
 
+/// e^input - target · input, or input - target · log(input + eps), and with `full` Stirling's approximation of
+/// log(target!) where target > 1, as PyTorch writes one step over another.
 Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input, bool full, double eps,
                         std::int64_t reduction) {
-    const char* const op = "poisson_nll_loss";
-    if (!log_input) refuse_bool(op, input.dtype());
-    const DType dtype = to_float(result_type(input, target));
-    // The product is taken in the operands' dtype: integers wrap.
-    const Tensor product =
-        log_input ? binary<InAny>([](auto x, auto y) { return x * y; })(op, target, input) : Tensor::wrapped_number(0);
-    const Tensor shifted = log_input ? input : plus(input, number(eps));  // rounded
-    const auto losses = [&]<class C>(C) {
-        return elementwise<C>(
-            dtype,
-            [=](C x, C y, C xy, C z) {
-                C loss = log_input ? std::exp(x) - xy : x - y * std::log(z);
-                if (full && y > C(1)) loss += y * std::log(y) - y + C(.5) * std::log(C(2 * std::numbers::pi) * y);
-                return loss;
-            },
-            input, target, product, shifted);
-    };
-    return reduce_loss(op, visit_rule<InFloat>(dtype, op, losses), reduction);
+    const auto log = [](const Tensor& x) { return call("aten.log.default", {x}); };
+    const Tensor losses = log_input ? minus(call("aten.exp.default", {input}), times(target, input))
+                                    : minus(input, times(target, log(plus(input, number(eps)))));
+    if (full) {
+        const Tensor stirling = plus(minus(times(target, log(target)), target),
+                                     times(number(.5), log(times(number(2 * std::numbers::pi), target))));
+        const Tensor small = call("aten.le.Scalar", {target, number(1)});
+        call("aten.add_.Tensor", {losses, call("aten.masked_fill.Scalar", {stirling, small, number(0)})});
+    }
+    return reduce_loss("poisson_nll_loss", losses, reduction);
 }
 
 /// log(1 + e^(-target · self)), as PyTorch writes one step over another.
@@ -233,7 +227,7 @@ Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Ten
     const auto losses = [&]<class C>(C) {
         return elementwise<C>(
             dtype,
-            [m = static_cast<C>(margin)](C d) {
+            [m = static_cast<C>(round_to(dtype, margin))](C d) {
                 const C z = d + m;
                 return z < C(0) ? C(0) : z;
             },
@@ -271,9 +265,9 @@ Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const T
     if (swap)
         far = binary<InFloat>([](auto x, auto y) { return x < y || x != x ? x : y; })(
             "triplet_margin_loss", far, pairwise_distance(positive, negative, p, eps, false));
-    return pointwise("triplet_margin_loss", near, far, reduction, [margin](auto x, auto y) {
+    return pointwise("triplet_margin_loss", near, far, reduction, [margin, dtype = near.dtype()](auto x, auto y) {
         using C = decltype(x);
-        const C z = static_cast<C>(margin) + x - y;
+        const C z = static_cast<C>(round_to(dtype, static_cast<C>(margin) + x)) - y;
         return z < C(0) ? C(0) : z;
     });
 }

@@ -12,6 +12,7 @@
 #include "kernels/fits.hpp"
 #include "parallel.hpp"
 #include "promote.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -234,18 +235,21 @@ Tensor outer(const Tensor& self, const Tensor& vec2) {
 }
 
 Tensor addr(const Tensor& self, const Tensor& vec1, const Tensor& vec2, const Scalar& beta, const Scalar& alpha) {
-    const Tensor o = outer(vec1, vec2);
-    const DType dtype = result_type(self, o);
+    check_dim("addr", "vec1", vec1, 1);
+    check_dim("addr", "vec2", vec2, 1);
+    const Tensor* const operands[] = {&self, &vec1, &vec2};
+    const DType dtype = result_type(operands);
     for (const auto& [argument, number] : {std::pair{"alpha", alpha}, std::pair{"beta", beta}})
         if (number.kind() == Scalar::Kind::Bool && dtype != DType::Bool)
             throw ArgumentError(std::string("addr: argument '") + argument + "' may only be a bool when the result is");
-    return visit_compute(dtype, [&]<class C>(C) {
-        const C a = fitted<C>("addr", alpha, dtype), b = fitted<C>("addr", beta, dtype);
-        if (b == C(0))
+    const Tensor column = vec1.unsqueeze(1), row = vec2.unsqueeze(0);
+    return visit_stepwise(dtype, [&]<class C, class A>(C, A) {
+        const A a(fitted<C>("addr", alpha, dtype)), b(fitted<C>("addr", beta, dtype));
+        if (b == A(0))
             return elementwise<C>(
-                dtype, [a](C x) { return a * x; }, o);
+                dtype, [a](C x, C y) { return static_cast<C>(a * A(x) * A(y)); }, column, row);
         return elementwise<C>(
-            dtype, [a, b](C x, C s) { return a * x + b * s; }, o, self);
+            dtype, [a, b](C x, C y, C s) { return static_cast<C>(b * A(s) + a * A(x) * A(y)); }, column, row, self);
     });
 }
 

@@ -9,6 +9,7 @@
 #include "kernels/reduce.hpp"
 #include "kernels/row_math.hpp"
 #include "promote.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -49,7 +50,7 @@ Tensor logsumexp(const Tensor& self, const Ints& dim, bool keepdim) {
         return elementwise<C>(
             out, [](C v, C m) { return std::log(v) + m; }, sum(exps, dims, keepdim, {}), largest);
     }
-    return visit_float(out, "logsumexp", [&]<class C>(C) {
+    return visit_stepwise(out, "logsumexp", [&]<class C, class A>(C, A) {
         const Rows<C> in = rows<C>(x, dims);
         Tensor y = Tensor::empty(reduced_shape(x, dims, keepdim), dtype_of<C>());
         parallel_for(y.numel(), std::max<std::int64_t>(1, 8192 / std::max<std::int64_t>(1, in.length)),
@@ -58,8 +59,10 @@ Tensor logsumexp(const Tensor& self, const Ints& dim, bool keepdim) {
                              const C* row = in.data() + i * in.length;
                              C largest = max_of(row, in.length);
                              if (!std::isfinite(largest)) largest = 0;
-                             const C total = sum_of(row, in.length, [largest](C v) { return vmath::exp(v - largest); });
-                             y.data<C>()[i] = std::log(total) + largest;
+                             const C total = sum_of(row, in.length, [largest](C v) {
+                                 return static_cast<C>(A(vmath::exp(static_cast<C>(A(v) - A(largest)))));
+                             });
+                             y.data<C>()[i] = static_cast<C>(A(std::log(static_cast<C>(A(total)))) + A(largest));
                          }
                      });
         return y.to(out);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Negative log likelihood and cross entropy over classes.
+#include <array>
 #include <cmath>
 #include <optional>
 
@@ -8,6 +9,7 @@
 #include "kernels/pointwise.hpp"
 #include "kernels/row_math.hpp"
 #include "rows.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -16,6 +18,32 @@ using Losses = std::tuple<Tensor, Tensor>;
 
 /// Is dimension 1 that of the classes? In a vector it is the only one.
 std::int64_t class_dim(const Tensor& self) { return self.dim() < 2 ? 0 : 1; }
+
+/// PyTorch's sum in several levels, each of which adds up 16 sums of the one below.
+template <class A>
+class CascadeSum {
+  public:
+    /// Adds the i-th number, with i in ascending order.
+    void add(std::int64_t i, A value) {
+        sums_[0] = sums_[0] + value;
+        for (std::size_t j = 0; j + 1 < levels; ++j) {
+            if ((i >> 4 * j & 15) != 0) break;
+            sums_[j + 1] = sums_[j + 1] + sums_[j];
+            sums_[j] = A(0);
+        }
+    }
+
+    A total() const {
+        A sum(0);
+        for (const A s : sums_) sum = sum + s;
+        return sum;
+    }
+
+  private:
+    static constexpr std::size_t levels = 8;
+
+    std::array<A, levels> sums_{};
+};
 
 /// [N, C, …] log probabilities and [N, …] class numbers: -weight[c] · log p(c), and the sum of the weights used.
 Losses nll(const char* op, const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
@@ -36,34 +64,34 @@ Losses nll(const char* op, const Tensor& self, const Tensor& target, const Tenso
     if (weight.defined() && weight.dtype() != self.dtype())
         throw ArgumentError(std::string(op) + ": expected weight of the dtype of self, found " + describe(weight) +
                             " and " + describe(self));
-    return visit_float(self.dtype(), op, [&]<class C>(C) -> Losses {
+    return visit_stepwise(self.dtype(), op, [&]<class C, class A>(C, A) -> Losses {
         const Tensor wide = self.to(dtype_of<C>());
         const Tensor index = target.to(DType::Int64).contiguous();
         const Tensor w = weight.defined() ? weight.to(dtype_of<C>()).contiguous() : Tensor();
         const Tensor losses = Tensor::empty(target.shape(), dtype_of<C>());
-        const Tensor weights = Tensor::empty(target.shape(), dtype_of<C>());
+        CascadeSum<A> sum, weights;
+        std::int64_t used = 0;
         const std::int64_t inner = self.dim() > 2 ? numel_of(std::span(self.shape()).subspan(2)) : 1;
         const Tensor x = wide.contiguous();
         for (std::int64_t i = 0; i < index.numel(); ++i) {
             const std::int64_t c = index.data<std::int64_t>()[i];
-            C loss = 0, factor = 0;
-            if (c != ignore_index) {
-                if (c < 0 || c >= classes)
-                    throw ArgumentError(std::string(op) + ": expected target between 0 and " +
-                                        std::to_string(classes - 1) + ", found " + std::to_string(c));
-                factor = w.defined() ? w.data<C>()[c] : C(1);
-                loss = -factor * x.data<C>()[(i / inner * classes + c) * inner + i % inner];
-            }
-            losses.data<C>()[i] = loss;
-            weights.data<C>()[i] = factor;
+            losses.data<C>()[i] = 0;
+            if (c == ignore_index) continue;
+            if (c < 0 || c >= classes)
+                throw ArgumentError(std::string(op) + ": expected target between 0 and " + std::to_string(classes - 1) +
+                                    ", found " + std::to_string(c));
+            const A factor(w.defined() ? w.data<C>()[c] : C(1));
+            const A loss = -A(x.data<C>()[(i / inner * classes + c) * inner + i % inner]) * factor;
+            losses.data<C>()[i] = static_cast<C>(loss);
+            sum.add(i, loss);
+            weights.add(i, factor);
+            ++used;
         }
-        const auto total = [](const Tensor& t) { return sum_of(t.data<C>(), t.numel(), [](C v) { return v; }); };
-        const C weight_sum = reduction == 0 && self.dim() > 1 ? C(0) : total(weights);
+        const A weight_sum = reduction == 0 && self.dim() > 1 ? A(0) : w.defined() ? weights.total() : A(used);
         const Tensor total_weight = Tensor::scalar(static_cast<double>(weight_sum), self.dtype());
         if (reduction == 0) return {losses.to(self.dtype()), total_weight};
-        const C sum = total(losses);
-        return {Tensor::scalar(static_cast<double>(reduction == 1 ? sum / weight_sum : sum), self.dtype()),
-                total_weight};
+        const A total = reduction == 1 ? sum.total() / weight_sum : sum.total();
+        return {Tensor::scalar(static_cast<double>(total), self.dtype()), total_weight};
     });
 }
 

@@ -125,25 +125,39 @@ Tensor pad_backward(In grad_output, In self, const Ints& padding) {
     if (grad_output.shape() != expected)
         throw ArgumentError(op + ": expected grad_output of shape " + to_string(expected) + ", found " +
                             describe(grad_output));
-    return visit_compute(grad_output.dtype(), [&]<class C>(C) {
-        Tensor grad = grad_output.to(dtype_of<C>());
-        for (std::int64_t i = 0; i < dims; ++i) {
-            const std::int64_t d = self.dim() - 1 - i;
-            const Ints indices = padded_indices(Mode, self.size(d), padding[static_cast<std::size_t>(2 * i)],
-                                                padding[static_cast<std::size_t>(2 * i + 1)]);
-            Ints shape = grad.shape();
-            shape[static_cast<std::size_t>(d)] = self.size(d);
-            const Tensor sums = Tensor::zeros(shape, dtype_of<C>());
-            for (std::size_t k = 0; k < indices.size(); ++k) {
-                const Tensor place = sums.select(d, indices[k]);
-                elementwise_into<C>(
-                    place, [](C a, C b) { return a + b; }, place, grad.select(d, static_cast<std::int64_t>(k)));
-            }
-            grad = sums;
-        }
-        grad = grad.to(grad_output.dtype());
-        return Dims == 2 ? in_format(grad, suggested_format(self)) : grad;
+    if (grad_output.dtype() != self.dtype())
+        throw ArgumentError(op + ": expected grad_output of the dtype of self, found " + describe(grad_output) +
+                            " and " + describe(self));
+    // For each place of a padded plane, by its depth, row and column, where in the plane of the input it is read from.
+    Ints places[3]{{0}, {0}, {0}};
+    std::int64_t plane = 1;
+    for (std::size_t i = 0; i < Dims; ++i) {
+        const std::int64_t size = self.size(-1 - static_cast<std::int64_t>(i));
+        places[2 - i] = padded_indices(Mode, size, padding[2 * i], padding[2 * i + 1]);
+        for (std::int64_t& place : places[2 - i]) place *= plane;
+        plane *= size;
+    }
+    const Tensor sums = Tensor::zeros(self.shape(), self.dtype());
+    visit_stepwise(self.dtype(), [&]<class C, class A>(C, A) {
+        const Tensor work = sums.to(dtype_of<C>());
+        const Tensor grad = grad_output.to(dtype_of<C>()).contiguous();
+        const std::int64_t planes = plane == 0 ? 0 : work.numel() / plane;
+        const std::int64_t padded = planes == 0 ? 0 : grad.numel() / planes;
+        parallel_for(planes, std::max<std::int64_t>(1, parallel_grain / std::max<std::int64_t>(1, padded)),
+                     [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t p = begin; p < end; ++p) {
+                             const C* from = grad.data<C>() + p * padded;
+                             for (const std::int64_t depth : places[0])
+                                 for (const std::int64_t row : places[1]) {
+                                     C* to = work.data<C>() + p * plane + depth + row;
+                                     for (const std::int64_t column : places[2])
+                                         to[column] = static_cast<C>(A(to[column]) + A(*from++));
+                                 }
+                         }
+                     });
+        if (work.storage() != sums.storage()) sums.copy_from(work);
     });
+    return Dims == 2 ? in_format(sums, suggested_format(self)) : sums;
 }
 
 template <PadMode Mode, std::size_t Dims>

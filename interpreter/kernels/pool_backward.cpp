@@ -8,6 +8,7 @@
 #include "kernels/pool.hpp"
 #include "parallel.hpp"
 #include "rows.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -33,7 +34,7 @@ Tensor scatter_planes(const char* op, const Tensor& values, const Tensor& indice
     require_same_shape(op, "indices", indices, "the values", values);
     if (indices.dtype() != DType::Int64)
         throw ArgumentError(std::string(op) + ": expected 'indices' of dtype int64, found " + describe(indices));
-    return visit_real(values.dtype(), op, [&]<class C>(C) {
+    return visit_stepwise_real(values.dtype(), op, [&]<class C, class A>(C, A) {
         const Tensor v = values.to(dtype_of<C>()).contiguous();
         const Tensor index = indices.contiguous();
         Tensor y = Tensor::zeros(shape, dtype_of<C>());
@@ -51,7 +52,8 @@ Tensor scatter_planes(const char* op, const Tensor& values, const Tensor& indice
                                  throw ArgumentError(std::string(op) + ": 'indices' holds " + std::to_string(at) +
                                                      ", expected less than " + std::to_string(to));
                              C& place = y.data<C>()[i / from * to + at];
-                             place = add ? place + v.data<C>()[i] : v.data<C>()[i];
+                             const C value = v.data<C>()[i];
+                             place = add ? static_cast<C>(A(place) + A(value)) : value;
                          }
                      });
         return y.to(values.dtype());
@@ -95,11 +97,12 @@ Tensor fractional_max_backward(const Tensor& grad_output, const Tensor& self, co
     return scatter_planes("fractional_max_pool_backward", grad_output, indices, self.shape(), Rank, true);
 }
 
-/// Every gradient divided by what its window counts, added to all places of the window.
+/// Every gradient divided by what its window counts (`by_axis`: by one axis after the other) or by `divisor`, added to
+/// all places of the window.
 Tensor spread(const char* op, const Tensor& grad_output, const Tensor& self, std::size_t rank, const Axes& axes,
-              std::optional<std::int64_t> divisor) {
+              bool by_axis, std::optional<std::int64_t> divisor = {}) {
     check_gradient(op, grad_output, self, rank, axes);
-    return visit_real(self.dtype(), op, [&]<class C>(C) {
+    return visit_stepwise_real(self.dtype(), op, [&]<class C, class A>(C, A) {
         const Tensor g = grad_output.to(dtype_of<C>()).contiguous();
         Tensor y = Tensor::zeros(self.shape(), dtype_of<C>());
         const std::int64_t from = plane_of(g, rank);
@@ -112,13 +115,18 @@ Tensor spread(const char* op, const Tensor& grad_output, const Tensor& self, std
                              const auto h = static_cast<std::size_t>(i / axes[2].out % axes[1].out);
                              const auto d = static_cast<std::size_t>(i / axes[2].out / axes[1].out % axes[0].out);
                              C* plane = y.data<C>() + i / from * to;
-                             const C delta =
-                                 g.data<C>()[i] /
-                                 static_cast<C>(divisor.value_or(axes[0].size[d] * axes[1].size[h] * axes[2].size[w]));
+                             const std::int64_t sizes[]{axes[0].size[d], axes[1].size[h], axes[2].size[w]};
+                             A delta(g.data<C>()[i]);
+                             if (by_axis)
+                                 for (const std::int64_t size : sizes) delta = delta / A(size);
+                             else
+                                 delta = delta / A(divisor.value_or(sizes[0] * sizes[1] * sizes[2]));
                              for (std::int64_t id = axes[0].begin[d]; id < axes[0].end[d]; ++id)
                                  for (std::int64_t ih = axes[1].begin[h]; ih < axes[1].end[h]; ++ih)
-                                     for (std::int64_t iw = axes[2].begin[w]; iw < axes[2].end[w]; ++iw)
-                                         plane[(id * axes[1].in + ih) * axes[2].in + iw] += delta;
+                                     for (std::int64_t iw = axes[2].begin[w]; iw < axes[2].end[w]; ++iw) {
+                                         C& place = plane[(id * axes[1].in + ih) * axes[2].in + iw];
+                                         place = static_cast<C>(A(place) + delta);
+                                     }
                          }
                      });
         return y.to(self.dtype());
@@ -133,7 +141,7 @@ Tensor avg_backward(const Tensor& grad_output, const Tensor& self, const Ints& k
     if (divisor_override == 0) throw ArgumentError(std::string(op) + ": 'divisor_override' must not be 0");
     const Ints one{1};
     const Axes axes = pool_axes(op, self, {kernel_size, stride, padding, one, ceil_mode, count_include_pad}, Rank);
-    return as_input<Rank>(spread(op, grad_output, self, Rank, axes, divisor_override), self);
+    return as_input<Rank>(spread(op, grad_output, self, Rank, axes, false, divisor_override), self);
 }
 
 template <std::size_t Rank>
@@ -147,7 +155,7 @@ Tensor adaptive_avg_backward(const Tensor& grad_output, const Tensor& self) {
         throw ArgumentError(std::string(op) + ": expected 'grad_output' of " + std::to_string(self.dim()) +
                             " dimensions, found " + describe(grad_output));
     const Ints output_size(grad_output.shape().end() - Rank, grad_output.shape().end());
-    return as_input<Rank>(spread(op, grad_output, self, Rank, adaptive_axes(op, self, output_size, Rank), {}), self);
+    return as_input<Rank>(spread(op, grad_output, self, Rank, adaptive_axes(op, self, output_size, Rank), true), self);
 }
 
 Tensor unpool(const char* op, const Tensor& self, const Tensor& indices, const Ints& output_size, std::size_t rank) {

@@ -13,6 +13,7 @@
 #include "kernels/view.hpp"
 #include "overlap.hpp"
 #include "parallel.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 
@@ -169,15 +170,19 @@ C divided_by_count(C sum, std::int64_t count) {
     }
 }
 
-/// Combines the elements that a walk pairs: `visit(f)` calls `f(place in work, place in source)`.
-template <class C, class Visit>
+/// Combines the elements that a walk pairs, in arithmetic of type A: `visit(f)` calls `f(place in work, place in
+/// source)`.
+template <class C, class A, class Visit>
 void reduce_pairs(Reduce reduce, bool include_self, C* work, std::int64_t size, const C* source, Visit visit) {
     if (!include_self) visit([&](std::int64_t place, std::int64_t) { work[place] = identity_of<C>(reduce); });
     if (reduce != Reduce::Mean)
-        return visit([&](std::int64_t place, std::int64_t from) { combine(reduce, work[place], source[from]); });
+        return visit([&](std::int64_t place, std::int64_t from) {
+            combine(reduce, work[place], source[from]);
+            work[place] = static_cast<C>(A(work[place]));
+        });
     std::vector<std::int64_t> counts(static_cast<std::size_t>(size), include_self ? 1 : 0);
     visit([&](std::int64_t place, std::int64_t from) {
-        work[place] += source[from];
+        work[place] = static_cast<C>(A(work[place] + source[from]));
         ++counts[static_cast<std::size_t>(place)];
     });
     for (std::int64_t i = 0; i < size; ++i)
@@ -209,8 +214,8 @@ Tensor scatter_reduced(const char* op, In self, std::int64_t dim, In index, In s
         const Tensor work = computed<C>(self);
         const Tensor source = src.to(dtype_of<C>());
         const IndexWalk walk = index_walk(op, work, dim, index, source);
-        reduce_pairs<C>(reduce, include_self, work.data<C>(), work.numel(), source.data<C>(),
-                        [&](auto f) { walk.run(false, f); });
+        reduce_pairs<C, C>(reduce, include_self, work.data<C>(), work.numel(), source.data<C>(),
+                           [&](auto f) { walk.run(false, f); });
         result.copy_from(work);
     });
     return result;
@@ -250,14 +255,14 @@ Tensor reduce_rows(const char* op, In self, std::int64_t dim, In index, In sourc
         throw ArgumentError(std::string(op) + ": expected source of shape " + to_string(shape) + ", found " +
                             describe(source));
     Tensor result = Tensor::empty(target.shape(), target.dtype());
-    visit_compute(self.dtype(), [&]<class C>(C) {
+    visit_stepwise(self.dtype(), [&]<class C, class A>(C, A) {
         const Tensor work = computed<C>(movedim(target, {d}, {0}));
         const Tensor values = computed<C>(movedim(rows, {d}, {0}));
         const std::int64_t row = work.numel() == 0 ? 0 : work.numel() / work.size(0);
         auto* from = values.template data<C>();
         if (const C k = fitted<C>(op, alpha, self.dtype()); k != C(1))
-            for (std::int64_t i = 0; i < values.numel(); ++i) from[i] *= k;
-        reduce_pairs<C>(reduce, include_self, work.template data<C>(), work.numel(), from, [&](auto f) {
+            for (std::int64_t i = 0; i < values.numel(); ++i) from[i] = static_cast<C>(A(from[i] * k));
+        reduce_pairs<C, A>(reduce, include_self, work.template data<C>(), work.numel(), from, [&](auto f) {
             for (std::int64_t k = 0; k < indices.numel(); ++k) {
                 const std::int64_t to = checked_index(indices.data<std::int64_t>()[k], work.size(0), false, d) * row;
                 for (std::int64_t j = 0; j < row; ++j) f(to + j, k * row + j);
@@ -269,6 +274,16 @@ Tensor reduce_rows(const char* op, In self, std::int64_t dim, In index, In sourc
 }
 
 Tensor index_add(In self, std::int64_t dim, In index, In source, const Scalar& alpha) {
+    // Like PyTorch, which rounds every step but those of scatter_add.
+    const std::int64_t d = self.wrap_dim(dim);
+    if (is_floating_point(self.dtype()) && item_size(self.dtype()) == 2 && self.dim() > 1 && index.dim() == 1 &&
+        (d == 0 || d == self.dim() - 1) && alpha.to<double>() == 1) {
+        Ints shape(self.shape().size(), 1);
+        shape[static_cast<std::size_t>(d)] = index.numel();
+        Ints rows = self.shape();
+        rows[static_cast<std::size_t>(d)] = index.numel();
+        if (source.shape() == rows) return scatter_add(self, d, index.reshape(shape).expand(rows), source);
+    }
     return reduce_rows("index_add", self, dim, index, source, Reduce::Sum, true, alpha);
 }
 

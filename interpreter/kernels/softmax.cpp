@@ -77,11 +77,18 @@ Tensor along_rows(const char* op, const Tensor& self, std::int64_t dim, DType ou
 
 constexpr auto softmax_f = []<class C>(const C* x, C* y, std::int64_t n) { softmax_row(x, y, n); };
 
-constexpr auto log_softmax_f = []<class C>(const C* x, C* y, std::int64_t n) {
-    const C largest = max_of(x, n);
-    const C total = sum_of(x, n, [largest](C v) { return vmath::exp(v - largest); });
-    const C log_total = std::log(total);
-    for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] - largest - log_total;
+/// As PyTorch along the last dimension, the sum and its logarithm are rounded to `dtype`.
+struct LogSoftmax {
+    DType dtype;
+
+    template <class C>
+    void operator()(const C* x, C* y, std::int64_t n) const {
+        const auto rounded = [this](C v) { return static_cast<C>(round_to(dtype, static_cast<double>(v))); };
+        const C largest = max_of(x, n);
+        const C total = rounded(sum_of(x, n, [largest](C v) { return vmath::exp(v - largest); }));
+        const C log_total = rounded(std::log(total));
+        for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] - largest - log_total;
+    }
 };
 
 Tensor softmax_of(const char* op, const Tensor& self, std::int64_t dim, DType out, bool logarithm) {
@@ -91,7 +98,8 @@ Tensor softmax_of(const char* op, const Tensor& self, std::int64_t dim, DType ou
     if (inner >= 8 && self.numel() > 0)
         return visit_float(out, op,
                            [&]<class C>(C) { return along_columns<C>(self.to(out), d, inner, logarithm).to(out); });
-    return logarithm ? along_rows(op, self, dim, out, log_softmax_f) : along_rows(op, self, dim, out, softmax_f);
+    return logarithm ? along_rows(op, self, dim, out, LogSoftmax{inner == 1 ? out : DType::Float64})
+                     : along_rows(op, self, dim, out, softmax_f);
 }
 
 Tensor softmax(const Tensor& self, std::int64_t dim, std::optional<DType> dtype) {

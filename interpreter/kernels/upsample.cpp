@@ -91,10 +91,12 @@ Taps<C> antialias_taps(Mode mode, const Resize& r) {
     return t;
 }
 
+/// The weights of a linear or cubic filter as `dtype` holds them.
 template <class C>
-Taps<C> make_taps(Mode mode, const Resize& r) {
+Taps<C> make_taps(Mode mode, const Resize& r, DType dtype) {
     if (mode >= Mode::LinearAntialias) return antialias_taps<C>(mode, r);
     Taps<C> t;
+    const auto rounded = [dtype](C weight) { return static_cast<C>(round_to(dtype, static_cast<double>(weight))); };
     const auto add = [&](std::int64_t index, C weight) {
         t.index.push_back(std::clamp<std::int64_t>(index, 0, r.in - 1));
         t.weight.push_back(weight);
@@ -120,8 +122,8 @@ Taps<C> make_taps(Mode mode, const Resize& r) {
             if (r.in == r.out) at = static_cast<C>(o);
             at = at < 0 ? C(0) : at;
             const std::int64_t first = std::min(static_cast<std::int64_t>(at), r.in - 1);
-            const C w = std::clamp(at - static_cast<C>(first), C(0), C(1));
-            add(first, 1 - w);
+            const C w = rounded(std::clamp(at - static_cast<C>(first), C(0), C(1)));
+            add(first, rounded(1 - w));
             add(first + 1, w);
             continue;
         }
@@ -130,10 +132,10 @@ Taps<C> make_taps(Mode mode, const Resize& r) {
         constexpr C a = C(-0.75);
         const auto near = [](C v) { return ((a + 2) * v - (a + 3)) * v * v + 1; };
         const auto far = [](C v) { return ((a * v - 5 * a) * v + 8 * a) * v - 4 * a; };
-        add(first - 1, far(x + 1));
-        add(first, near(x));
-        add(first + 1, near(1 - x));
-        add(first + 2, far(2 - x));
+        add(first - 1, rounded(far(x + 1)));
+        add(first, rounded(near(x)));
+        add(first + 1, rounded(near(1 - x)));
+        add(first + 2, rounded(far(2 - x)));
     }
     return t;
 }
@@ -275,8 +277,8 @@ Tensor resize_bytes(Mode mode, const Tensor& self, const std::vector<PoolAxis>& 
             std::int64_t outer = p.outer;
             for (std::size_t j = 0; j < i; ++j) outer *= axes[j].in;
             const Tensor y = Tensor::empty({outer, axis.out, inner}, DType::UInt8);
-            resample_bytes(make_taps<double>(mode, r), outer, axis.in, axis.out, inner, x.data<std::uint8_t>(),
-                           y.data<std::uint8_t>());
+            resample_bytes(make_taps<double>(mode, r, DType::Float64), outer, axis.in, axis.out, inner,
+                           x.data<std::uint8_t>(), y.data<std::uint8_t>());
             x = y;
         }
         inner *= axis.out;
@@ -336,6 +338,15 @@ std::vector<PoolAxis> resized_axes(const char* op, const Tensor& self, std::span
     return axes;
 }
 
+/// Whether PyTorch resizes images of 16-bit floats by a kernel that keeps weights in float32: where the channels lie
+/// last, and small ones in any order.
+bool keeps_weights(Mode mode, const Tensor& self, const Ints& output_size) {
+    const std::size_t rank = output_size.size();
+    if (mode != Mode::Linear || rank == 1) return false;
+    return (has_format(self, channels_last_format(self.dim())) && self.size(1) > 3) ||
+           (rank == 2 && output_size[0] + output_size[1] <= 128);
+}
+
 Tensor resize(const char* op, Mode mode, const Tensor& self, const Ints& output_size, bool align_corners,
               const Factors& factors) {
     const std::size_t rank = output_size.size();
@@ -352,9 +363,11 @@ Tensor resize(const char* op, Mode mode, const Tensor& self, const Ints& output_
     if (self.dtype() != DType::UInt8 &&
         (!is_floating_point(self.dtype()) || (mode >= Mode::LinearAntialias && item_size(self.dtype()) < 4)))
         throw UnsupportedError(std::string(op) + " is not defined for dtype '" + std::string(name(self.dtype())) + "'");
+    const bool rounds = item_size(self.dtype()) == 2 && !keeps_weights(mode, self, output_size);
     return visit_float(self.dtype() == DType::UInt8 ? DType::Float32 : self.dtype(), op, [&]<class C>(C) {
-        const Tensor out =
-            resample_axes<C>(self, axes, changed, [&](std::size_t i) { return make_taps<C>(mode, resize_of(i)); });
+        const DType weights = rounds ? self.dtype() : dtype_of<C>();
+        const Tensor out = resample_axes<C>(self, axes, changed,
+                                            [&](std::size_t i) { return make_taps<C>(mode, resize_of(i), weights); });
         return out.to(self.dtype());
     });
 }
@@ -382,9 +395,11 @@ Tensor resize_backward(const char* op, Mode mode, const Tensor& grad_output, con
     if (mode == Mode::Cubic && expected == input_size)
         changed.assign(rank, false);  // unlike forward, whatever the factor
     return visit_float(grad_output.dtype(), op, [&]<class C>(C) {
-        return resample_axes<C>(
-                   grad_output, axes, changed,
-                   [&](std::size_t i) { return transposed(make_taps<C>(mode, resize_of(i)), axes[3 - rank + i].out); })
+        return resample_axes<C>(grad_output, axes, changed,
+                                [&](std::size_t i) {
+                                    return transposed(make_taps<C>(mode, resize_of(i), dtype_of<C>()),
+                                                      axes[3 - rank + i].out);
+                                })
             .to(grad_output.dtype());
     });
 }

@@ -4,6 +4,7 @@
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
 #include "kernels/view.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 
@@ -80,12 +81,12 @@ Tensor unfold_backward(In grad_in, const Ints& input_sizes, std::int64_t dim, st
     if (windows.shape() != grad_in.shape())
         throw ArgumentError("unfold_backward: expected 'grad_in' of shape " + to_string(windows.shape()) + ", found " +
                             describe(grad_in));
-    return visit_compute(grad_in.dtype(), [&]<class C>(C) {
+    return visit_stepwise(grad_in.dtype(), [&]<class C, class A>(C, A) {
         const Tensor work = zeros.to(dtype_of<C>());
-        for (std::int64_t k = 0; k < size; ++k) {
+        for (std::int64_t k = size - 1; k >= 0; --k) {  // a place's first window has it last
             const Tensor places = unfold(work, dim, size, step).select(-1, k);
             elementwise_into<C>(
-                places, [](C a, C b) { return a + b; }, places, grad_in.select(-1, k));
+                places, [](C a, C b) { return static_cast<C>(A(a) + A(b)); }, places, grad_in.select(-1, k));
         }
         return work.to(grad_in.dtype());
     });

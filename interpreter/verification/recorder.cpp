@@ -3,8 +3,7 @@
 
 #include <algorithm>
 
-#include "alias.hpp"
-#include "torch_ir/schema.hpp"
+#include "effects.hpp"
 
 namespace torch_ir {
 

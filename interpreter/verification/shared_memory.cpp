@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "effects.hpp"
 #include "verification/compare.hpp"
 
 namespace torch_ir {

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <set>
 
-#include "memory_order.hpp"
+#include "effects.hpp"
 #include "verification/compare.hpp"
 #include "verification/probes.hpp"
 
