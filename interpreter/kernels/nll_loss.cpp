@@ -4,11 +4,12 @@
 #include <cmath>
 #include <optional>
 
+#include "kernels/arithmetic.hpp"
+#include "kernels/call.hpp"
 #include "kernels/families.hpp"
 #include "kernels/loss.hpp"
 #include "kernels/pointwise.hpp"
-#include "kernels/row_math.hpp"
-#include "rows.hpp"
+#include "kernels/reduce.hpp"
 #include "stepwise.hpp"
 
 namespace torch_ir::kernels {
@@ -122,87 +123,53 @@ Tensor nll_loss_nd(const Tensor& self, const Tensor& target, const Tensor& weigh
     return std::get<0>(nll("nll_loss_nd", self, target, weight, reduction, ignore_index));
 }
 
-/// Logarithms of the softmax over the classes, in the compute type: [rows, classes], the classes last.
-template <class C>
-Tensor log_probabilities(const Tensor& self, std::int64_t dim) {
-    const Rows<C> in = rows<C>(self, dim);
-    const Tensor y = Tensor::empty(in.memory.shape(), dtype_of<C>());
-    for (std::int64_t i = 0; i < in.count; ++i) {
-        const C* const x = in[i].data();
-        const C largest = max_of(x, in.length);
-        const C log_total = std::log(sum_of(x, in.length, [largest](C v) { return vmath::exp(v - largest); }));
-        for (std::int64_t j = 0; j < in.length; ++j)
-            y.template data<C>()[i * in.length + j] = x[j] - largest - log_total;
-    }
-    return y;
+Tensor log_probabilities(const Tensor& self) {
+    return call("aten._log_softmax.default", {self, class_dim(self), false});
 }
 
+/// `logs` times the weights of their classes, where there are weights.
+Tensor weighted(const Tensor& logs, const Tensor& weight) {
+    if (!weight.defined()) return logs;
+    Ints shape(logs.shape().size(), 1);
+    shape[static_cast<std::size_t>(class_dim(logs))] = weight.numel();
+    return times(logs, weight.reshape(shape));
+}
+
+Tensor sum_of_classes(const Tensor& x) { return sum(x, Ints{class_dim(x)}, false, {}); }
+Tensor total(const Tensor& x) { return call("aten.sum.default", {x}); }
+Tensor negative(const Tensor& x) { return call("aten.neg.default", {x}); }
+
+// As PyTorch writes one step over another.
+
 /// Targets that are probabilities: -Σ over classes of weight · target · log p; the mean is over samples.
-template <class C>
 Tensor soft_cross_entropy(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
                           double smoothing) {
-    const std::int64_t dim = class_dim(self), classes = self.size(dim);
-    const Tensor log_p = log_probabilities<C>(self, dim);
-    const Rows<C> t = rows<C>(target, dim);
-    const Tensor w = weight.defined() ? weight.to(dtype_of<C>()).contiguous() : Tensor();
-    Ints shape = self.shape();
-    shape.erase(shape.begin() + dim);
-    const Tensor losses = Tensor::empty(shape, dtype_of<C>());
-    const C keep = static_cast<C>(1 - smoothing), spread = static_cast<C>(smoothing / static_cast<double>(classes));
-    for (std::int64_t i = 0; i < t.count; ++i) {
-        C total = 0;
-        for (std::int64_t j = 0; j < classes; ++j) {
-            const C smooth =
-                smoothing > 0 ? t[i][static_cast<std::size_t>(j)] * keep + spread : t[i][static_cast<std::size_t>(j)];
-            total +=
-                smooth * log_p.template data<C>()[i * classes + j] * (w.defined() ? w.template data<C>()[j] : C(1));
-        }
-        losses.template data<C>()[i] = -total;
-    }
-    if (reduction == 0) return losses;
-    const C sum = sum_of(losses.template data<C>(), losses.numel(), [](C v) { return v; });
-    const double samples = static_cast<double>(self.numel()) / static_cast<double>(classes);
-    return Tensor::scalar(static_cast<double>(reduction == 1 ? sum / static_cast<C>(samples) : sum), dtype_of<C>());
+    const auto classes = static_cast<double>(self.size(class_dim(self)));
+    const Tensor smooth = smoothing > 0 ? plus(times(target, 1 - smoothing), number(smoothing / classes)) : target;
+    const Tensor products = weighted(times(log_probabilities(self), smooth), weight);
+    if (reduction == 0) return negative(sum_of_classes(products));
+    const Tensor loss = negative(total(products));
+    return reduction == 1 ? divided(loss, number(static_cast<double>(self.numel()) / classes)) : loss;
 }
 
 /// Class numbers; with label smoothing, every class shares a part of the target.
-template <class C>
 Tensor hard_cross_entropy(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
                           std::int64_t ignore_index, double smoothing) {
-    if (weight.defined() && weight.dtype() != self.dtype())
-        throw ArgumentError("cross_entropy_loss: expected weight of the dtype of self, found " + describe(weight) +
-                            " and " + describe(self));
-    const std::int64_t dim = class_dim(self), classes = self.size(dim);
-    const Tensor rows_last = log_probabilities<C>(self, dim);
-    const Ints dims{dim};
-    const Tensor log_p = unrows(rows_last, self, dims);
-    const Tensor w = weight.defined() ? weight.to(dtype_of<C>()) : Tensor();
-    const auto [loss, total_weight] = nll("cross_entropy_loss", log_p, target, w, reduction, ignore_index);
+    const Tensor log_p = log_probabilities(self);
+    const Tensor loss = std::get<0>(nll("cross_entropy_loss", log_p, target, weight, reduction, ignore_index));
     if (smoothing <= 0) return loss;
-    const Tensor index = target.to(DType::Int64).contiguous();
-    const Tensor weights = w.defined() ? w.contiguous() : Tensor();
-    const Tensor smooth = Tensor::empty(target.shape(), dtype_of<C>());
-    std::int64_t used = 0;
-    for (std::int64_t i = 0; i < index.numel(); ++i) {
-        C total = 0;
-        if (index.data<std::int64_t>()[i] != ignore_index) {
-            ++used;
-            for (std::int64_t j = 0; j < classes; ++j)
-                total -= rows_last.template data<C>()[i * classes + j] *
-                         (weights.defined() ? weights.template data<C>()[j] : C(1));
-        }
-        smooth.template data<C>()[i] = total;
+    const Tensor ignored = call("aten.eq.Scalar", {target, number(ignore_index)});
+    Tensor smooth =
+        call("aten.masked_fill.Scalar", {negative(sum_of_classes(weighted(log_p, weight))), ignored, number(0)});
+    if (reduction != 0) smooth = total(smooth);
+    if (reduction == 1) {
+        Tensor counted = call("aten.logical_not.default", {ignored});
+        if (weight.defined())
+            counted = call("aten.index_select.default",
+                           {weight, 0, call("aten.masked_select.default", {target.to(DType::Int64), counted})});
+        smooth = divided(smooth, total(counted));
     }
-    const C keep = static_cast<C>(1 - smoothing), spread = static_cast<C>(smoothing / static_cast<double>(classes));
-    Tensor reduced = smooth;
-    if (reduction != 0) {
-        C sum = sum_of(smooth.template data<C>(), smooth.numel(), [](C v) { return v; });
-        if (reduction == 1)
-            sum /= weights.defined() ? static_cast<C>(total_weight.item().template to<double>()) : static_cast<C>(used);
-        reduced = Tensor::scalar(static_cast<double>(sum), dtype_of<C>());
-    }
-    return elementwise<C>(
-        dtype_of<C>(), [keep, spread](C hard, C soft) { return keep * hard + spread * soft; }, loss, reduced);
+    return plus(times(loss, 1 - smoothing), times(smooth, smoothing / static_cast<double>(self.size(class_dim(self)))));
 }
 
 Tensor cross_entropy_loss(const Tensor& self, const Tensor& target, const Tensor& weight, std::int64_t reduction,
@@ -223,11 +190,9 @@ Tensor cross_entropy_loss(const Tensor& self, const Tensor& target, const Tensor
     if (soft && ignore_index >= 0)
         throw ArgumentError("cross_entropy_loss: ignore_index is not for target probabilities, found " +
                             std::to_string(ignore_index));
-    return visit_float(self.dtype(), "cross_entropy_loss", [&]<class C>(C) {
-        return (soft ? soft_cross_entropy<C>(self, target, weight, reduction, label_smoothing)
-                     : hard_cross_entropy<C>(self, target, weight, reduction, ignore_index, label_smoothing))
-            .to(self.dtype());
-    });
+    if (!is_floating_point(self.dtype())) unsupported_dtype("cross_entropy_loss", self.dtype());
+    return soft ? soft_cross_entropy(self, target, weight, reduction, label_smoothing)
+                : hard_cross_entropy(self, target, weight, reduction, ignore_index, label_smoothing);
 }
 
 }  // namespace
