@@ -9,6 +9,7 @@
 #include "kernels/layout.hpp"
 #include "kernels/reduce.hpp"
 #include "parallel.hpp"
+#include "stepwise.hpp"
 #include "vmath.hpp"
 
 namespace torch_ir::kernels {
@@ -274,22 +275,30 @@ std::tuple<Tensor, Tensor> max_windows_indexed(const char* op, const Tensor& sel
     });
 }
 
-Tensor mean_windows(const char* op, const Tensor& self, std::size_t rank, const Axes& axes,
-                    std::optional<std::int64_t> divisor) {
-    return visit_real(self.dtype(), op, [&]<class C>(C) {
+/// Divides by `divisor`, or by what a window counts; PyTorch's adaptive pools (`by_axis`) do it one axis after the other,
+/// unless channels lie last.
+Tensor mean_windows(const char* op, const Tensor& self, std::size_t rank, const Axes& axes, bool by_axis,
+                    std::optional<std::int64_t> divisor = {}) {
+    const auto compute = [&]<class C, class A>(C, A) {
         // PyTorch has no channels-last averages of volumes.
         const PoolPlanes p = pool_planes(rank == 3 ? self.contiguous() : self, dtype_of<C>(), rank, axes);
         const auto divide = [&](C* y, std::size_t d, std::size_t h) {
             for (std::size_t w = 0; w < static_cast<std::size_t>(axes[2].out); ++w, y += p.inner) {
-                const auto n = static_cast<C>(divisor.value_or(axes[0].size[d] * axes[1].size[h] * axes[2].size[w]));
-                for (std::int64_t c = 0; c < p.inner; ++c) y[c] /= n;
+                const std::int64_t sizes[]{axes[0].size[d], axes[1].size[h], axes[2].size[w]};
+                const A n(divisor.value_or(sizes[0] * sizes[1] * sizes[2]));
+                if (by_axis && p.inner == 1)
+                    *y = static_cast<C>(A(*y) / A(sizes[0]) / A(sizes[1]) / A(sizes[2]));
+                else
+                    for (std::int64_t c = 0; c < p.inner; ++c) y[c] = static_cast<C>(A(y[c]) / n);
             }
         };
         return finished(p,
                         pool<C>(
-                            p, axes, C(0), [](C a, C b) { return a + b; }, divide),
+                            p, axes, C(0), [](C a, C b) { return static_cast<C>(A(a) + A(b)); }, divide),
                         self.dtype());
-    });
+    };
+    if (rank == 3) return visit_stepwise_real(self.dtype(), op, compute);
+    return visit_real(self.dtype(), op, [&]<class C>(C zero) { return compute(zero, zero); });
 }
 
 // Forward ops.
@@ -332,7 +341,7 @@ struct AvgPool {
         if (divisor_override == 0) throw ArgumentError(std::string(name) + ": 'divisor_override' must not be 0");
         const Axes axes =
             pool_axes(name, self, {kernel_size, stride, padding, {1}, ceil_mode, count_include_pad}, Rank);
-        return mean_windows(name, self, Rank, axes, divisor_override);
+        return mean_windows(name, self, Rank, axes, false, divisor_override);
     }
     static Tensor plain(const Tensor& self, const Ints& kernel_size, const Ints& stride, const Ints& padding,
                         bool ceil_mode, bool count_include_pad) {
@@ -350,7 +359,7 @@ struct AvgPool {
             for (std::size_t i = 0; i < Rank; ++i) dims.push_back(self.dim() - 1 - static_cast<std::int64_t>(i));
             return mean(self, dims, true, {});
         }
-        return mean_windows(op, self, Rank, axes, {});
+        return mean_windows(op, self, Rank, axes, true);
     }
 };
 

@@ -123,12 +123,6 @@ double own_error(const OpCall& call, std::size_t index, const Tensor& y, const T
                       std::max(least, most_own_error(call, y)));
 }
 
-/// Ops whose sums PyTorch rounds to the dtype at every step.
-bool is_summed_in_dtype(const OpCall& call) {
-    static const Names names{"col2im", "index_add", "index_put", "scatter_add", "embedding_dense_backward"};
-    return names.contains(call.base_name());
-}
-
 /// For ops without a model of their own: what relative errors of one rounding in the operands do to the result.
 Reference perturbed(const OpCall& call, std::size_t index, const Tensor& y, const detail::Precision& p) {
     constexpr std::size_t probes = 4;
@@ -541,10 +535,11 @@ std::vector<Reference> reference(const OpCall& original, std::span<const DType> 
         }
         if (i > 0 || !modelled) {
             detail::Precision own = precision_of(own_dtype, profile);
-            own.u = is_summed_in_dtype(call) ? std::max(p.u, own.result) : p.u;
+            own.u = p.u;
             const Tensor y = to_double(real_view(*tensor));
             const bool known = i == 0 && (detail::fft_spread(call, *tensor, own, spread) ||
                                           (!is_complex(tensor->dtype()) && formula_spread(original, y, own, spread)));
+            own.u = std::max(p.u, own.result);  // steps in between may be rounded to the dtype
             if (!known) spread = perturbed(call, i, y, own);
         }
         if (is_complex(tensor->dtype())) {

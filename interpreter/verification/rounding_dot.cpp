@@ -271,8 +271,8 @@ bool dot_spread(const OpCall& call, const Precision& p, Reference& result) {
 
 bool sum_spread(const OpCall& call, const Precision& p, Reference& result) {
     const std::string name = call.base_name();
-    const bool pool =
-        name.starts_with("avg_pool") || name.starts_with("adaptive_avg_pool") || name.starts_with("_adaptive_avg_pool");
+    const bool adaptive = name.starts_with("adaptive_avg_pool") || name.starts_with("_adaptive_avg_pool");
+    const bool pool = (adaptive || name.starts_with("avg_pool")) && !name.ends_with("_backward");
     if (name != "sum" && name != "mean" && name != "cumsum" && !pool) return false;
     const Tensor x = call.tensor(call.find("self") ? "self" : "input");
     if (!x.defined() || x.dtype() != wide || x.numel() == 0) return false;
@@ -292,6 +292,8 @@ bool sum_spread(const OpCall& call, const Precision& p, Reference& result) {
             n = std::ceil(n) * 2;  // windows of an adaptive pool overlap
         }
     }
+    // PyTorch adds up volumes in the dtype itself.
+    const double u = adaptive && name.ends_with("3d") ? std::max(p.u, p.result) : p.u;
     const double scale = name == "sum" || name == "cumsum" ? 1 : n;
     const Tensor q = first(plain.map_tensors([](const Tensor& t) { return each([](double x) { return x * x; }, t); }));
     const Tensor size =
@@ -299,7 +301,7 @@ bool sum_spread(const OpCall& call, const Precision& p, Reference& result) {
     result = spread_around(
         y,
         [=](double squares, double total, double sum) {
-            return p.rounded(sum, p.u * p.u * sum_variance(n, sum, squares / scale, sum), n * p.u * total);
+            return p.rounded(sum, u * u * sum_variance(n, sum, squares / scale, sum), n * u * total);
         },
         q, size);
     return true;
