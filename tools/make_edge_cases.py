@@ -168,6 +168,9 @@ def odd_arguments():
     for padding in ([-1, 1, -2, 1], [1, -1, 2, -2]):
         yield aten.pad.default, ramp(1, 2, 4, 4), padding, "circular"
     yield aten.diff.default, ramp(2, 3), 0, 0, ramp(1, 3)
+    truths = torch.tensor([True, False, True]), torch.tensor([True, True, False])
+    yield aten.clamp.Tensor, truths[0], truths[1]
+    yield aten.clamp.Tensor, truths[0], None, truths[1]
     for dtype in (torch.int8, torch.bool):
         yield aten.sum_to_size.default, torch.ones((), dtype=dtype), []
     numbers, signs = torch.tensor([-100, -3, 0, 8, 100], dtype=torch.int8), torch.tensor([1, -1, 0, -1, 1], dtype=torch.int8)
@@ -356,6 +359,44 @@ def roundings_that_decide():
         yield aten.scaled_dot_product_attention.default, q, k, v, torch.randn(16, 29, generator=generator).to(dtype)
         yield aten.scaled_dot_product_attention.default, q, q, k[:, :, :16], None, 0.0, True
         yield aten.scaled_dot_product_attention.default, q, k, v.transpose(2, 3).contiguous().transpose(2, 3)
+        last, last_3d = torch.channels_last, torch.channels_last_3d
+        image, volume = torch.randn(1, 5, 6, 7, generator=generator).to(dtype), torch.randn(1, 2, 4, 5, 6, generator=generator).to(dtype)
+        grad = torch.randn(1, 5, 5, 5, generator=generator).to(dtype)
+        yield aten.avg_pool2d_backward.default, grad, image, [2, 3], [1, 1], [0, 0], False, True, None
+        yield aten._adaptive_avg_pool2d_backward.default, grad, image
+        yield aten.max_pool2d_with_indices_backward.default, grad, image, [2, 3], [1, 1], [0, 0], [1, 1], False, aten.max_pool2d_with_indices(image, [2, 3], [1, 1])[1]
+        for op in (aten.reflection_pad2d_backward, aten.replication_pad2d_backward):
+            yield op.default, torch.randn(1, 5, 14, 17, generator=generator).to(dtype), image, [5, 5, 4, 4]
+        yield aten._adaptive_avg_pool3d.default, volume, [3, 3, 4]
+        yield aten._adaptive_avg_pool3d_backward.default, torch.randn(1, 2, 3, 3, 4, generator=generator).to(dtype), volume
+        yield aten.unfold_backward.default, torch.randn(1, 5, 4, 7, 3, generator=generator).to(dtype), [1, 5, 6, 7], 2, 3, 1
+        yield aten.upsample_linear1d.default, image[0], [17], False
+        yield aten.upsample_bicubic2d.default, image, [9, 10], True
+        for x, size in ((image, [9, 10]), (image[:, :1], [9, 120]), (image.to(memory_format=last), [9, 120]), (image[:, :3].to(memory_format=last), [9, 120])):
+            yield aten.upsample_bilinear2d.default, x, size, False
+        for x in (volume, volume.repeat(1, 2, 1, 1, 1).to(memory_format=last_3d)):
+            yield aten.upsample_trilinear3d.default, x, [5, 6, 7], False
+        for shape, dim, alpha in (((3, 6), 0, 1), ((3, 6), 1, 1), ((3, 6), 0, 1.7), ((2, 3, 5), 1, 1), ((3,), 0, 1.7)):
+            size = shape[:dim] + (40,) + shape[dim + 1 :]
+            source = torch.randn(size, generator=generator).to(dtype)
+            yield aten.index_add.default, torch.zeros(shape, dtype=dtype), dim, rows % shape[dim], source, {"alpha": alpha}
+        for reduce in ("mean", "prod"):
+            yield aten.index_reduce.default, torch.ones(3, 6, dtype=dtype), 0, rows[:20], torch.randn(20, 6, generator=generator).to(dtype), reduce
+        scores, classes, weight = torch.randn(90, 6, generator=generator).to(dtype), torch.arange(90) % 6, torch.rand(6, generator=generator).to(dtype)
+        shares = scores.roll(1).softmax(1)
+        for reduction in (0, 1, 2):
+            yield aten.nll_loss_forward.default, scores, classes, weight, reduction, 2
+            yield aten.cross_entropy_loss.default, scores, classes, weight, reduction, 2, 0.1
+            yield aten.cross_entropy_loss.default, scores, shares, weight, reduction, -100, 0.1
+        yield aten._log_softmax.default, scores, 1, False
+        yield aten._log_softmax.default, scores, 0, False
+        yield aten.logsumexp.default, scores, [1]
+        yield aten.margin_ranking_loss.default, scores, scores.roll(1), scores.sign(), 0.3, 0
+        yield aten.triplet_margin_loss.default, scores, scores.roll(1), scores.roll(2), 1.0, 2.0, 1e-6, False, 0
+        yield aten.poisson_nll_loss.default, shares, 2 * shares.roll(1), False, True, 1e-3, 0
+        yield aten.addr.default, scores, scores[:, 0], scores[0], {"beta": 0.3, "alpha": 0.7}
+        yield aten.linalg_cross.default, scores[:, :3], scores[:, 3:]
+        yield aten._embedding_bag.default, scores, rows, torch.tensor([0, 10, 25]), False, 1
     steps = ramp(20, dtype=torch.float64) * 0.05 - 0.45
     yield aten.fake_quantize_per_tensor_affine.default, steps, 0.1, 0, -8, 7
     yield aten.fake_quantize_per_tensor_affine.tensor_qparams, steps, torch.tensor(0.1), torch.tensor(0), -8, 7

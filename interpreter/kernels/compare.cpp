@@ -76,10 +76,13 @@ constexpr BinaryEntry extremes[] = {
     {"fmin", picking(smaller_number)},
 };
 
-/// Either bound may be missing; NaN in any operand gives NaN.
+/// Either bound may be missing; NaN in any operand gives NaN. With one tensor as bound it is the larger or smaller of two,
+/// of bool, too.
 Tensor clamp(const Tensor& self, const Tensor& min, const Tensor& max) {
     if (!min.defined() && !max.defined())
         throw ArgumentError("clamp: expected at least one of min and max, found none");
+    if (!max.defined() && !min.is_wrapped_number()) return extremes[0].kernel("clamp", self, min);
+    if (!min.defined() && !max.is_wrapped_number()) return extremes[1].kernel("clamp", self, max);
     const Tensor* operands[] = {&self, &self, &self};
     if (min.defined()) operands[1] = &min;
     if (max.defined()) operands[2] = &max;
@@ -107,12 +110,8 @@ Tensor clamp(const Tensor& self, const Tensor& min, const Tensor& max) {
             dtype, [](C x, C low, C high) { return smaller(larger(x, low), high); }, self, lowest, highest);
     });
 }
-Tensor clamp_min(const Tensor& self, const Tensor& min) {
-    return min.is_wrapped_number() ? clamp(self, min, {}) : extremes[0].kernel("clamp_min", self, min);
-}
-Tensor clamp_max(const Tensor& self, const Tensor& max) {
-    return max.is_wrapped_number() ? clamp(self, {}, max) : extremes[1].kernel("clamp_max", self, max);
-}
+Tensor clamp_min(const Tensor& self, const Tensor& min) { return clamp(self, min, {}); }
+Tensor clamp_max(const Tensor& self, const Tensor& max) { return clamp(self, {}, max); }
 
 void require_same_dtype(const char* op, const Tensor& self, const Tensor& other) {
     if (self.dtype() != other.dtype())

@@ -276,6 +276,8 @@ bool sum_spread(const OpCall& call, const Precision& p, Reference& result) {
     if (name != "sum" && name != "mean" && name != "cumsum" && !pool) return false;
     const Tensor x = call.tensor(call.find("self") ? "self" : "input");
     if (!x.defined() || x.dtype() != wide || x.numel() == 0) return false;
+    if (const IValue* dtype = call.find("dtype"))
+        if (const auto* asked = std::get_if<DType>(dtype); asked && is_complex(*asked)) return false;
     const OpCall plain = call.find("dtype") ? call.with("dtype", None{}) : call;
     const Tensor y = first(plain);
     if (y.numel() == 0) return false;
