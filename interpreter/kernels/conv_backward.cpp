@@ -18,6 +18,29 @@ namespace {
 
 using Three = std::tuple<Tensor, Tensor, Tensor>;
 
+/// Adds to sums[taps] what pairs of an input plane and a gradient plane give: the products along their lines.
+template <class C>
+void add_line_products(const backend::detail::Window& window, const C* input, const C* grad, C* sums) {
+    const std::int64_t step = window.stride[2];
+    for (std::int64_t line = 0; line < window.lines(); ++line) {
+        const C* y = grad + line * window.output[2];
+        const auto add = [&](std::int64_t tap, std::int64_t source, std::int64_t shift, std::int64_t begin,
+                             std::int64_t end) {
+            if (begin >= end) return;
+            const C* x = input + source * window.input[2] + shift;
+            C sum = 0;
+            if (step == 1) {
+#pragma omp simd reduction(+ : sum)
+                for (std::int64_t i = begin; i < end; ++i) sum += y[i] * x[i];
+            } else {
+                for (std::int64_t i = begin; i < end; ++i) sum += y[i] * x[i * step];
+            }
+            sums[tap] += sum;
+        };
+        window.for_each_line_tap(line, add);
+    }
+}
+
 /// The weight's gradient: source [N, in channels, …] is what convolution `g` reads, grad [N, out channels, …] belongs
 /// to what it writes. With transposed convolutions the two change places.
 template <class C>
@@ -33,6 +56,20 @@ Tensor weight_gradient(const Tensor& source, const Tensor& grad, const backend::
     const std::int64_t width = in * taps;
     const Tensor x = source.to(dtype_of<C>()).contiguous();
     const Tensor y = grad.to(dtype_of<C>()).contiguous();
+    if (out <= 4) {  // patches would take longer to copy than to multiply
+        parallel_for(g.groups * out * in, std::max<std::int64_t>(1, parallel_grain / (g.batch * pixels * taps)),
+                     [&](std::int64_t begin, std::int64_t end) {
+                         for (std::int64_t filter = begin; filter < end; ++filter) {
+                             const std::int64_t group = filter / (out * in);
+                             for (std::int64_t n = 0; n < g.batch; ++n)
+                                 add_line_products(
+                                     window, x.data<C>() + ((n * g.groups + group) * in + filter % in) * source_pixels,
+                                     y.data<C>() + (n * g.out_channels + filter / in) * pixels,
+                                     result.data<C>() + filter * taps);
+                         }
+                     });
+        return result;
+    }
     // As many patches at a time as stay in the cache.
     const std::int64_t block = std::min(pixels, std::max<std::int64_t>(64, 262144 / width));
     parallel_for(g.groups, 1, [&](std::int64_t begin, std::int64_t end) {
