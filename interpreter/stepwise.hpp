@@ -33,8 +33,11 @@ class Stepwise {
     friend auto operator<=>(Stepwise a, Stepwise b) { return a.value_ <=> b.value_; }
     friend bool operator==(Stepwise a, Stepwise b) { return a.value_ == b.value_; }
 
+    friend Stepwise exp(Stepwise a) { return std::exp(a.value_); }
+    friend Stepwise log(Stepwise a) { return std::log(a.value_); }
     friend Stepwise cos(Stepwise a) { return std::cos(a.value_); }
     friend Stepwise abs(Stepwise a) { return std::fabs(a.value_); }
+    friend Stepwise fabs(Stepwise a) { return std::fabs(a.value_); }
     friend Stepwise fmod(Stepwise a, Stepwise b) { return std::fmod(a.value_, b.value_); }
     friend Stepwise floor(Stepwise a) { return std::floor(a.value_); }
     friend Stepwise nearbyint(Stepwise a) { return std::nearbyint(a.value_); }
@@ -67,6 +70,13 @@ template <class F>
 decltype(auto) visit_stepwise(DType dtype, const char* op, F&& f) {
     if (dtype == DType::Float16) return f(float{}, Stepwise<Float16>{});
     if (dtype == DType::BFloat16) return f(float{}, Stepwise<BFloat16>{});
+    return visit_float(dtype, op, [&]<class C>(C zero) { return f(zero, zero); });
+}
+
+/// As visit_stepwise where `steps` holds, for ops of which PyTorch computes one of the two 16-bit types in float32.
+template <class F>
+decltype(auto) visit_stepwise_if(bool steps, DType dtype, const char* op, F&& f) {
+    if (steps) return visit_stepwise(dtype, op, f);
     return visit_float(dtype, op, [&]<class C>(C zero) { return f(zero, zero); });
 }
 

@@ -9,6 +9,7 @@
 #include "kernels/row_math.hpp"
 #include "parallel.hpp"
 #include "rows.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -34,13 +35,24 @@ constexpr BinaryEntry by_output[] = {
          else
              return g * (C(1) - y * y);
      })},
-    {"sigmoid_backward", binary<InFloatOrComplex>([](auto g, auto y) {
-         using C = decltype(y);
-         if constexpr (is_complex_compute<C>)
-             return g * std::conj((C(1) - y) * y);
-         else
-             return g * (C(1) - y) * y;
-     })},
+    {"sigmoid_backward",
+     [](const char* op, In grad, In output) {
+         if (result_type(grad, output) == DType::Float16)  // unlike bfloat16, rounded at every step
+             return elementwise<float>(
+                 DType::Float16,
+                 [](float g, float y) {
+                     using A = Stepwise<Float16>;
+                     return static_cast<float>(A(g) * (A(1) - A(y)) * A(y));
+                 },
+                 grad, output);
+         return binary<InFloatOrComplex>([](auto g, auto y) {
+             using C = decltype(y);
+             if constexpr (is_complex_compute<C>)
+                 return g * std::conj((C(1) - y) * y);
+             else
+                 return g * (C(1) - y) * y;
+         })(op, grad, output);
+     }},
 };
 
 /// Of the function's argument.
@@ -148,12 +160,16 @@ Tensor log_sigmoid_backward(In grad_output, In self, In) {
 }
 
 Tensor logit_backward(In grad_output, In self, std::optional<double> eps) {
-    return gradient("logit_backward", grad_output, self, [&]<class C>(C) {
+    const DType dtype = result_type(grad_output, self);
+    return visit_stepwise(dtype, "logit_backward", [&]<class C, class A>(C, A) {
         const C low = static_cast<C>(eps.value_or(0));
-        return [low, clamps = eps.has_value()](C g, C x) {
-            if (!(x >= low && x <= C(1) - low)) return clamps ? C(0) : std::numeric_limits<C>::quiet_NaN();
-            return g / (x * (C(1) - x));
-        };
+        return elementwise<C>(
+            dtype,
+            [low, clamps = eps.has_value()](C g, C x) {
+                if (!(x >= low && x <= C(1) - low)) return clamps ? C(0) : std::numeric_limits<C>::quiet_NaN();
+                return static_cast<C>(A(g) / (A(x) * (A(1) - A(x))));
+            },
+            grad_output, self);
     });
 }
 

@@ -186,7 +186,14 @@ Tensor remainder(const Tensor& self, const Tensor& other) {
 Tensor div_mode(const Tensor& self, const Tensor& other, const std::optional<std::string>& rounding_mode) {
     if (!rounding_mode) return divided(self, other);
     if (*rounding_mode == "floor") return floor_divided("div", self, other);
-    if (*rounding_mode == "trunc") return real_arithmetic("div", self, other, TruncateDivide{});
+    if (*rounding_mode == "trunc") {
+        const DType dtype = result_type(self, other);
+        if (!is_floating_point(dtype) || item_size(dtype) != 2)
+            return real_arithmetic("div", self, other, TruncateDivide{});
+        // The quotient of 16-bit floats is rounded before.
+        return elementwise<float>(
+            dtype, [](float x) { return std::trunc(x); }, divided(self, converted(other, dtype)));
+    }
     throw ArgumentError("div: expected rounding_mode to be None, 'floor' or 'trunc', found '" + *rounding_mode + "'");
 }
 

@@ -6,8 +6,11 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/arithmetic.hpp"
+#include "kernels/call.hpp"
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
+#include "kernels/reduce.hpp"
 #include "kernels/row_math.hpp"
 #include "parallel.hpp"
 #include "rows.hpp"
@@ -78,32 +81,19 @@ Tensor norm_rows(const char* op, const Tensor& x, const Ints& dims, double p, bo
     });
 }
 
-/// Σ over the last dimension of f(x, y) of broadcast operands, in the compute type.
-Tensor dot_last(const Tensor& x, const Tensor& y) {
-    return sum_last(binary<InFloat>([](auto a, auto b) { return a * b; })("dot", x, y));
-}
-
 Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, std::int64_t dim, double eps) {
     const DType dtype = result_type(x1, x2);
     if (!is_floating_point(dtype)) unsupported_dtype("cosine_similarity", dtype);
     if (!(eps >= 0))
         throw ArgumentError("cosine_similarity: expected eps to be at least 0, found " + std::to_string(eps));
     const Ints shape = broadcast_shapes(x1.shape(), x2.shape());
-    const Tensor a = x1.expand(shape), b = x2.expand(shape);
-    const std::int64_t d = a.wrap_dim(dim);
-    return visit_float(dtype, "cosine_similarity", [&]<class C>(C) {
-        Ints order;
-        for (std::int64_t i = 0; i < a.dim(); ++i)
-            if (i != d) order.push_back(i);
-        if (a.dim() > 0) order.push_back(d);
-        const Tensor x = a.permute(order).to(dtype_of<C>()), y = b.permute(order).to(dtype_of<C>());
-        return elementwise<C>(
-            dtype,
-            [e = static_cast<C>(eps)](C xy, C xx, C yy) {
-                return xy / (std::max(std::sqrt(xx), e) * std::max(std::sqrt(yy), e));
-            },
-            dot_last(x, y), dot_last(x, x), dot_last(y, y));
-    });
+    const auto unit = [&](const Tensor& x) {  // divided by its norm, which is rounded to the dtype
+        const Tensor own = x.expand(shape).to(dtype);
+        const Ints dims{own.wrap_dim(dim)};
+        const Tensor norm = call("aten.linalg_vector_norm.default", {own, 2.0, own.dim() == 0 ? Ints{} : dims, true});
+        return divided(own, call("aten.clamp_min.default", {norm, number(eps)}));
+    };
+    return sum(times(unit(x1), unit(x2)), Ints{dim}, false, {});
 }
 
 void require_vectors(const char* op, const Tensor& x1, const Tensor& x2) {

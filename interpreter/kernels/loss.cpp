@@ -14,6 +14,7 @@
 #include "kernels/pointwise.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/row_math.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 
@@ -39,28 +40,31 @@ Tensor reduce_loss(const char* op, const Tensor& losses, std::int64_t reduction)
 
 namespace {
 
-/// `f(x, y)` of the promoted floating point dtype, reduced.
+/// `f(x, y)` of the promoted floating point dtype, reduced. `steps`: 16-bit floats are rounded at every step.
 template <class F>
-Tensor pointwise(const char* op, const Tensor& self, const Tensor& target, std::int64_t reduction, F f) {
-    const DType dtype = result_type(self, target);
-    return reduce_loss(
-        op, visit_rule<InFloat>(dtype, op, [&]<class C>(C) { return elementwise<C>(dtype, f, self, target); }),
-        reduction);
+Tensor pointwise(const char* op, const Tensor& self, const Tensor& target, std::int64_t reduction, bool steps, F f) {
+    const DType dtype = to_float(result_type(self, target));
+    const auto losses = [&]<class C, class A>(C, A) {
+        return elementwise<C>(
+            dtype, [f](C x, C y) { return static_cast<C>(f(A(x), A(y))); }, self, target);
+    };
+    return reduce_loss(op, visit_stepwise_if(steps, dtype, op, losses), reduction);
 }
 
-/// `f(x, y)` in the dtype of self, which PyTorch has of losses that it writes over a copy of self.
+/// `f(x, y)` in the dtype of self, which PyTorch has of losses that it writes over a copy of self. `steps` as above.
 template <class F>
-Tensor pointwise_over(const char* op, const Tensor& self, const Tensor& target, F f) {
+Tensor pointwise_over(const char* op, const Tensor& self, const Tensor& target, bool steps, F f) {
     const DType dtype = result_type(self, target);
     if (!is_floating_point(self.dtype()) || is_complex(dtype))
         throw ArgumentError(std::string(op) + ": expected self of a floating point dtype and a real target, found " +
                             describe(self) + " and " + describe(target));
     const Ints shape = broadcast_shapes(self.shape(), target.shape());
     Tensor result = shape == self.shape() ? Tensor::empty_like(self, self.dtype()) : Tensor::empty(shape, self.dtype());
-    return visit_float(dtype, op, [&]<class C>(C) {
-        elementwise_into<C>(result, f, self, target);
-        return result;
+    visit_stepwise_if(steps, dtype, op, [&]<class C, class A>(C, A) {
+        elementwise_into<C>(
+            result, [f](C x, C y) { return static_cast<C>(f(A(x), A(y))); }, self, target);
     });
+    return result;
 }
 
 void require_same_shape(const char* op, const Tensor& self, const Tensor& target) {
@@ -73,7 +77,7 @@ Tensor mse_loss(const Tensor& self, const Tensor& target, std::int64_t reduction
     if (!is_floating_point(result_type(self, target)))
         throw ArgumentError("mse_loss: expected tensors of floating point, found " + describe(self) + " and " +
                             describe(target));
-    return pointwise("mse_loss", self, target, reduction, [](auto x, auto y) { return (x - y) * (x - y); });
+    return pointwise("mse_loss", self, target, reduction, true, [](auto x, auto y) { return (x - y) * (x - y); });
 }
 
 Tensor l1_loss(const Tensor& self, const Tensor& target, std::int64_t reduction) {
@@ -95,9 +99,11 @@ Tensor smooth_l1_loss(const Tensor& self, const Tensor& target, std::int64_t red
     if (!(beta >= 0))
         throw ArgumentError("smooth_l1_loss: expected beta to be at least 0, found " + std::to_string(beta));
     if (beta == 0) return l1_loss(self, target, reduction);
-    return pointwise("smooth_l1_loss", self, target, reduction, [beta](auto x, auto y) {
+    const bool steps = result_type(self, target) == DType::Float16;
+    return pointwise("smooth_l1_loss", self, target, reduction, steps, [beta](auto x, auto y) {
         using C = decltype(x);
-        const C z = std::fabs(x - y), b = static_cast<C>(beta);
+        using std::fabs;
+        const C z = fabs(x - y), b = static_cast<C>(beta);
         return z < b ? C(.5) * z * z / b : z - C(.5) * b;
     });
 }
@@ -107,10 +113,12 @@ Tensor huber_loss(const Tensor& self, const Tensor& target, std::int64_t reducti
         throw ArgumentError("huber_loss: expected delta to be greater than 0, found " + std::to_string(delta));
     const auto f = [delta](auto x, auto y) {
         using C = decltype(x);
-        const C z = std::fabs(x - y), d = static_cast<C>(delta);
+        using std::fabs;
+        const C z = fabs(x - y), d = static_cast<C>(delta);
         return z <= d ? C(.5) * z * z : d * (z - C(.5) * d);
     };
-    return reduce_loss("huber_loss", pointwise_over("huber_loss", self, target, f), reduction);
+    const bool steps = result_type(self, target) == DType::BFloat16;
+    return reduce_loss("huber_loss", pointwise_over("huber_loss", self, target, steps, f), reduction);
 }
 
 void check_weight(const char* op, const Tensor& self, const Tensor& weight) {
@@ -265,9 +273,9 @@ Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const T
     if (swap)
         far = binary<InFloat>([](auto x, auto y) { return x < y || x != x ? x : y; })(
             "triplet_margin_loss", far, pairwise_distance(positive, negative, p, eps, false));
-    return pointwise("triplet_margin_loss", near, far, reduction, [margin, dtype = near.dtype()](auto x, auto y) {
+    return pointwise("triplet_margin_loss", near, far, reduction, true, [margin](auto x, auto y) {
         using C = decltype(x);
-        const C z = static_cast<C>(round_to(dtype, static_cast<C>(margin) + x)) - y;
+        const C z = static_cast<C>(margin) + x - y;
         return z < C(0) ? C(0) : z;
     });
 }

@@ -6,6 +6,7 @@
 #include "kernels/families.hpp"
 #include "kernels/loss.hpp"
 #include "kernels/pointwise.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -13,55 +14,62 @@ namespace {
 /// 2 (x - y) · gradient, with the mean over the elements of self. As in PyTorch, the result has self's dtype.
 Tensor mse_loss_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target, std::int64_t reduction) {
     const double norm = reduction == 1 ? 2.0 / static_cast<double>(self.numel()) : 2.0;
-    return visit_rule<InReal>(self.dtype(), "mse_loss_backward", [&]<class C>(C) {
-        const C factor = static_cast<C>(norm);  // an integer's mean is therefore mostly 0
+    return visit_stepwise_real(self.dtype(), "mse_loss_backward", [&]<class C, class A>(C, A) {
+        const A factor = static_cast<A>(norm);  // an integer's mean is therefore mostly 0
         return elementwise<C>(
-            self.dtype(), [factor](C x, C y, C g) { return factor * (x - y) * g; }, self, target, grad_output);
+            self.dtype(), [factor](C x, C y, C g) { return static_cast<C>(factor * (A(x) - A(y)) * A(g)); }, self,
+            target, grad_output);
     });
 }
 
-/// `f(x, y)` · gradient in the dtype of self, with the mean over its elements.
+/// `f(x, y, gradient)` in the dtype of self, times the mean over its elements. `steps`: 16-bit floats are rounded at
+/// every step.
 template <class F>
 Tensor loss_gradient(const char* op, const Tensor& grad_output, const Tensor& self, const Tensor& target,
-                     std::int64_t reduction, F f) {
+                     std::int64_t reduction, bool steps, F f) {
     check_reduction(op, reduction);
     for (const Tensor* t : {&grad_output, &target})
         if (broadcast_shapes(self.shape(), t->shape()) != self.shape())
             throw ArgumentError(std::string(op) + ": " + describe(*t) + " does not broadcast to the shape of 'self' " +
                                 describe(self));
     const double norm = reduction == 1 ? 1.0 / static_cast<double>(self.numel()) : 1.0;
-    return visit_float(self.dtype(), op, [&]<class C>(C) {
+    return visit_stepwise_if(steps, self.dtype(), op, [&]<class C, class A>(C, A) {
         return elementwise<C>(
-            self.dtype(), [f, norm = static_cast<C>(norm)](C x, C y, C g) { return norm * f(x, y) * g; }, self, target,
-            grad_output);
+            self.dtype(),
+            [f, norm = static_cast<A>(norm)](C x, C y, C g) { return static_cast<C>(f(A(x), A(y), norm, A(g))); }, self,
+            target, grad_output);
     });
 }
 
 Tensor smooth_l1_loss_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target,
                                std::int64_t reduction, double beta) {
-    return loss_gradient("smooth_l1_loss_backward", grad_output, self, target, reduction, [beta](auto x, auto y) {
-        using C = decltype(x);
-        const C d = x - y, b = static_cast<C>(beta);
-        return d <= -b ? C(-1) : d >= b ? C(1) : d / b;
-    });
+    return loss_gradient("smooth_l1_loss_backward", grad_output, self, target, reduction, false,
+                         [beta](auto x, auto y, auto norm, auto g) {
+                             using C = decltype(x);
+                             const C d = x - y, b = static_cast<C>(beta);
+                             return norm * (d <= -b ? C(-1) : d >= b ? C(1) : d / b) * g;
+                         });
 }
 
 Tensor huber_loss_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target, std::int64_t reduction,
                            double delta) {
-    return loss_gradient("huber_loss_backward", grad_output, self, target, reduction, [delta](auto x, auto y) {
-        using C = decltype(x);
-        const C d = x - y, limit = static_cast<C>(delta);
-        return d <= -limit ? -limit : d >= limit ? limit : d;
-    });
+    return loss_gradient("huber_loss_backward", grad_output, self, target, reduction, true,
+                         [delta](auto x, auto y, auto norm, auto g) {
+                             using C = decltype(x);
+                             const C d = x - y, limit = static_cast<C>(delta);
+                             return norm * (d <= -limit ? -limit : d >= limit ? limit : d) * g;
+                         });
 }
 
 Tensor soft_margin_loss_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target,
                                  std::int64_t reduction) {
-    return loss_gradient("soft_margin_loss_backward", grad_output, self, target, reduction, [](auto x, auto y) {
-        using C = decltype(x);
-        const C z = vmath::exp(-y * x);
-        return -y * z / (C(1) + z);
-    });
+    return loss_gradient("soft_margin_loss_backward", grad_output, self, target, reduction, true,
+                         [](auto x, auto y, auto norm, auto g) {
+                             using C = decltype(x);
+                             using std::exp;
+                             const C z = exp(-y * x);
+                             return y * z * -norm / (z + C(1)) * g;
+                         });
 }
 
 /// The denominator is cut off at 1e-12.
@@ -71,10 +79,11 @@ Tensor binary_cross_entropy_backward(const Tensor& grad_output, const Tensor& se
     if (self.shape() != target.shape())
         throw ArgumentError(std::string(op) + ": expected 'target' of the shape of 'self', found " + describe(target) +
                             " and " + describe(self));
-    const Tensor grad = loss_gradient(op, grad_output, self, target, reduction, [](auto x, auto y) {
-        using C = decltype(x);
-        return (x - y) / std::max((C(1) - x) * x, C(1e-12F));
-    });
+    const Tensor grad =
+        loss_gradient(op, grad_output, self, target, reduction, true, [](auto x, auto y, auto norm, auto g) {
+            using C = decltype(x);
+            return norm * (g * (x - y) / std::max((C(1) - x) * x, C(1e-12F)));
+        });
     return weight.defined() ? times(grad, weight).to(self.dtype()) : grad;
 }
 

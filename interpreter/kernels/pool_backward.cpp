@@ -179,15 +179,15 @@ Tensor max_unpool3d(const Tensor& self, const Tensor& indices, const Ints& outpu
 }
 
 /// Starts of `out` windows of `kernel` inputs, spread by a random number as in the paper of fractional max pooling.
-template <class C>
-Ints random_starts(C sample, std::int64_t in, std::int64_t out, std::int64_t kernel) {
+template <class A>
+Ints random_starts(A sample, std::int64_t in, std::int64_t out, std::int64_t kernel) {
     Ints starts;
     if (out > 1) {
-        const C alpha = static_cast<C>(in - kernel) / static_cast<C>(out - 1);
+        const A alpha = A(in - kernel) / A(out - 1);
         for (std::int64_t i = 0; i + 1 < out; ++i)
-            starts.push_back(std::clamp<std::int64_t>(static_cast<std::int64_t>((static_cast<C>(i) + sample) * alpha) -
-                                                          static_cast<std::int64_t>(sample * alpha),
-                                                      0, in - kernel));
+            starts.push_back(std::clamp<std::int64_t>(
+                static_cast<std::int64_t>((A(i) + sample) * alpha) - static_cast<std::int64_t>(sample * alpha), 0,
+                in - kernel));
     }
     if (out > 0) starts.push_back(in - kernel);
     return starts;
@@ -221,7 +221,7 @@ std::tuple<Tensor, Tensor> fractional_max(const Tensor& self, const Ints& kernel
     if (random_samples.dtype() != self.dtype())
         throw ArgumentError(std::string(op) + ": expected 'random_samples' of the dtype of 'self', found " +
                             describe(random_samples) + " and " + describe(self));
-    return visit_float(self.dtype(), op, [&]<class C>(C) {
+    return visit_stepwise(self.dtype(), op, [&]<class C, class A>(C, A) {
         const Tensor x = self.to(dtype_of<C>()).contiguous();
         const Tensor samples = random_samples.to(dtype_of<C>()).contiguous();
         Ints shape(self.shape().begin(), self.shape().end() - static_cast<std::ptrdiff_t>(Rank));
@@ -235,7 +235,7 @@ std::tuple<Tensor, Tensor> fractional_max(const Tensor& self, const Ints& kernel
             // In 2-d the first sample is the width's; in 3-d they are in the order of the dimensions.
             for (std::size_t i = 0; i < Rank; ++i) {
                 const std::size_t axis = Rank == 2 ? 2 - i : i;
-                starts[axis] = random_starts<C>(sample[i], in[axis], out[axis], kernel[axis]);
+                starts[axis] = random_starts<A>(A(sample[i]), in[axis], out[axis], kernel[axis]);
             }
             for (const std::int64_t d : starts[0])
                 for (const std::int64_t h : starts[1])

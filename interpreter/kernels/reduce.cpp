@@ -136,7 +136,7 @@ Tensor nanmean(const Tensor& self, const Dims& dim, bool keepdim, std::optional<
         const Tensor total = reduce<C>(self, dims, keepdim, SumOf<C, decltype(not_nan)>{});
         const Tensor count = reduce<C>(self, dims, keepdim, SumOf<C, decltype(counted)>{});
         return elementwise<double>(
-            out, [](double t, double n) { return t / n; }, total, count);
+            out, [out](double t, double n) { return round_to(out, t) / n; }, total, count);
     });
 }
 

@@ -13,6 +13,7 @@
 #include "kernels/special_math.hpp"
 #include "overlap.hpp"
 #include "promote.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -55,6 +56,21 @@ constexpr UnaryFn in_own(F) {
 template <Function scaled>
 constexpr auto unscaled = [](auto x) { return std::exp(std::fabs(x)) * decltype(x)(scaled(x)); };
 
+/// -x log(x), of 16-bit floats with the logarithm rounded.
+Tensor entr(const char* op, const Tensor& self) {
+    if (!is_floating_point(self.dtype()) || item_size(self.dtype()) != 2) return apply_double(op, self, special::entr);
+    return visit_stepwise(self.dtype(), op, [&]<class C, class A>(C, A) {
+        return elementwise<C>(
+            self.dtype(),
+            [](C x) {
+                using std::log;
+                const A product = A(x) * log(A(x));
+                return x > C(0) ? static_cast<C>(-product) : static_cast<C>(special::entr(double{x}));
+            },
+            self);
+    });
+}
+
 /// As special::erfinv, for results of float: without branches, so that loops over it vectorise.
 TORCH_IR_ALWAYS_INLINE float erfinv(float y) {
     constexpr double a = .147;
@@ -86,7 +102,7 @@ constexpr UnaryEntry functions[] = {
     {"special_i0e", in_double_or_half<special::i0e>},
     {"special_i1", unary<InFloat>(unscaled<special::i1e>)},
     {"special_i1e", in_double_or_half<special::i1e>},
-    {"special_entr", in_double_or_half<special::entr>},
+    {"special_entr", entr},
     {"special_modified_bessel_i0", in_own(unscaled<special::i0e>)},
     {"special_modified_bessel_i1", in_own(unscaled<special::i1e>)},
     {"special_modified_bessel_k0", in_double<special::k0>},

@@ -8,6 +8,7 @@
 #include "kernels/families.hpp"
 #include "kernels/pointwise.hpp"
 #include "kernels/reduce.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -298,19 +299,18 @@ Tensor round_decimals(const Tensor& self, std::int64_t decimals) {
 
 Tensor logit(const Tensor& self, std::optional<double> eps) {
     const DType dtype = to_float(self.dtype());
-    return visit_float(dtype, "logit", [&]<class C>(C) {
+    return visit_stepwise(dtype, "logit", [&]<class C, class A>(C, A) {
+        const auto f = [](A x) {
+            using std::log;
+            return static_cast<C>(log(x / (A(1) - x)));
+        };
         if (!eps)
             return elementwise<C>(
-                dtype, [](C x) { return std::log(x / (C(1) - x)); }, self);
+                dtype, [f](C x) { return f(A(x)); }, self);
         // The bounds are of the dtype: 1 - eps may be 1.
         const C low = held<C>(*eps, dtype), high = held<C>(1 - static_cast<double>(low), dtype);
         return elementwise<C>(
-            dtype,
-            [low, high](C x) {
-                const C z = x < low ? low : (x > high ? high : x);
-                return std::log(z / (C(1) - z));
-            },
-            self);
+            dtype, [low, high, f](C x) { return f(A(x < low ? low : (x > high ? high : x))); }, self);
     });
 }
 

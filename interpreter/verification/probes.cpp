@@ -2,6 +2,8 @@
 #include "verification/probes.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "elementwise.hpp"
 
@@ -35,7 +37,8 @@ class Noise {
     std::uint32_t key_;
 };
 
-/// to[i] = value[i] + sigma[i] * noise; what is not finite stays as it is.
+/// to[i] = value[i] + sigma[i] * noise; what is not finite stays as it is. What lies between -1 and 1 stays there, and
+/// what is 0 becomes no less: there are ops that are not defined beyond.
 template <class To, class From>
 void shake(To* to, const From* value, const RoundedBlock& block, const Noise& stream) {
     const Noise noise = stream;
@@ -46,7 +49,10 @@ void shake(To* to, const From* value, const RoundedBlock& block, const Noise& st
     for (std::uint32_t i = 0; i < n; ++i) {
         const From before = value[i];
         const From shaken = before + static_cast<From>(static_cast<float>(sigma[i]) * noise(first + i));
-        to[i] = static_cast<To>(shaken - shaken == 0 ? shaken : before);
+        const From most = std::fabs(before) <= 1 ? From(1) : std::numeric_limits<From>::max();
+        const From inside = shaken > most ? most : (shaken < -most ? -most : shaken);
+        const From one_sided = before == 0 ? std::fabs(inside) : inside;
+        to[i] = static_cast<To>(shaken - shaken == 0 ? one_sided : before);
     }
 }
 

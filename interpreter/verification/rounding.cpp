@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <set>
 
@@ -133,8 +134,11 @@ Reference perturbed(const OpCall& call, std::size_t index, const Tensor& y, cons
         const OpCall shaken = call.map_tensors([&](const Tensor& tensor) {
             const Tensor noisy = to_double(tensor).contiguous().clone();
             const Tensor parts = real_view(noisy);
-            for (std::int64_t i = 0; i < parts.numel(); ++i)
-                parts.data<double>()[i] *= 1 + 2 * u * std::min(3.0, std::max(-3.0, generator.normal()));
+            for (std::int64_t i = 0; i < parts.numel(); ++i) {
+                double& x = parts.data<double>()[i];
+                const double most = std::fabs(x) <= 1 ? 1 : std::numeric_limits<double>::infinity();
+                x = std::clamp(x * (1 + 2 * u * std::clamp(generator.normal(), -3.0, 3.0)), -most, most);
+            }
             return noisy.to(tensor.dtype());
         });
         const IValue result = shaken.run()[index];
