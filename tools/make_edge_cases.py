@@ -397,6 +397,20 @@ def roundings_that_decide():
         yield aten.addr.default, scores, scores[:, 0], scores[0], {"beta": 0.3, "alpha": 0.7}
         yield aten.linalg_cross.default, scores[:, :3], scores[:, 3:]
         yield aten._embedding_bag.default, scores, rows, torch.tensor([0, 10, 25]), False, 1
+        for op, delta in ((aten.mse_loss, ()), (aten.smooth_l1_loss, (0.7,)), (aten.huber_loss, (0.7,))):
+            yield op.default, scores, shares, 0, *delta
+        for op, delta in ((aten.mse_loss_backward, ()), (aten.huber_loss_backward, (0.7,)), (aten.soft_margin_loss_backward, ())):
+            yield op.default, scores.roll(7), scores, shares, 1, *delta
+        yield aten.binary_cross_entropy_backward.default, scores, shares, shares.roll(1), None, 0
+        for op in (aten.logit, aten.special_entr):
+            yield op.default, shares
+        for op in (aten.logit_backward, aten.sigmoid_backward):
+            yield op.default, scores, shares
+        yield aten.cosine_similarity.default, scores, scores.roll(1)
+        yield aten.nanmean.default, scores, [1]
+        yield aten.addbmm.default, torch.zeros(6, 6, dtype=dtype), scores[:15].reshape(3, 6, 5), scores[20:35].reshape(3, 5, 6), {"alpha": 0.7}
+        yield aten.div.Tensor_mode, scores, scores.roll(1), {"rounding_mode": "trunc"}
+        yield aten.fractional_max_pool2d.default, torch.randn(1, 2, 40, 37, generator=generator).to(dtype), [2, 2], [25, 20], torch.rand(1, 2, 2, generator=generator).to(dtype)
     steps = ramp(20, dtype=torch.float64) * 0.05 - 0.45
     yield aten.fake_quantize_per_tensor_affine.default, steps, 0.1, 0, -8, 7
     yield aten.fake_quantize_per_tensor_affine.tensor_qparams, steps, torch.tensor(0.1), torch.tensor(0), -8, 7
