@@ -171,6 +171,8 @@ def odd_arguments():
     truths = torch.tensor([True, False, True]), torch.tensor([True, True, False])
     yield aten.clamp.Tensor, truths[0], truths[1]
     yield aten.clamp.Tensor, truths[0], None, truths[1]
+    for exponent in (True, False):
+        yield aten.pow.Tensor_Scalar, truths[0], exponent
     for dtype in (torch.int8, torch.bool):
         yield aten.sum_to_size.default, torch.ones((), dtype=dtype), []
     numbers, signs = torch.tensor([-100, -3, 0, 8, 100], dtype=torch.int8), torch.tensor([1, -1, 0, -1, 1], dtype=torch.int8)

@@ -181,6 +181,16 @@ class OutDtype(nn.Module):
         return out_dtype(torch.ops.aten.mm.default, torch.int32, x, self.weight.t())
 
 
+class SharedLists(nn.Module):
+    """Lists of tensors that share memory, written to one after the other."""
+
+    def forward(self, x, y):
+        x, y = x.clone(), y.clone()
+        torch._foreach_mul_([x, x[1:]], -1)
+        torch._foreach_add_([x, y], [y, x])
+        return x, y
+
+
 class Generators(nn.Module):
     """Draws from two generators of its own, in turn."""
 
@@ -356,6 +366,7 @@ def cases():
     past = [Pair(X, X + 1), Pair(X + 2, X + 3)]
     yield "inputs", "multi_io", Inputs(), [((X, 2, 0.5, True, "twice", None, past, Batch(X, {"m": X})), {"scale": X + 4, "bias": 3})], None
     yield "aliases", "multi_io", Aliases(), [(X, X + 1)], None
+    yield "shared_lists", "state", SharedLists(), [(X, X + 1)], None
     yield "mutations", "state", Mutations(), [(X, X + 1)], None
     yield "cache", "state attention", Cache(), [(X.reshape(3, 1, 4)[i : i + 1],) for i in range(3)], None
     yield "generators", "random", Generators(), [(X,), (X + 1,)], None

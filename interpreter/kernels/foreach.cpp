@@ -82,16 +82,14 @@ void add_foreach(Registry& r, const Schema& schema, Element op) {
             std::vector<IValue> own;
             for (std::size_t k = 0; k < lists.size(); ++k) own.push_back(element(lists[k], i, count, names[k]));
             outputs.push_back(apply_to(context, op, std::move(own)));
+            if (!in_place) continue;
+            // Before the next one, which may read it.
+            const Tensor& target = std::get<TensorList>(lists[0])[i];
+            if (!overlaps) check_overlap(target);
+            check_written(true, false, outputs[i], target);
+            target.copy_from(outputs[i]);
         }
-        if (!in_place)
-            results.emplace_back(std::move(outputs));
-        else
-            for (std::size_t i = 0; i < count; ++i) {
-                const Tensor& target = std::get<TensorList>(lists[0])[i];
-                if (!overlaps) check_overlap(target);
-                check_written(true, false, outputs[i], target);
-                target.copy_from(outputs[i]);
-            }
+        if (!in_place) results.emplace_back(std::move(outputs));
     });
 }
 

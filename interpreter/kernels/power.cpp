@@ -53,7 +53,6 @@ Tensor pow_scalar(const Tensor& self, const Scalar& exponent) {
     const auto is = [&](double value) { return exponent.to<Complex128>() == value; };
     if (is_integral(dtype, true) && exponent.to<std::int64_t>() < 0)
         throw ArgumentError("pow: integers to negative integer powers are not allowed");
-    if (dtype == DType::Bool) return pow(self, Tensor::wrapped_number(exponent));
     // The exponents that models are full of; of complex numbers, those that PyTorch does not leave to cpow.
     if (is(0)) return in_dtype(dtype, self, [](auto x) { return decltype(x)(1); });
     if (is(1)) return self.dtype() == dtype ? self.clone() : self.to(dtype);

@@ -34,7 +34,8 @@ class OutputWalk : Walk {
                     const std::vector<IValue>& more = earlier_[references.size()].probes;
                     reference.probes.insert(reference.probes.begin(), more.begin(), more.end());
                 }
-                if (known.is_region() && !known.sigma.defined()) widen(reference.reference, reference.probes);
+                if (known.is_region() && !known.sigma.defined())
+                    widen(reference.reference, reference.probes, graph_.value(*ref).meta.dtype);
             }
             references.push_back(std::move(reference));
         }

@@ -98,7 +98,7 @@ void shake_probes(Reference& reference, std::vector<IValue>& probes, bool region
     if (kept.defined()) reference = {kept};
 }
 
-void widen(Reference& reference, const std::vector<IValue>& probes) {
+void widen(Reference& reference, const std::vector<IValue>& probes, DType dtype) {
     auto* base = std::get_if<Tensor>(&reference.value);
     if (!base || !(is_floating_point(base->dtype()) || is_complex(base->dtype()))) return;
     *base = to_double(*base);
@@ -106,7 +106,9 @@ void widen(Reference& reference, const std::vector<IValue>& probes) {
     for (const IValue& probe : probes)
         if (const auto* other = std::get_if<Tensor>(&probe); other && other->shape() == base->shape())
             scatter.add(*other);
-    reference.sigma = reference.bound = scatter.sigma(probes.size());
+    reference.sigma = reference.bound = elementwise<double>(
+        wide, [u = unit_roundoff(dtype)](double s, double v) { return std::hypot(s, u * v); },
+        scatter.sigma(probes.size()), real_view(*base));
 }
 
 }  // namespace torch_ir

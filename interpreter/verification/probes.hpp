@@ -21,7 +21,8 @@ struct NoiseStream {
 void shake_probes(Reference& reference, std::vector<IValue>& probes, bool region, const NoiseStream& stream,
                   DType dtype);
 
-/// Gives a result in floats the sigma, and as a bound the same, that the spread of its probes says.
-void widen(Reference& reference, const std::vector<IValue>& probes);
+/// Gives a result in floats the sigma, and as a bound the same, that the spread of its probes says: at least one
+/// rounding to `dtype`, which may leave all probes of a few elements as they are.
+void widen(Reference& reference, const std::vector<IValue>& probes, DType dtype);
 
 }  // namespace torch_ir

@@ -243,9 +243,10 @@ bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision
     } else if (op == "logit") {
         const double eps = call.number("eps", 0);
         const double of_clamp = eps > 0 ? 1 / eps : 0;  // what the rounding of 1 - eps does
+        const double step = std::max(u, p.result);
         spread = pointwise(
-            call, y, p, [=](double, double v) { return u * (2 + std::fabs(v) + of_clamp); },
-            [=](double, double v) { return u * (8 + 4 * std::fabs(v) + of_clamp); });
+            call, y, p, [=](double, double v) { return step * (2 + std::fabs(v) + of_clamp); },
+            [=](double, double v) { return step * (8 + 4 * std::fabs(v) + of_clamp); });
     } else if (op == "pow" && call.tensor("self").defined()) {  // the exponent may be rounded
         const Tensor exponent = call.tensor("exponent");
         const double number = exponent.defined() ? 0 : call.number("exponent", 1);

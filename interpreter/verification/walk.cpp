@@ -189,7 +189,7 @@ void Walk::take_step(const Step& step, std::size_t index) {
         if (region || !reference.is_exact())
             for (const std::uint32_t slot : slots) known_[slot].absent = absent;
         if (probing) shake_probes(reference, probes[i], region, index * 8 + i, dtypes[i]);
-        if (region && given) widen(reference, probes[i]);
+        if (region && given) widen(reference, probes[i], dtypes[i]);
         for (std::size_t k = 0; k < slots.size(); ++k) store(step, call, i, k, reference, probes[i], region);
     }
     if (!returns_what_it_writes(step)) take_writes(step, region);
