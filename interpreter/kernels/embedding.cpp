@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "convert.hpp"
+#include "kernels/call.hpp"
 #include "kernels/families.hpp"
 #include "kernels/move.hpp"
 #include "kernels/pointwise.hpp"
@@ -246,32 +247,38 @@ Tensor embedding_bag_dense_backward(In grad, In indices, In offset2bag, In bag_s
     if (mode != 0 && bag_size.numel() < grad.size(0))
         throw ArgumentError(std::string(op) + ": expected bag_size of " + std::to_string(grad.size(0)) +
                             " elements, found " + describe(bag_size));
-    return visit_float(grad.dtype(), op, [&]<class C>(C) {
+    // PyTorch adds up rows in the order of its sort.
+    const Tensor order = mode == 2 ? Tensor() : call("aten.argsort.default", {index, 0, false});
+    return visit_stepwise(grad.dtype(), op, [&]<class C, class A>(C, A) {
         const Tensor g = grad.to(dtype_of<C>()).contiguous();
         const Tensor sizes = to_indices(op, bag_size), winners = to_indices(op, maximum_indices);
         const Tensor scales =
             per_sample_weights.defined() ? per_sample_weights.to(dtype_of<C>()).contiguous() : Tensor();
         const Tensor result = Tensor::zeros({num_weights, width}, dtype_of<C>());
+        const auto add = [&](std::int64_t row, std::int64_t j, A x) {
+            C& sum = result.data<C>()[row * width + j];
+            sum = static_cast<C>(A(sum) + x);
+        };
         if (mode == 2) {
             for (std::int64_t i = 0; i < g.numel(); ++i)
                 if (sizes.data<std::int64_t>()[i / width] > 0)
-                    result.data<C>()[checked_index(winners.data<std::int64_t>()[i], num_weights, false, 0) * width +
-                                     i % width] += g.data<C>()[i];
+                    add(checked_index(winners.data<std::int64_t>()[i], num_weights, false, 0), i % width,
+                        A(g.data<C>()[i]));
             return result.to(grad.dtype());
         }
         std::vector<std::int64_t> counts(static_cast<std::size_t>(num_weights), 0);
         for (std::int64_t k = 0; k < count; ++k)
             ++counts[static_cast<std::size_t>(checked_index(index.data<std::int64_t>()[k], num_weights, false, 0))];
         if (scale_grad_by_freq) counts = bag_frequencies(index, counts);
-        for (std::int64_t k = 0; k < count; ++k) {
+        for (std::int64_t i = 0; i < count; ++i) {
+            const std::int64_t k = order.data<std::int64_t>()[i];
             const std::int64_t row = index.data<std::int64_t>()[k];
             if (row == padding_idx) continue;
             const std::int64_t bag = checked_index(bags.data<std::int64_t>()[k], g.size(0), false, 0);
-            C scale = scales.defined() ? scales.data<C>()[k] : C(1);
-            if (scale_grad_by_freq) scale /= static_cast<C>(counts[static_cast<std::size_t>(row)]);
-            if (mode == 1) scale /= static_cast<C>(sizes.data<std::int64_t>()[bag]);
-            for (std::int64_t j = 0; j < width; ++j)
-                result.data<C>()[row * width + j] += scale * g.data<C>()[bag * width + j];
+            A scale(scales.defined() ? scales.data<C>()[k] : C(1));
+            if (scale_grad_by_freq) scale = scale / A(counts[static_cast<std::size_t>(row)]);
+            if (mode == 1) scale = scale / A(sizes.data<std::int64_t>()[bag]);
+            for (std::int64_t j = 0; j < width; ++j) add(row, j, scale * A(g.data<C>()[bag * width + j]));
         }
         return result.to(grad.dtype());
     });

@@ -181,6 +181,7 @@ Tensor kl_div(const Tensor& self, const Tensor& target, std::int64_t reduction, 
 /// log(target!) where target > 1, as PyTorch writes one step over another.
 Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input, bool full, double eps,
                         std::int64_t reduction) {
+    if (!log_input) refuse_bool("poisson_nll_loss", input.dtype());
     const auto log = [](const Tensor& x) { return call("aten.log.default", {x}); };
     const Tensor losses = log_input ? minus(call("aten.exp.default", {input}), times(target, input))
                                     : minus(input, times(target, log(plus(input, number(eps)))));

@@ -154,8 +154,8 @@ Reference perturbed(const OpCall& call, std::size_t index, const Tensor& y, cons
         y, [=](double s, double v) { return p.rounded(v, factor * factor * s * s, 100 * factor * s); }, sigma);
 }
 
-/// An operand that is a number which float32 does not hold exactly, else 0.
-double inexact_number(const OpCall& call) {
+/// An operand that is a number which a dtype with roundings of `u` does not hold exactly, else 0.
+double inexact_number(const OpCall& call, double u) {
     for (const std::string_view name : {"self", "other"}) {
         const IValue* operand = call.find(name);
         if (!operand) continue;
@@ -163,7 +163,9 @@ double inexact_number(const OpCall& call) {
         if (tensor && (!tensor->defined() || !tensor->is_wrapped_number() || is_complex(tensor->dtype()))) continue;
         if (!tensor && !std::holds_alternative<double>(*operand)) continue;
         const double number = to_scalar(*operand).to<double>();
-        if (static_cast<double>(static_cast<float>(number)) != number) return number;
+        int exponent = 0;
+        const double digits = std::frexp(number, &exponent) / u;
+        if (digits != std::trunc(digits)) return number;
     }
     return 0;
 }
@@ -217,11 +219,12 @@ bool formula_spread(const OpCall& call, const Tensor& y, const detail::Precision
     if (rounded.contains(op)) {  // the rounding of the result is all, but for alpha, which scales one operand
         const double alpha = call.number("alpha", 1);
         // A number may be rounded to the tensor's dtype first.
-        const double number = inexact_number(call);
-        const double of_result = op == "mul" && number != 0 ? u : 0;
-        const double constant = op != "mul" ? u * std::fabs(alpha * number) : 0;
+        const double step = std::max(u, p.result);
+        const double number = inexact_number(call, step);
+        const double of_result = op == "mul" && number != 0 ? step : 0;
+        const double constant = op != "mul" ? step * std::fabs(alpha * number) : 0;
         const Tensor other = alpha != 1 ? call.tensor("other") : Tensor{};
-        const double of_other = other.defined() ? u * std::fabs(alpha) : 0;
+        const double of_other = other.defined() ? step * std::fabs(alpha) : 0;
         spread = detail::spread_around(
             y,
             [=](double o, double v) {
