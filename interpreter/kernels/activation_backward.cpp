@@ -73,7 +73,7 @@ constexpr BinaryEntry by_input[] = {
      })},
     {"hardsigmoid_backward", plain([](auto g, auto x) {
          using C = decltype(x);
-         return x > C(-3) && x < C(3) ? g / C(6) : C(0);
+         return x > C(-3) && x < C(3) ? g * C(1.0F / 6.0F) : C(0);  // of float64, too
      })},
 };
 
