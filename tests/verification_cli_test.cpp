@@ -441,6 +441,32 @@ TEST_CASE("locate says what the candidate stores in another layout") {
     CHECK(json::parse(run(command + " --json").out)["layouts"] == json{{"neg", "permuted [1, 0]"}});
 }
 
+TEST_CASE("verify says that an output comes from values of a coarser dtype") {
+    const TemporaryDirectory folder;
+    const auto value = [](const std::string& name, const std::string& dtype) {
+        return R"({"name": ")" + name + R"(", "shape": [2], "dtype": ")" + dtype + "\"}";
+    };
+    const auto cast = [&](const std::string& name, const std::string& from, const std::string& to) {
+        return R"({"name": ")" + name + R"(", "op_type": "aten._to_copy.default", "inputs": [)" + from +
+               R"(], "outputs": [)" + value(name, to) + R"(], "attrs": {"dtype": "torch.)" + to + R"("}})";
+    };
+    write_text(folder / "ir.json", R"({"model_name": "Casts", "graph_inputs": [)" + value("x", "float32") +
+                                       R"(], "graph_outputs": [)" + value("back", "float32") +
+                                       R"(], "weights": [], "nodes": [)" +
+                                       cast("half", value("x", "float32"), "bfloat16") + ", " +
+                                       cast("back", value("half", "bfloat16"), "float32") + "]}");
+    write_floats(folder / "x.safetensors", {{"x", {2}, {1, 2}}});
+    write_floats(folder / "y.safetensors", {{"output_0", {2}, {1, 2.0078125F}}});
+    const std::string command = "verify " + (folder / "ir.json") + " --inputs " + (folder / "x.safetensors") +
+                                " --expected " + (folder / "y.safetensors");
+    const Outcome outcome = run(command);
+    CHECK(outcome.status == 1);
+    CHECK(outcome.out.find("; it comes from bfloat16 values: --tolerance derived knows what that may do, --rtol 0.016 "
+                           "is their own; first at") != std::string::npos);
+    CHECK(run(command + " --rtol 0.016").status == 0);
+    CHECK(run(command + " --rtol 1e-3").out.find("comes from") == std::string::npos);
+}
+
 TEST_CASE("locate and derived tolerances from outside") {
     const TemporaryDirectory folder;
     const std::string dump = folder / "dump.safetensors";

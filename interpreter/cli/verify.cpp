@@ -94,6 +94,44 @@ class ValueJudge : public Observer {
     std::vector<OutputVerdict> verdicts_;
 };
 
+/// The 16-bit dtype, if any, of a value on the way to each output of the graph.
+std::vector<std::optional<DType>> halves_on_the_way(const Graph& graph) {
+    std::vector<std::optional<DType>> seen(graph.values.size());
+    for (const Node& node : graph.nodes) {
+        std::optional<DType> half;
+        for (const ValueRef input : node.input_values())
+            if (!half) half = seen[input.id];
+        for (const ValueRef output : node.output_values()) {
+            const Value& value = graph.value(output);
+            if (value.kind != ValueKind::Tensor || !is_floating_point(value.meta.dtype)) continue;
+            seen[output.id] = item_size(value.meta.dtype) == 2 ? value.meta.dtype : half;
+        }
+    }
+    std::vector<std::optional<DType>> outputs;
+    for (const Argument& output : graph.outputs) {
+        const auto* ref = output.get_if<ValueRef>();
+        outputs.push_back(ref ? seen[ref->id] : std::nullopt);
+    }
+    return outputs;
+}
+
+/// Says of outputs that differ by the default tolerance of float32 that they were computed in a coarser dtype.
+void add_hints(const Model& model, const VerifyFlags& options, std::vector<OutputVerdict>& verdicts) {
+    if (options.rtol || options.atol || options.tolerance == "derived") return;
+    const std::vector<std::optional<DType>> halves = halves_on_the_way(model.graph);
+    std::size_t position = 0;
+    for (std::size_t i = 0; i < halves.size(); ++i) {
+        if (!is_user_output(model.outputs[i].kind)) continue;
+        const std::string name = "output_" + std::to_string(position++);
+        if (!halves[i]) continue;
+        for (OutputVerdict& verdict : verdicts)
+            if (verdict.name == name && !verdict.comparison.passed && verdict.dtype == DType::Float32)
+                verdict.comparison.message += "; it comes from " + std::string(torch_ir::name(*halves[i])) +
+                                              " values: --tolerance derived knows what that may do, --rtol " +
+                                              short_number(default_tolerance(*halves[i]).rtol) + " is their own";
+    }
+}
+
 void print(const OutputVerdict& v) {
     const Comparison& c = v.comparison;
     std::cout << "  " << v.name << "  " << v.type() << "  ";
@@ -199,6 +237,7 @@ int verify_model(VerifyFlags options, const Globals& globals) {
         for (OutputVerdict& verdict : judged)
             if (!verdict.dtype && loaded.model->graph.find_value(verdict.name))
                 verdict.comparison.message += "; --intermediates FILE compares values of nodes";
+        add_hints(*loaded.model, options, judged);
         for (DerivedVerdict& d : derive(options, interpreter, inputs, run, pair.expected, judged)) {
             d.name = pair.prefix + d.name;
             derived.push_back(std::move(d));
