@@ -73,7 +73,7 @@ DIFFERENCES = [
     ("sinh, cosh", "float32", "Between 88.73 and 89.41 PyTorch's vector loop is already infinite."),
     ("conv_transpose, convolution_backward", "float16, bfloat16", "On processors for which oneDNN has no half types, PyTorch adds up in the half type; here it is done in float32."),
     ("native_layer_norm_backward", "float16, bfloat16", "PyTorch adds up the gradients of weight and bias in the half type, a sum per thread; here it is done in float32."),
-    ("prod", "float16, bfloat16", "PyTorch multiplies in the half type, which overflows and underflows earlier; here it is done in float32."),
+    ("prod", "float16, bfloat16", "Every product is rounded; in rows of 64 numbers and more, the order of PyTorch's products depends on the processor."),
     ("mul_.Scalar", "float16, bfloat16", "PyTorch rounds the number first, unlike in mul_.Tensor and mul.Scalar; not so here."),
     ("svd, eigh, eig, qr and what returns their vectors", "all", "Signs and phases of vectors are free; the products agree."),
     ("median, topk, kthvalue with equal elements", "all", "Which of the equal elements an index names is free."),

@@ -7,6 +7,8 @@
 
 #include "kernels/families.hpp"
 #include "promote.hpp"
+#include "rows.hpp"
+#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 
@@ -99,6 +101,17 @@ struct ProdOf {
 
 Tensor prod_over(const Tensor& self, const Ints& dims, bool keepdim, std::optional<DType> dtype) {
     const DType out = sum_dtype(self, dtype);
+    if (is_floating_point(out) && item_size(out) == 2)  // every product is rounded, so that some overflow on the way
+        return visit_stepwise(out, "prod", [&]<class C, class A>(C, A) {
+            const Rows<C> in = rows<C>(as(self, dtype), dims);
+            const Tensor y = Tensor::empty(reduced_shape(self, dims, keepdim), dtype_of<C>());
+            for (std::int64_t i = 0; i < y.numel(); ++i) {
+                A product(1);
+                for (const C x : in[i]) product *= A(x);
+                y.data<C>()[i] = static_cast<C>(product);
+            }
+            return y.to(out);
+        });
     return visit_compute(out,
                          [&]<class C>(C) { return reduce<C>(as(self, dtype), dims, keepdim, ProdOf<C>{}).to(out); });
 }
