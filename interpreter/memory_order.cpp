@@ -20,7 +20,7 @@ bool resizes_halves(const Graph& graph, const Node& node) {
     const std::string_view op = aten_name(node.op_type);
     if (op != "upsample_bilinear2d" && op != "upsample_trilinear3d") return false;
     const std::vector<ValueRef> inputs = node.input_values();
-    return !inputs.empty() && item_size(graph.values[inputs[0].id].meta.dtype) == 2;
+    return !inputs.empty() && is_half(graph.values[inputs[0].id].meta.dtype);
 }
 
 /// Whether what the op gives depends on the order of its operands in memory: random numbers are drawn in that order.

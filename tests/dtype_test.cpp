@@ -20,6 +20,8 @@ TEST_CASE("sizes and categories are PyTorch's") {
     CHECK(item_size(DType::BFloat16) == 2);
     CHECK(is_floating_point(DType::Float8E5M2));
     CHECK_FALSE(is_floating_point(DType::Complex64));
+    CHECK(is_half(DType::BFloat16));
+    CHECK_FALSE(is_half(DType::Int16));
     CHECK(is_integral(DType::UInt64));
     CHECK_FALSE(is_integral(DType::Bool));
     CHECK(is_integral(DType::Bool, true));

@@ -175,6 +175,36 @@ TEST_CASE("results that do not round must agree in every bit; ties of an argmax 
           Verdict::Wrong);
 }
 
+TEST_CASE("sums round, though their op is one that else only moves") {
+    GraphBuilder b("Sums");
+    const auto base = b.input("base", {{1}});
+    const auto index = b.input("index", {{200}, DType::Int64});
+    const auto x = b.input("x", {{200}});
+    b.output(b.call("aten.scatter.reduce", {base, 0, index, x}, {{1}}, {{"reduce", "add"}}));
+    const Inputs tensors{
+        {"base", floats({1}, {0})}, {"index", Tensor::zeros({200}, DType::Int64)}, {"x", noise({200}, 1)}};
+    float backwards = 0;
+    for (std::int64_t i = 200; i-- > 0;) backwards += tensors.at("x").data<float>()[i];
+    const LocateResult result = locate_in(b, tensors, {{"scatter", floats({1}, {backwards})}});
+    CHECK(result.verdict() == Verdict::Explained);
+    CHECK(result.findings.at(0).rounding.max_q > 0);
+    CHECK(locate_in(b, tensors, {{"scatter", floats({1}, {backwards + 0.01F})}}).verdict() != Verdict::Explained);
+}
+
+TEST_CASE("lists of tensors that are only moved are as they were for what comes after") {
+    GraphBuilder b("Pairs");
+    const auto x = b.input("x", {{4, 3}, DType::BFloat16});
+    const auto y = b.input("y", {{4, 3}, DType::BFloat16});
+    const auto pair = b.call_many("aten.broadcast_tensors.default", {ArgumentList{x, y}},
+                                  {{{4, 3}, DType::BFloat16}, {{4, 3}, DType::BFloat16}});
+    const auto p = b.call("aten.sigmoid.default", {pair[0]}, {{4, 3}, DType::BFloat16});
+    b.output(b.call("aten.binary_cross_entropy.default", {p, pair[1]}, {{}, DType::BFloat16}));
+    const Tensor half = Tensor::full({4, 3}, 0.5, DType::BFloat16);
+    const Inputs tensors{{"x", half}, {"y", half}};
+    const NamedTensors loss{{"binary_cross_entropy", dump(b, tensors).at("binary_cross_entropy")}};
+    CHECK(locate_in(b, tensors, loss).verdict() == Verdict::Explained);
+}
+
 TEST_CASE("what the candidate's dtype does not hold is no fault") {
     GraphBuilder sum("Sum");
     const auto x = sum.input("x", {{3}});

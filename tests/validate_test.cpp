@@ -192,6 +192,14 @@ TEST_CASE("shapes and dtypes must follow from the inputs") {
           "");
     CHECK(issues_of_op("aten.sum.dim_IntList", {{2, 3, 4}}, {2, 4}, {{"dim", ArgumentList{-1}}}) ==
           "'sum' has shape [2, 4], but the inputs give [2, 3]");
+    CHECK(issues_of_op("aten.masked_fill.Scalar", {{3}, {2, 3}}, {2, 3}, {{"value", 0}}) == "");
+    CHECK(issues_of_op("aten.clamp.Tensor", {{3}, {2, 3}}, {2, 3}) == "");
+    CHECK(issues_of_op("aten.clamp.default", {{3}}, {3}, {{"min", 0.5}}, DType::Float64) == "");  // numbers promote
+    CHECK(issues_of_op("aten.ge_.Scalar", {{3}}, {3}, {{"other", 1}}) == "");                     // in place
+    CHECK(issues_of_op("aten.ge_.Scalar", {{3}}, {3}, {{"other", 1}}, DType::Bool) ==
+          "'ge_' is bool, but the inputs give float32");
+    CHECK(issues_of_op("aten.mm.dtype", {{2, 3}, {3, 4}}, {2, 4}, {{"out_dtype", DType::Float64}}, DType::Float64) ==
+          "");
     // Nothing is said about sizes that cannot be known.
     CHECK(issues_of_op("aten.relu.default", {{Dim(parse_expr("u0")), 3}}, {4, 3}) == "");
     const Dim huge = std::int64_t{1} << 60;

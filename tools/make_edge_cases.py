@@ -343,9 +343,9 @@ def roundings_that_decide():
         yield aten.histc.default, samples, 10, -0.3, 0.3
         yield aten.histc.default, samples, 7
         image, grid = torch.rand(1, 2, 12, 16, generator=generator).to(dtype), torch.rand(1, 6, 8, 2, generator=generator).to(dtype)
-        for mode in (0, 1):
+        for mode in (0, 1, 2):
             for align_corners in (False, True):
-                yield aten.grid_sampler_2d.default, image, grid, mode, 2 * mode, align_corners
+                yield aten.grid_sampler_2d.default, image, grid, mode, 2 * (mode % 2), align_corners
         volume, places = torch.rand(1, 1, 5, 12, 16, generator=generator).to(dtype), torch.rand(1, 2, 3, 4, 3, generator=generator).to(dtype)
         yield aten.grid_sampler_3d.default, volume, places, 1, 0, False
         theta = torch.randn(1, 2, 3, generator=generator).to(dtype)
@@ -383,7 +383,9 @@ def roundings_that_decide():
             source = torch.randn(size, generator=generator).to(dtype)
             yield aten.index_add.default, torch.zeros(shape, dtype=dtype), dim, rows % shape[dim], source, {"alpha": alpha}
         for reduce in ("mean", "prod"):
-            yield aten.index_reduce.default, torch.ones(3, 6, dtype=dtype), 0, rows[:20], torch.randn(20, 6, generator=generator).to(dtype), reduce
+            source = torch.randn(20, 6, generator=generator).to(dtype)
+            yield aten.index_reduce.default, torch.ones(3, 6, dtype=dtype), 0, rows[:20], source, reduce
+            yield aten.scatter_reduce.two, torch.ones(3, 6, dtype=dtype), 0, rows[:20, None].expand(20, 6), source, reduce
         scores, classes, weight = torch.randn(90, 6, generator=generator).to(dtype), torch.arange(90) % 6, torch.rand(6, generator=generator).to(dtype)
         shares = scores.roll(1).softmax(1)
         for reduction in (0, 1, 2):

@@ -93,6 +93,9 @@ constexpr bool is_floating_point(DType dtype) {
     return category(dtype) == DTypeCategory::Float || category(dtype) == DTypeCategory::Float8;
 }
 
+/// float16 and bfloat16.
+constexpr bool is_half(DType dtype) { return dtype == DType::Float16 || dtype == DType::BFloat16; }
+
 constexpr bool is_complex(DType dtype) { return category(dtype) == DTypeCategory::Complex; }
 
 /// True for signed and unsigned integers; bool counts only when asked for.

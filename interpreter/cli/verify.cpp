@@ -104,7 +104,7 @@ std::vector<std::optional<DType>> halves_on_the_way(const Graph& graph) {
         for (const ValueRef output : node.output_values()) {
             const Value& value = graph.value(output);
             if (value.kind != ValueKind::Tensor || !is_floating_point(value.meta.dtype)) continue;
-            seen[output.id] = item_size(value.meta.dtype) == 2 ? value.meta.dtype : half;
+            seen[output.id] = is_half(value.meta.dtype) ? value.meta.dtype : half;
         }
     }
     std::vector<std::optional<DType>> outputs;

@@ -333,7 +333,7 @@ Result attention(const Tensor& query, const Tensor& key, const Tensor& value, co
     const auto is_whole = [&](const Tensor& t) {
         return t.dim() == 4 && std::ranges::equal(lead(t), leading) && (is_flash || t.stride(-1) == 1);
     };
-    const bool rounded = item_size(query.dtype()) == 2 && is_whole(query) && is_whole(k) && is_whole(v) &&
+    const bool rounded = is_half(query.dtype()) && is_whole(query) && is_whole(k) && is_whole(v) &&
                          query.size(-1) == value.size(-1) && query.numel() > 0 && key.size(-2) > 0 &&
                          (is_flash || !mask.defined() || mask.dim() == 0 || mask.stride(-1) == 1);
     const auto stepwise = [&]<class Half>(Half) {

@@ -36,7 +36,7 @@ Tensor float_arithmetic(const char* op, const Tensor& self, const Tensor& other,
 /// PyTorch's loops over 16-bit floats round between two steps where rows are too short for its vectors.
 bool rounds_between(DType dtype, const Tensor& self, const Tensor& other) {
     constexpr std::int64_t vectors = 32;
-    if (!is_floating_point(dtype) || item_size(dtype) != 2) return false;
+    if (!is_half(dtype)) return false;
     const bool flat = self.shape() == other.shape() && self.is_contiguous() && other.is_contiguous();
     const auto row = [](const Tensor& t) { return t.dim() == 0 ? 1 : t.size(-1); };
     return (flat ? self.numel() : std::max(row(self), row(other))) < vectors;
@@ -188,8 +188,7 @@ Tensor div_mode(const Tensor& self, const Tensor& other, const std::optional<std
     if (*rounding_mode == "floor") return floor_divided("div", self, other);
     if (*rounding_mode == "trunc") {
         const DType dtype = result_type(self, other);
-        if (!is_floating_point(dtype) || item_size(dtype) != 2)
-            return real_arithmetic("div", self, other, TruncateDivide{});
+        if (!is_half(dtype)) return real_arithmetic("div", self, other, TruncateDivide{});
         // The quotient of 16-bit floats is rounded before.
         return elementwise<float>(
             dtype, [](float x) { return std::trunc(x); }, divided(self, converted(other, dtype)));

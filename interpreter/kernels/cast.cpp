@@ -152,7 +152,7 @@ void register_cast(Registry& r) {
     r.add("_cast_Double(Tensor self, bool non_blocking=False) -> Tensor", cast<DType::Float64>);
     r.add("_autocast_to_full_precision(Tensor(a) self, bool cuda_enabled, bool cpu_enabled) -> Tensor(a)",
           [](In self, bool, bool cpu_enabled) {
-              const bool reduced = self.dtype() == DType::Float16 || self.dtype() == DType::BFloat16;
+              const bool reduced = is_half(self.dtype());
               return reduced && cpu_enabled ? self.to(DType::Float32) : self;
           });
     r.add(

@@ -27,7 +27,7 @@ C fitted(const char* op, const Scalar& number, DType dtype) {
 /// The same where PyTorch computes 16-bit floats with any float32.
 template <class C>
 C fitted_wide(const char* op, const Scalar& number, DType dtype) {
-    return fitted<C>(op, number, is_floating_point(dtype) && item_size(dtype) == 2 ? DType::Float32 : dtype);
+    return fitted<C>(op, number, is_half(dtype) ? DType::Float32 : dtype);
 }
 
 /// The 0-d tensor `value` in `dtype`; throws as check_fits.

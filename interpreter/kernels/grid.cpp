@@ -138,6 +138,20 @@ PlaneTaps<C> plane_taps(const X* at, std::int64_t rank, const std::int64_t* size
     return t;
 }
 
+/// Along the rows of an image first, then across them.
+template <class A, class C>
+A cubic_sum(const AxisTaps<A>& across, const AxisTaps<A>& along, const C* image, std::int64_t width) {
+    A total = 0;
+    for (int h = 0; h < across.count; ++h) {
+        if (across.index[h] < 0) continue;
+        A row = 0;
+        for (int w = 0; w < along.count; ++w)
+            if (along.index[w] >= 0) row += along.weight[w] * A(image[across.index[h] * width + along.index[w]]);
+        total += across.weight[h] * row;
+    }
+    return total;
+}
+
 void check_sampling(const char* op, const Tensor& input, const Tensor& grid, std::int64_t interpolation_mode,
                     std::int64_t padding_mode) {
     const std::int64_t rank = input.dim() - 2;
@@ -177,21 +191,29 @@ Tensor sample(const char* op, const Tensor& input, const Tensor& grid, std::int6
         const std::int64_t plane = size[0] * size[1] * size[2];
         const std::int64_t places = input.size(0) == 0 ? 0 : g.numel() / rank / input.size(0);
         if (y.numel() == 0) return y.to(input.dtype());
-        parallel_for(input.size(0) * places, std::max<std::int64_t>(1, 2048 / channels),
-                     [&](std::int64_t begin, std::int64_t end) {
-                         for (std::int64_t i = begin; i < end; ++i) {
-                             const auto taps =
-                                 plane_taps<A>(g.data<C>() + i * rank, rank, size, sampling, padding, align_corners);
-                             const std::int64_t batch = i / places;
-                             const C* from = x.data<C>() + batch * channels * plane;
-                             C* to = y.data<C>() + batch * channels * places + i % places;
-                             for (std::int64_t c = 0; c < channels; ++c, from += plane, to += places) {
-                                 A total = 0;
-                                 for (int k = 0; k < taps.count; ++k) total += taps.weight[k] * A(from[taps.offset[k]]);
-                                 *to = static_cast<C>(total);
-                             }
-                         }
-                     });
+        parallel_for(
+            input.size(0) * places, std::max<std::int64_t>(1, 2048 / channels),
+            [&](std::int64_t begin, std::int64_t end) {
+                for (std::int64_t i = begin; i < end; ++i) {
+                    const C* at = g.data<C>() + i * rank;
+                    const std::int64_t batch = i / places;
+                    const C* from = x.data<C>() + batch * channels * plane;
+                    C* to = y.data<C>() + batch * channels * places + i % places;
+                    if (sampling == Sampling::Cubic) {
+                        const auto along = axis_taps(A(at[0]), size[2], sampling, padding, align_corners, false);
+                        const auto across = axis_taps(A(at[1]), size[1], sampling, padding, align_corners, false);
+                        for (std::int64_t c = 0; c < channels; ++c, from += plane, to += places)
+                            *to = static_cast<C>(cubic_sum(across, along, from, size[2]));
+                        continue;
+                    }
+                    const auto taps = plane_taps<A>(at, rank, size, sampling, padding, align_corners);
+                    for (std::int64_t c = 0; c < channels; ++c, from += plane, to += places) {
+                        A total = 0;
+                        for (int k = 0; k < taps.count; ++k) total += taps.weight[k] * A(from[taps.offset[k]]);
+                        *to = static_cast<C>(total);
+                    }
+                }
+            });
         return y.to(input.dtype());
     });
 }

@@ -192,7 +192,7 @@ Tensor addbmm(const Tensor& self, const Tensor& batch1, const Tensor& batch2, co
     if (batch1.size(0) != batch2.size(0) || batch1.size(2) != batch2.size(1))
         throw ArgumentError("addbmm: shapes " + to_string(batch1.shape()) + " and " + to_string(batch2.shape()) +
                             " cannot be multiplied");
-    if (is_floating_point(self.dtype()) && item_size(self.dtype()) == 2 && batch1.size(0) > 0) {  // each sum is rounded
+    if (is_half(self.dtype()) && batch1.size(0) > 0) {  // each sum is rounded
         Tensor sum = self;
         for (std::int64_t i = 0; i < batch1.size(0); ++i)
             sum = addmm(sum, batch1.select(0, i), batch2.select(0, i), i == 0 ? beta : Scalar(1), alpha);

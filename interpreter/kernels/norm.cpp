@@ -63,8 +63,7 @@ using NamedTensors = std::initializer_list<std::pair<const char*, const Tensor*>
 /// Parameters have the input's dtype, or are float32 next to half types.
 void check_parameter_dtypes(const char* op, const Tensor& input, NamedTensors parameters) {
     for (const auto& [name, t] : parameters)
-        if (t->defined() && t->dtype() != input.dtype() &&
-            (t->dtype() != DType::Float32 || item_size(input.dtype()) != 2))
+        if (t->defined() && t->dtype() != input.dtype() && (t->dtype() != DType::Float32 || !is_half(input.dtype())))
             throw ArgumentError(std::string(op) + ": expected '" + name + "' of dtype " +
                                 std::string(torch_ir::name(input.dtype())) + ", found " + describe(*t));
 }

@@ -82,7 +82,7 @@ inline void refuse_bool(const char* op, DType dtype) {
 
 /// Throws ArgumentError when `dtype` is a 16-bit float, for which PyTorch does not have `op`.
 inline void refuse_halves(const char* op, DType dtype) {
-    if (dtype == DType::Float16 || dtype == DType::BFloat16)
+    if (is_half(dtype))
         throw ArgumentError(std::string(op) + " is not defined for tensors of '" + std::string(name(dtype)) + "'");
 }
 

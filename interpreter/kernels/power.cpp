@@ -73,7 +73,7 @@ Tensor pow_scalar(const Tensor& self, const Scalar& exponent) {
         if (is(-1)) return analytic([](auto x) { return over(decltype(x)(1), x); });
         if (is(-2)) return analytic([](auto x) { return over(decltype(x)(1), multiplied(x, x)); });
     }
-    if (is_integral(dtype, true) || item_size(dtype) == 2) check_fits("pow", exponent, dtype);
+    if (is_integral(dtype, true) || is_half(dtype)) check_fits("pow", exponent, dtype);
     return visit_compute(dtype, [&]<class C>(C) {
         return elementwise_in_own<C>(
             dtype, [y = held<C>(exponent, dtype)]<class X>(X x) { return power(x, static_cast<X>(y)); }, self);

@@ -101,7 +101,7 @@ struct ProdOf {
 
 Tensor prod_over(const Tensor& self, const Ints& dims, bool keepdim, std::optional<DType> dtype) {
     const DType out = sum_dtype(self, dtype);
-    if (is_floating_point(out) && item_size(out) == 2)  // every product is rounded, so that some overflow on the way
+    if (is_half(out))  // every product is rounded, so that some overflow on the way
         return visit_stepwise(out, "prod", [&]<class C, class A>(C, A) {
             const Rows<C> in = rows<C>(as(self, dtype), dims);
             const Tensor y = Tensor::empty(reduced_shape(self, dims, keepdim), dtype_of<C>());

@@ -45,10 +45,7 @@ C rounded(C x) {
     else
         return static_cast<C>(static_cast<T>(x));
 }
-Tensor rounded(const Tensor& x, DType dtype) {
-    const bool is_half = dtype == DType::BFloat16 || dtype == DType::Float16;
-    return is_half && x.defined() ? x.to(dtype).to(x.dtype()) : x;
-}
+Tensor rounded(const Tensor& x, DType dtype) { return is_half(dtype) && x.defined() ? x.to(dtype).to(x.dtype()) : x; }
 
 /// One step of `rows` sequences: x and h are what their weights give, [rows, gates · n]; `state` (and `cell` of an
 /// LSTM) is [rows, n] and becomes the new one. Gates are rounded to G, what is stored to S. Functions are inlined, as a
@@ -144,7 +141,7 @@ void check_weights(const char* op, CellKind kind, std::int64_t input, std::int64
 /// Throws unless all of `tensors` that are defined have the dtype of the weights, or are float32 beside half weights
 /// where `may_be_wider`: so are data and states under autocast.
 void check_dtypes(const char* op, DType weights, std::initializer_list<const Tensor*> tensors, bool may_be_wider) {
-    const bool allows_float = may_be_wider && (weights == DType::BFloat16 || weights == DType::Float16);
+    const bool allows_float = may_be_wider && is_half(weights);
     for (const Tensor* t : tensors)
         if (t->defined() && t->dtype() != weights && !(allows_float && t->dtype() == DType::Float32))
             throw ArgumentError(std::string(op) + ": expected all tensors to have the dtype of the weights, " +

@@ -171,8 +171,8 @@ C divided_by_count(C sum, std::int64_t count) {
 }
 
 /// Combines the elements that a walk pairs, in arithmetic of type A: `visit(f)` calls `f(place in work, place in
-/// source)`.
-template <class C, class A, class Visit>
+/// source)`. What is divided for a mean is rounded to type Sum.
+template <class C, class A, class Sum, class Visit>
 void reduce_pairs(Reduce reduce, bool include_self, C* work, std::int64_t size, const C* source, Visit visit) {
     if (!include_self) visit([&](std::int64_t place, std::int64_t) { work[place] = identity_of<C>(reduce); });
     if (reduce != Reduce::Mean)
@@ -187,7 +187,7 @@ void reduce_pairs(Reduce reduce, bool include_self, C* work, std::int64_t size, 
     });
     for (std::int64_t i = 0; i < size; ++i)
         if (counts[static_cast<std::size_t>(i)] > 1)
-            work[i] = divided_by_count(work[i], counts[static_cast<std::size_t>(i)]);
+            work[i] = divided_by_count(static_cast<C>(Sum(work[i])), counts[static_cast<std::size_t>(i)]);
 }
 
 void check_order(const char* op, Reduce reduce, DType dtype) {
@@ -210,12 +210,12 @@ Tensor scatter_reduced(const char* op, In self, std::int64_t dim, In index, In s
                             describe(self) + " and " + describe(src));
     check_order(op, reduce, self.dtype());
     Tensor result = Tensor::empty(self.shape(), self.dtype());
-    visit_compute(self.dtype(), [&]<class C>(C) {
+    visit_stepwise(self.dtype(), [&]<class C, class A>(C, A) {
         const Tensor work = computed<C>(self);
         const Tensor source = src.to(dtype_of<C>());
         const IndexWalk walk = index_walk(op, work, dim, index, source);
-        reduce_pairs<C, C>(reduce, include_self, work.data<C>(), work.numel(), source.data<C>(),
-                           [&](auto f) { walk.run(false, f); });
+        reduce_pairs<C, C, A>(reduce, include_self, work.data<C>(), work.numel(), source.data<C>(),
+                              [&](auto f) { walk.run(false, f); });
         result.copy_from(work);
     });
     return result;
@@ -262,7 +262,7 @@ Tensor reduce_rows(const char* op, In self, std::int64_t dim, In index, In sourc
         auto* from = values.template data<C>();
         if (const C k = fitted<C>(op, alpha, self.dtype()); k != C(1))
             for (std::int64_t i = 0; i < values.numel(); ++i) from[i] = static_cast<C>(A(from[i] * k));
-        reduce_pairs<C, A>(reduce, include_self, work.template data<C>(), work.numel(), from, [&](auto f) {
+        reduce_pairs<C, A, A>(reduce, include_self, work.template data<C>(), work.numel(), from, [&](auto f) {
             for (std::int64_t k = 0; k < indices.numel(); ++k) {
                 const std::int64_t to = checked_index(indices.data<std::int64_t>()[k], work.size(0), false, d) * row;
                 for (std::int64_t j = 0; j < row; ++j) f(to + j, k * row + j);
@@ -276,8 +276,8 @@ Tensor reduce_rows(const char* op, In self, std::int64_t dim, In index, In sourc
 Tensor index_add(In self, std::int64_t dim, In index, In source, const Scalar& alpha) {
     // Like PyTorch, which rounds every step but those of scatter_add.
     const std::int64_t d = self.wrap_dim(dim);
-    if (is_floating_point(self.dtype()) && item_size(self.dtype()) == 2 && self.dim() > 1 && index.dim() == 1 &&
-        (d == 0 || d == self.dim() - 1) && alpha.to<double>() == 1) {
+    if (is_half(self.dtype()) && self.dim() > 1 && index.dim() == 1 && (d == 0 || d == self.dim() - 1) &&
+        alpha.to<double>() == 1) {
         Ints shape(self.shape().size(), 1);
         shape[static_cast<std::size_t>(d)] = index.numel();
         Ints rows = self.shape();

@@ -138,7 +138,7 @@ Tensor spaced(const char* op, const Scalar& start, const Scalar& end, std::int64
             if constexpr (std::is_same_v<C, double>) return round_to(dtype, x);
             return x;
         };
-        const bool stepwise = in_dtype && is_floating_point(dtype) && item_size(dtype) == 2;
+        const bool stepwise = in_dtype && is_half(dtype);
         first = rounded(first);
         last = rounded(last);
         const auto whole = [=](std::int64_t i) { return rounded(static_cast<C>(static_cast<double>(i))); };

@@ -58,7 +58,7 @@ constexpr auto unscaled = [](auto x) { return std::exp(std::fabs(x)) * decltype(
 
 /// -x log(x), of 16-bit floats with the logarithm rounded.
 Tensor entr(const char* op, const Tensor& self) {
-    if (!is_floating_point(self.dtype()) || item_size(self.dtype()) != 2) return apply_double(op, self, special::entr);
+    if (!is_half(self.dtype())) return apply_double(op, self, special::entr);
     return visit_stepwise(self.dtype(), op, [&]<class C, class A>(C, A) {
         return elementwise<C>(
             self.dtype(),

@@ -363,7 +363,7 @@ Tensor resize(const char* op, Mode mode, const Tensor& self, const Ints& output_
     if (self.dtype() != DType::UInt8 &&
         (!is_floating_point(self.dtype()) || (mode >= Mode::LinearAntialias && item_size(self.dtype()) < 4)))
         throw UnsupportedError(std::string(op) + " is not defined for dtype '" + std::string(name(self.dtype())) + "'");
-    const bool rounds = item_size(self.dtype()) == 2 && !keeps_weights(mode, self, output_size);
+    const bool rounds = is_half(self.dtype()) && !keeps_weights(mode, self, output_size);
     return visit_float(self.dtype() == DType::UInt8 ? DType::Float32 : self.dtype(), op, [&]<class C>(C) {
         const DType weights = rounds ? self.dtype() : dtype_of<C>();
         const Tensor out = resample_axes<C>(self, axes, changed,

@@ -29,7 +29,7 @@ std::tuple<Tensor, Tensor> weight_norm_interface(const Tensor& v, const Tensor& 
     if (v.dim() == 0 || v.dtype() != g.dtype())
         throw ArgumentError("weight_norm: expected v and g of one dtype, v with dimensions, found " + describe(v) +
                             " and " + describe(g));
-    const bool half = v.dtype() == DType::BFloat16 || v.dtype() == DType::Float16;
+    const bool half = is_half(v.dtype());
     if (half && (dim == 0 || dim == v.dim() - 1)) {  // PyTorch has one kernel, which rounds once
         const auto [w, norm] = weight_norm_interface(v.to(DType::Float32), g.to(DType::Float32), dim);
         return {w.to(v.dtype()), norm};

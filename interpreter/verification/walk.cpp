@@ -132,8 +132,8 @@ void Walk::take_inputs(std::vector<IValue> inputs) {
 
 OpCall Walk::call_of(const Step& step, std::size_t variant) const {
     // The graph inside a higher-order op may name dtypes, and some ops show bits or draw other numbers for other
-    // dtypes: they get what the graph has.
-    const bool as_declared = !step.op || shows_bits(step) || draws(step);
+    // dtypes: they get what the graph has. So do probes, of which some results have none of their own.
+    const bool as_declared = variant > 0 || !step.op || shows_bits(step) || draws(step);
     IValue narrow;
     const auto value_of = [&](std::uint32_t slot) -> const IValue& {
         const IValue& value = known_[slot].variant(variant);

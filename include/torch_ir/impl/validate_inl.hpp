@@ -170,7 +170,8 @@ class GraphValidator {
     void check_shape(const Node& node, const Schema& schema) {
         if (schema.name_space != "aten" || node.outputs.empty()) return;
         std::string_view op = schema.name;
-        if (op.ends_with('_') && !op.starts_with('_')) op.remove_suffix(1);
+        const bool in_place = op.ends_with('_') && !op.starts_with('_');
+        if (in_place) op.remove_suffix(1);
         if (const auto* list = node.outputs[0].get_if<ArgumentList>())
             check_parts(*list, op, schema.overload, ShapeInputs(graph_, node));
         if (!node.outputs[0].is<ValueRef>()) return;
@@ -187,7 +188,7 @@ class GraphValidator {
             error(issue.what());
         } catch (const CannotTell&) {
         }
-        if (!autocast_) check_dtype(rule->dtype, inputs, output);
+        if (!autocast_) check_dtype(in_place ? DTypeRule::First : rule->dtype, inputs, output);
     }
 
     void check_parts(const ArgumentList& outputs, std::string_view op, std::string_view overload,
@@ -212,7 +213,7 @@ class GraphValidator {
 
     void check_dtype(DTypeRule rule, const ShapeInputs& inputs, const Value& output) {
         const auto tensors = inputs.all_tensors();
-        if (rule == DTypeRule::None || (rule != DTypeRule::Bool && tensors.empty())) return;
+        if (rule == DTypeRule::None || (rule != DTypeRule::Bool && tensors.empty()) || inputs.has("out_dtype")) return;
         if (rule == DTypeRule::FirstFloat && (inputs.has("dtype") || !is_floating_point(tensors[0]->dtype))) return;
         const DType expected = rule == DTypeRule::Bool ? DType::Bool : tensors[0]->dtype;
         if (output.meta.dtype != expected)
