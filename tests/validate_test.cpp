@@ -200,6 +200,8 @@ TEST_CASE("shapes and dtypes must follow from the inputs") {
           "'ge_' is bool, but the inputs give float32");
     CHECK(issues_of_op("aten.mm.dtype", {{2, 3}, {3, 4}}, {2, 4}, {{"out_dtype", DType::Float64}}, DType::Float64) ==
           "");
+    CHECK(issues_of_op("aten._softmax.default", {{2, 3}}, {2, 3}, {{"dim", 1}, {"half_to_float", true}},
+                       DType::Float64) == "");
     // Nothing is said about sizes that cannot be known.
     CHECK(issues_of_op("aten.relu.default", {{Dim(parse_expr("u0")), 3}}, {4, 3}) == "");
     const Dim huge = std::int64_t{1} << 60;

@@ -43,9 +43,10 @@ class ShapeInputs {
 
     Sizes tensor(std::string_view name) const { return sizes(meta(argument(name)).shape); }
 
+    /// Is it given, and neither None nor false?
     bool has(std::string_view name) const {
         const Argument* found = node_.find(name);
-        return found && !found->is_none();
+        return found && !found->is_none() && !(*found == Argument(false));
     }
 
     std::vector<Sizes> tensors(std::string_view name) const {

@@ -213,7 +213,8 @@ class GraphValidator {
 
     void check_dtype(DTypeRule rule, const ShapeInputs& inputs, const Value& output) {
         const auto tensors = inputs.all_tensors();
-        if (rule == DTypeRule::None || (rule != DTypeRule::Bool && tensors.empty()) || inputs.has("out_dtype")) return;
+        if (rule == DTypeRule::None || (rule != DTypeRule::Bool && tensors.empty())) return;
+        if (inputs.has("out_dtype") || inputs.has("half_to_float")) return;
         if (rule == DTypeRule::FirstFloat && (inputs.has("dtype") || !is_floating_point(tensors[0]->dtype))) return;
         const DType expected = rule == DTypeRule::Bool ? DType::Bool : tensors[0]->dtype;
         if (output.meta.dtype != expected)
