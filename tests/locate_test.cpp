@@ -402,6 +402,10 @@ TEST_CASE("a whole model's outputs are judged without a tolerance") {
     verdicts = judge_derived(interpreter, bound, run, {{"output_0", right.to(DType::Float64)}}, {});
     CHECK(verdicts[0].expected.verdict == Verdict::Wrong);
     CHECK(verdicts[0].expected.reason == "expected dtype float64, found float32");
+    verdicts = judge_derived(interpreter, bound, run, {{"output_0", right.unsqueeze(0)}}, {});
+    CHECK(verdicts[0].expected.verdict == Verdict::Wrong);
+    CHECK(verdicts[0].expected.reason.starts_with("expected shape [1, "));
+    CHECK(verdicts[0].nearer.empty());
     CHECK(judge_derived(interpreter, bound, run, {}, {})[0].expected.reason == "nothing is expected for this output");
 }
 

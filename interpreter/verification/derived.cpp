@@ -79,8 +79,10 @@ std::vector<DerivedVerdict> judge_outputs(const std::vector<OutputReference>& re
         } else if (found->second.dtype() != ours.dtype()) {
             verdict.expected = wrong("expected dtype " + std::string(name(found->second.dtype())) + ", found " +
                                      std::string(name(ours.dtype())));
-        } else if (!reference.defined() ||
-                   (reference.shape() != ours.shape() && ours.shape() == found->second.shape())) {
+        } else if (found->second.shape() != ours.shape()) {
+            verdict.expected =
+                wrong("expected shape " + to_string(found->second.shape()) + ", found " + to_string(ours.shape()));
+        } else if (!reference.defined() || reference.shape() != ours.shape()) {
             // A size that depends on data may come out otherwise in float64: nothing says then what rounding may do.
             const Tolerance tolerance = reference.defined() ? model_tolerance(ours.dtype()) : Tolerance{0, 0};
             const Comparison comparison = compare(ours, found->second, tolerance);
