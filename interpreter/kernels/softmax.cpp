@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Softmax and its logarithm along one dimension.
 #include "elementwise.hpp"
+#include "half.hpp"
 #include "kernels/families.hpp"
 #include "kernels/move.hpp"
 #include "kernels/row_math.hpp"

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "half.hpp"
 #include "kernels/families.hpp"
 #include "kernels/layout.hpp"
 #include "kernels/pool.hpp"
