@@ -48,36 +48,42 @@ class Stepwise {
     float value_ = 0;
 };
 
+/// sum += x in arithmetic of type A.
+template <class A, class C>
+void add_to(C& sum, A x) {
+    sum = static_cast<C>(A(sum) + x);
+}
+
+namespace detail {
+
+/// `f` for 16-bit floats that are rounded at every step; of the others, `visit` calls what it is given with the compute
+/// type, which is that of the arithmetic, too.
+template <class F, class Visit>
+decltype(auto) visit_steps(bool steps, DType dtype, F& f, Visit visit) {
+    if (steps && dtype == DType::Float16) return f(float{}, Stepwise<Float16>{});
+    if (steps && dtype == DType::BFloat16) return f(float{}, Stepwise<BFloat16>{});
+    return visit([&f]<class C>(C zero) -> decltype(auto) { return f(zero, zero); });
+}
+
+}  // namespace detail
+
 /// Calls `f` with the compute type for `dtype` and with the type of its arithmetic: Stepwise for 16-bit floats, else
 /// the same. Any dtype of elements.
 template <class F>
 decltype(auto) visit_stepwise(DType dtype, F&& f) {
-    if (dtype == DType::Float16) return f(float{}, Stepwise<Float16>{});
-    if (dtype == DType::BFloat16) return f(float{}, Stepwise<BFloat16>{});
-    return visit_compute(dtype, [&]<class C>(C zero) { return f(zero, zero); });
+    return detail::visit_steps(true, dtype, f, [&](auto g) -> decltype(auto) { return visit_compute(dtype, g); });
 }
 
-/// Throws UnsupportedError naming `op` for complex dtypes.
+/// Throws UnsupportedError naming `op` for complex dtypes. Without `steps`, no 16-bit floats are Stepwise.
 template <class F>
-decltype(auto) visit_stepwise_real(DType dtype, const char* op, F&& f) {
-    if (dtype == DType::Float16) return f(float{}, Stepwise<Float16>{});
-    if (dtype == DType::BFloat16) return f(float{}, Stepwise<BFloat16>{});
-    return visit_real(dtype, op, [&]<class C>(C zero) { return f(zero, zero); });
+decltype(auto) visit_stepwise_real(DType dtype, const char* op, F&& f, bool steps = true) {
+    return detail::visit_steps(steps, dtype, f, [&](auto g) -> decltype(auto) { return visit_real(dtype, op, g); });
 }
 
-/// Throws UnsupportedError naming `op` for what is no floating point type.
+/// The same, also for what is no floating point type.
 template <class F>
-decltype(auto) visit_stepwise(DType dtype, const char* op, F&& f) {
-    if (dtype == DType::Float16) return f(float{}, Stepwise<Float16>{});
-    if (dtype == DType::BFloat16) return f(float{}, Stepwise<BFloat16>{});
-    return visit_float(dtype, op, [&]<class C>(C zero) { return f(zero, zero); });
-}
-
-/// As visit_stepwise where `steps` holds, for ops of which PyTorch computes one of the two 16-bit types in float32.
-template <class F>
-decltype(auto) visit_stepwise_if(bool steps, DType dtype, const char* op, F&& f) {
-    if (steps) return visit_stepwise(dtype, op, f);
-    return visit_float(dtype, op, [&]<class C>(C zero) { return f(zero, zero); });
+decltype(auto) visit_stepwise(DType dtype, const char* op, F&& f, bool steps = true) {
+    return detail::visit_steps(steps, dtype, f, [&](auto g) -> decltype(auto) { return visit_float(dtype, op, g); });
 }
 
 }  // namespace torch_ir

@@ -184,10 +184,8 @@ Tensor embedding_dense_backward(In grad_output, In indices, std::int64_t num_wei
             if (index[k] == padding_idx) continue;
             const A scale(scale_grad_by_freq ? C(1) / static_cast<C>(counts[static_cast<std::size_t>(index[k])])
                                              : C(1));
-            for (std::int64_t j = 0; j < width; ++j) {
-                C& sum = work.data<C>()[index[k] * width + j];
-                sum = static_cast<C>(A(sum) + scale * A(grad.data<C>()[k * width + j]));
-            }
+            for (std::int64_t j = 0; j < width; ++j)
+                add_to(work.data<C>()[index[k] * width + j], scale * A(grad.data<C>()[k * width + j]));
         }
         result.copy_from(work);
     });
@@ -255,10 +253,7 @@ Tensor embedding_bag_dense_backward(In grad, In indices, In offset2bag, In bag_s
         const Tensor scales =
             per_sample_weights.defined() ? per_sample_weights.to(dtype_of<C>()).contiguous() : Tensor();
         const Tensor result = Tensor::zeros({num_weights, width}, dtype_of<C>());
-        const auto add = [&](std::int64_t row, std::int64_t j, A x) {
-            C& sum = result.data<C>()[row * width + j];
-            sum = static_cast<C>(A(sum) + x);
-        };
+        const auto add = [&](std::int64_t row, std::int64_t j, A x) { add_to(result.data<C>()[row * width + j], x); };
         if (mode == 2) {
             for (std::int64_t i = 0; i < g.numel(); ++i)
                 if (sizes.data<std::int64_t>()[i / width] > 0)

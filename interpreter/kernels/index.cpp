@@ -238,10 +238,7 @@ void add_picked(In self, const TensorList& indices, In values) {
     for (std::int64_t b = 0; source.numel() > 0 && b < numel_of(picked.before_shape()); ++b) {
         C* base = picked.self.data<C>() + picked.before_offset(b);
         for (const std::int64_t offset : picked.offsets)
-            for (const std::int64_t place : places) {
-                C& sum = base[offset + place];
-                sum = static_cast<C>(A(sum) + A(*src++));
-            }
+            for (const std::int64_t place : places) add_to(base[offset + place], A(*src++));
     }
     self.copy_from(work);
 }

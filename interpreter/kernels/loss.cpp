@@ -48,7 +48,7 @@ Tensor pointwise(const char* op, const Tensor& self, const Tensor& target, std::
         return elementwise<C>(
             dtype, [f](C x, C y) { return static_cast<C>(f(A(x), A(y))); }, self, target);
     };
-    return reduce_loss(op, visit_stepwise_if(steps, dtype, op, losses), reduction);
+    return reduce_loss(op, visit_stepwise(dtype, op, losses, steps), reduction);
 }
 
 /// `f(x, y)` in the dtype of self, which PyTorch has of losses that it writes over a copy of self. `steps` as above.
@@ -60,10 +60,11 @@ Tensor pointwise_over(const char* op, const Tensor& self, const Tensor& target, 
                             describe(self) + " and " + describe(target));
     const Ints shape = broadcast_shapes(self.shape(), target.shape());
     Tensor result = shape == self.shape() ? Tensor::empty_like(self, self.dtype()) : Tensor::empty(shape, self.dtype());
-    visit_stepwise_if(steps, dtype, op, [&]<class C, class A>(C, A) {
+    const auto compute = [&]<class C, class A>(C, A) {
         elementwise_into<C>(
             result, [f](C x, C y) { return static_cast<C>(f(A(x), A(y))); }, self, target);
-    });
+    };
+    visit_stepwise(dtype, op, compute, steps);
     return result;
 }
 

@@ -33,12 +33,13 @@ Tensor loss_gradient(const char* op, const Tensor& grad_output, const Tensor& se
             throw ArgumentError(std::string(op) + ": " + describe(*t) + " does not broadcast to the shape of 'self' " +
                                 describe(self));
     const double norm = reduction == 1 ? 1.0 / static_cast<double>(self.numel()) : 1.0;
-    return visit_stepwise_if(steps, self.dtype(), op, [&]<class C, class A>(C, A) {
+    const auto compute = [&]<class C, class A>(C, A) {
         return elementwise<C>(
             self.dtype(),
             [f, norm = static_cast<A>(norm)](C x, C y, C g) { return static_cast<C>(f(A(x), A(y), norm, A(g))); }, self,
             target, grad_output);
-    });
+    };
+    return visit_stepwise(self.dtype(), op, compute, steps);
 }
 
 Tensor smooth_l1_loss_backward(const Tensor& grad_output, const Tensor& self, const Tensor& target,

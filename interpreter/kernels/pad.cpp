@@ -150,8 +150,7 @@ Tensor pad_backward(In grad_output, In self, const Ints& padding) {
                              for (const std::int64_t depth : places[0])
                                  for (const std::int64_t row : places[1]) {
                                      C* to = work.data<C>() + p * plane + depth + row;
-                                     for (const std::int64_t column : places[2])
-                                         to[column] = static_cast<C>(A(to[column]) + A(*from++));
+                                     for (const std::int64_t column : places[2]) add_to(to[column], A(*from++));
                                  }
                          }
                      });

@@ -275,8 +275,8 @@ std::tuple<Tensor, Tensor> max_windows_indexed(const char* op, const Tensor& sel
     });
 }
 
-/// Divides by `divisor`, or by what a window counts; PyTorch's adaptive pools (`by_axis`) do it one axis after the other,
-/// unless channels lie last.
+/// Divides by `divisor`, or by what a window counts; PyTorch's adaptive pools (`by_axis`) do it one axis after the
+/// other, unless channels lie last.
 Tensor mean_windows(const char* op, const Tensor& self, std::size_t rank, const Axes& axes, bool by_axis,
                     std::optional<std::int64_t> divisor = {}) {
     const auto compute = [&]<class C, class A>(C, A) {
@@ -297,8 +297,7 @@ Tensor mean_windows(const char* op, const Tensor& self, std::size_t rank, const 
                             p, axes, C(0), [](C a, C b) { return static_cast<C>(A(a) + A(b)); }, divide),
                         self.dtype());
     };
-    if (rank == 3) return visit_stepwise_real(self.dtype(), op, compute);
-    return visit_real(self.dtype(), op, [&]<class C>(C zero) { return compute(zero, zero); });
+    return visit_stepwise_real(self.dtype(), op, compute, rank == 3);
 }
 
 // Forward ops.

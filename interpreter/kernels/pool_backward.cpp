@@ -123,10 +123,8 @@ Tensor spread(const char* op, const Tensor& grad_output, const Tensor& self, std
                                  delta = delta / A(divisor.value_or(sizes[0] * sizes[1] * sizes[2]));
                              for (std::int64_t id = axes[0].begin[d]; id < axes[0].end[d]; ++id)
                                  for (std::int64_t ih = axes[1].begin[h]; ih < axes[1].end[h]; ++ih)
-                                     for (std::int64_t iw = axes[2].begin[w]; iw < axes[2].end[w]; ++iw) {
-                                         C& place = plane[(id * axes[1].in + ih) * axes[2].in + iw];
-                                         place = static_cast<C>(A(place) + delta);
-                                     }
+                                     for (std::int64_t iw = axes[2].begin[w]; iw < axes[2].end[w]; ++iw)
+                                         add_to(plane[(id * axes[1].in + ih) * axes[2].in + iw], delta);
                          }
                      });
         return y.to(self.dtype());

@@ -4,6 +4,7 @@
 #include <limits>
 #include <numbers>
 
+#include "half.hpp"
 #include "kernels/arithmetic.hpp"
 #include "kernels/bessel.hpp"
 #include "kernels/families.hpp"
@@ -13,7 +14,6 @@
 #include "kernels/special_math.hpp"
 #include "overlap.hpp"
 #include "promote.hpp"
-#include "stepwise.hpp"
 
 namespace torch_ir::kernels {
 namespace {
@@ -59,16 +59,12 @@ constexpr auto unscaled = [](auto x) { return std::exp(std::fabs(x)) * decltype(
 /// -x log(x), of 16-bit floats with the logarithm rounded.
 Tensor entr(const char* op, const Tensor& self) {
     if (!is_half(self.dtype())) return apply_double(op, self, special::entr);
-    return visit_stepwise(self.dtype(), op, [&]<class C, class A>(C, A) {
-        return elementwise<C>(
-            self.dtype(),
-            [](C x) {
-                using std::log;
-                const A product = A(x) * log(A(x));
-                return x > C(0) ? static_cast<C>(-product) : static_cast<C>(special::entr(double{x}));
-            },
-            self);
-    });
+    return elementwise<float>(
+        self.dtype(),
+        [dtype = self.dtype()](float x) {
+            return static_cast<float>(x > 0 ? -x * round_to(dtype, std::log(x)) : special::entr(double{x}));
+        },
+        self);
 }
 
 /// As special::erfinv, for results of float: without branches, so that loops over it vectorise.
