@@ -2,7 +2,7 @@
 // PyTorch's dtypes, tensors and call arguments as those of the IR.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <ATen/core/function_schema.h>
 
 #include <functional>

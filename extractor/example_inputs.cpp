@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "example_inputs.hpp"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <charconv>

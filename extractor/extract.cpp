@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "extract.hpp"
+#include "extraction.hpp"
 
 #include <algorithm>
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The torch-ir-extract tool: a TorchScript file or a library with a C++ module becomes a JSON IR.
-#include <ATen/ATen.h>
 #include <dlfcn.h>
 #include <link.h>
 
@@ -10,7 +9,8 @@
 #include <set>
 
 #include "example_inputs.hpp"
-#include "extract.hpp"
+#include "extraction.hpp"
+#include "meta_device.hpp"
 #include "torch_ir/file.hpp"
 #include "torch_ir/json.hpp"
 #include "torch_ir/version.hpp"

@@ -2,14 +2,12 @@
 // The graph of a TorchScript file: traced, scripted, frozen or not.
 #pragma once
 
-#include <ATen/core/ivalue.h>
-
 #include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "extract.hpp"
+#include "extraction.hpp"
 
 namespace torch_ir {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "extract.hpp"
+#include "extraction.hpp"
 #include "recorder.hpp"
 
 namespace torch_ir::extractor {

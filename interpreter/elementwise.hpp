@@ -27,8 +27,9 @@ struct Operand {
 /// Runs `block` over all elements of the outputs (which share one shape); inputs broadcast to it.
 void walk(std::span<const Operand> outputs, std::span<const Operand> inputs, BlockFn block, const void* f);
 
+/// Flattened: a body that is called element by element is not vectorised.
 template <class C, class F, std::size_t... I>
-void run_block(const void* f, std::byte* const* out, const std::byte* const* in, std::int64_t n,
+[[gnu::flatten]] void run_block(const void* f, std::byte* const* out, const std::byte* const* in, std::int64_t n,
                std::index_sequence<I...>) {
     // A copy where that is cheap: captured numbers then stay in registers, and the loop vectorises.
     using Function = std::conditional_t<std::is_trivially_copyable_v<F>, const F, const F&>;
