@@ -112,16 +112,15 @@ Tensor index_pad(In self, const Ints& padding, PadMode mode) {
 }
 
 /// What was read from a place several times is added up there.
-template <PadMode Mode, std::size_t Dims>
-Tensor pad_backward(In grad_output, In self, const Ints& padding) {
-    const std::string op = std::string(mode_names[static_cast<int>(Mode)]) + " padding";
-    const auto dims = static_cast<std::int64_t>(Dims);
-    if (padding.size() != 2 * Dims || (self.dim() != dims + 1 && self.dim() != dims + 2))
-        throw ArgumentError(op + ": expected padding of " + std::to_string(2 * Dims) + " values and self of " +
-                            std::to_string(Dims + 1) + " or " + std::to_string(Dims + 2) + " dimensions, found " +
+Tensor pad_backward(PadMode mode, std::size_t dims, In grad_output, In self, const Ints& padding) {
+    const std::string op = std::string(mode_names[static_cast<int>(mode)]) + " padding";
+    const auto rank = static_cast<std::size_t>(self.dim());
+    if (padding.size() != 2 * dims || (rank != dims + 1 && rank != dims + 2))
+        throw ArgumentError(op + ": expected padding of " + std::to_string(2 * dims) + " values and self of " +
+                            std::to_string(dims + 1) + " or " + std::to_string(dims + 2) + " dimensions, found " +
                             to_string(padding) + " and " + describe(self));
     Ints expected = self.shape();
-    for (std::size_t i = 0; i < Dims; ++i) expected[expected.size() - 1 - i] += padding[2 * i] + padding[2 * i + 1];
+    for (std::size_t i = 0; i < dims; ++i) expected[expected.size() - 1 - i] += padding[2 * i] + padding[2 * i + 1];
     if (grad_output.shape() != expected)
         throw ArgumentError(op + ": expected grad_output of shape " + to_string(expected) + ", found " +
                             describe(grad_output));
@@ -131,9 +130,9 @@ Tensor pad_backward(In grad_output, In self, const Ints& padding) {
     // For each place of a padded plane, by its depth, row and column, where in the plane of the input it is read from.
     Ints places[3]{{0}, {0}, {0}};
     std::int64_t plane = 1;
-    for (std::size_t i = 0; i < Dims; ++i) {
+    for (std::size_t i = 0; i < dims; ++i) {
         const std::int64_t size = self.size(-1 - static_cast<std::int64_t>(i));
-        places[2 - i] = padded_indices(Mode, size, padding[2 * i], padding[2 * i + 1]);
+        places[2 - i] = padded_indices(mode, size, padding[2 * i], padding[2 * i + 1]);
         for (std::int64_t& place : places[2 - i]) place *= plane;
         plane *= size;
     }
@@ -156,7 +155,7 @@ Tensor pad_backward(In grad_output, In self, const Ints& padding) {
                      });
         if (work.storage() != sums.storage()) sums.copy_from(work);
     });
-    return Dims == 2 ? in_format(sums, suggested_format(self)) : sums;
+    return dims == 2 ? in_format(sums, suggested_format(self)) : sums;
 }
 
 template <PadMode Mode, std::size_t Dims>
@@ -173,7 +172,8 @@ void add_pad(Registry& r) {
     const std::string op = (Mode == PadMode::Reflect ? "reflection_pad" : "replication_pad") + dims;
     const std::string padding = "SymInt[" + std::to_string(2 * Dims) + "] padding) -> Tensor";
     r.add(op + "(Tensor self, " + padding, pad_nd<Mode, Dims>);
-    r.add(op + "_backward(Tensor grad_output, Tensor self, " + padding, pad_backward<Mode, Dims>);
+    r.add(op + "_backward(Tensor grad_output, Tensor self, " + padding,
+          [](In grad_output, In self, const Ints& by) { return pad_backward(Mode, Dims, grad_output, self, by); });
 }
 
 Tensor pad_mode(In self, const Ints& pad, int mode, std::optional<double> value) {

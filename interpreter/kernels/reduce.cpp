@@ -101,19 +101,21 @@ struct ProdOf {
 
 Tensor prod_over(const Tensor& self, const Ints& dims, bool keepdim, std::optional<DType> dtype) {
     const DType out = sum_dtype(self, dtype);
-    if (is_half(out))  // every product is rounded, so that some overflow on the way
-        return visit_stepwise(out, "prod", [&]<class C, class A>(C, A) {
-            const Rows<C> in = rows<C>(as(self, dtype), dims);
+    return visit_stepwise(out, [&]<class C, class A>(C, A) {
+        const Tensor x = as(self, dtype);
+        if constexpr (std::is_same_v<C, A>) {
+            return reduce<C>(x, dims, keepdim, ProdOf<C>{}).to(out);
+        } else {  // every product is rounded, so that some overflow on the way
+            const Rows<C> in = rows<C>(x, dims);
             const Tensor y = Tensor::empty(reduced_shape(self, dims, keepdim), dtype_of<C>());
             for (std::int64_t i = 0; i < y.numel(); ++i) {
                 A product(1);
-                for (const C x : in[i]) product *= A(x);
+                for (const C factor : in[i]) product *= A(factor);
                 y.data<C>()[i] = static_cast<C>(product);
             }
             return y.to(out);
-        });
-    return visit_compute(out,
-                         [&]<class C>(C) { return reduce<C>(as(self, dtype), dims, keepdim, ProdOf<C>{}).to(out); });
+        }
+    });
 }
 Tensor prod(const Tensor& self, std::optional<DType> dtype) { return prod_over(self, dims_of(self, {}), false, dtype); }
 Tensor prod_dim(const Tensor& self, std::int64_t dim, bool keepdim, std::optional<DType> dtype) {
