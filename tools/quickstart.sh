@@ -5,5 +5,5 @@ set -e
 cd "$(dirname "$0")/.."
 tools/install_packages.sh
 [ -f build/build.ninja ] || meson setup build -Dtests=disabled
-ninja -C build
+ninja -j "$(nproc)" -C build
 build/interpreter/torch-ir verify examples/digits_cnn
