@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "extraction.hpp"
-
 #include <algorithm>
 
 #include "convert.hpp"
+#include "extraction.hpp"
 #include "module_paths.hpp"
 #include "recorder.hpp"
 #include "torch_ir/safetensors.hpp"

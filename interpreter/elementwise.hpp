@@ -30,7 +30,7 @@ void walk(std::span<const Operand> outputs, std::span<const Operand> inputs, Blo
 /// Flattened: a body that is called element by element is not vectorised.
 template <class C, class F, std::size_t... I>
 [[gnu::flatten]] void run_block(const void* f, std::byte* const* out, const std::byte* const* in, std::int64_t n,
-               std::index_sequence<I...>) {
+                                std::index_sequence<I...>) {
     // A copy where that is cheap: captured numbers then stay in registers, and the loop vectorises.
     using Function = std::conditional_t<std::is_trivially_copyable_v<F>, const F, const F&>;
     Function function = *static_cast<const F*>(f);

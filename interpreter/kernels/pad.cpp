@@ -158,22 +158,20 @@ Tensor pad_backward(PadMode mode, std::size_t dims, In grad_output, In self, con
     return dims == 2 ? in_format(sums, suggested_format(self)) : sums;
 }
 
-template <PadMode Mode, std::size_t Dims>
-Tensor pad_nd(In self, const Ints& padding) {
-    if (padding.size() != 2 * Dims)
-        throw ArgumentError("expected padding to have " + std::to_string(2 * Dims) + " values, found " +
-                            to_string(padding));
-    return index_pad(self, padding, Mode);
-}
-
-template <PadMode Mode, std::size_t Dims>
-void add_pad(Registry& r) {
-    const std::string dims = std::to_string(Dims) + "d";
-    const std::string op = (Mode == PadMode::Reflect ? "reflection_pad" : "replication_pad") + dims;
-    const std::string padding = "SymInt[" + std::to_string(2 * Dims) + "] padding) -> Tensor";
-    r.add(op + "(Tensor self, " + padding, pad_nd<Mode, Dims>);
-    r.add(op + "_backward(Tensor grad_output, Tensor self, " + padding,
-          [](In grad_output, In self, const Ints& by) { return pad_backward(Mode, Dims, grad_output, self, by); });
+void add_pad(Registry& r, PadMode mode, std::size_t dims) {
+    const std::string op =
+        std::string(mode == PadMode::Reflect ? "reflection" : "replication") + "_pad" + std::to_string(dims) + "d";
+    const std::string rest = "SymInt[" + std::to_string(2 * dims) + "] padding) -> Tensor";
+    r.add(op + "(Tensor self, " + rest, [mode, dims](In self, const Ints& padding) {
+        if (padding.size() != 2 * dims)
+            throw ArgumentError("expected padding to have " + std::to_string(2 * dims) + " values, found " +
+                                to_string(padding));
+        return index_pad(self, padding, mode);
+    });
+    r.add(op + "_backward(Tensor grad_output, Tensor self, " + rest,
+          [mode, dims](In grad_output, In self, const Ints& padding) {
+              return pad_backward(mode, dims, grad_output, self, padding);
+          });
 }
 
 Tensor pad_mode(In self, const Ints& pad, int mode, std::optional<double> value) {
@@ -333,12 +331,8 @@ void register_pad(Registry& r) {
     r.add("_pad_enum(Tensor self, SymInt[] pad, int mode, float? value=None) -> Tensor", pad_enum);
     r.add("_pad_circular(Tensor self, SymInt[] pad) -> Tensor",
           [](In self, const Ints& pad) { return index_pad(self, pad, PadMode::Circular); });
-    add_pad<PadMode::Reflect, 1>(r);
-    add_pad<PadMode::Reflect, 2>(r);
-    add_pad<PadMode::Reflect, 3>(r);
-    add_pad<PadMode::Replicate, 1>(r);
-    add_pad<PadMode::Replicate, 2>(r);
-    add_pad<PadMode::Replicate, 3>(r);
+    for (const PadMode mode : {PadMode::Reflect, PadMode::Replicate})
+        for (std::size_t dims = 1; dims <= 3; ++dims) add_pad(r, mode, dims);
     r.add(
         "pad_sequence(Tensor[] sequences, bool batch_first=False, float padding_value=0., str padding_side=\"right\") "
         "-> Tensor",

@@ -74,7 +74,8 @@ T fold(const vmath::Vector<T, lanes>& v) {
 
 /// `acc` joined with a row. Flattened: GCC calls joins of vectors otherwise.
 template <class C, class R>
-[[gnu::flatten]] typename R::Acc reduce_row(const R& r, typename R::Acc acc, const C* x, std::int64_t n, std::int64_t stride) {
+[[gnu::flatten]] typename R::Acc reduce_row(const R& r, typename R::Acc acc, const C* x, std::int64_t n,
+                                            std::int64_t stride) {
     using Acc = typename R::Acc;
     using L = Lane<C, R>;
     std::int64_t i = 0;
