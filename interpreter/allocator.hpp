@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Memory for activations: freed blocks are kept for the next tensor of about that size, since fresh pages cost more
-// than the arithmetic of a small op.
+// Memory for activations: what is freed goes to the next tensor that fits, as it is still in the cache and its pages
+// are there; fresh ones cost more than the arithmetic of a small op.
 #pragma once
 
 #include <cstddef>
