@@ -127,20 +127,6 @@ void convert_loop(To* dst, std::int64_t dst_stride, const From* src, std::int64_
     throw UnsupportedError("dtype '" + std::string(name(dtype)) + "' cannot be converted");
 }
 
-template <class F>
-void visit_compute_type(Compute compute, F&& f) {
-    switch (compute) {
-        case Compute::Int64:
-            return f(std::int64_t{});
-        case Compute::Float:
-            return f(float{});
-        case Compute::Double:
-            return f(double{});
-        case Compute::Complex:
-            return f(std::complex<double>{});
-    }
-}
-
 template <class Word>
 void copy_words(std::byte* dst, std::int64_t dst_stride, const std::byte* src, std::int64_t src_stride,
                 std::int64_t n) {
@@ -155,7 +141,7 @@ void copy_words(std::byte* dst, std::int64_t dst_stride, const std::byte* src, s
 }  // namespace
 
 void load(Compute compute, void* dst, DType dtype, const std::byte* src, std::int64_t stride, std::int64_t n) {
-    visit_compute_type(compute, [&]<class C>(C) {
+    visit_compute(compute, [&]<class C>(C) {
         if (!visit_stored(dtype, [&]<class T>(T) {
                 convert_loop(static_cast<C*>(dst), 1, reinterpret_cast<const T*>(src), stride, n);
             }))
@@ -164,7 +150,7 @@ void load(Compute compute, void* dst, DType dtype, const std::byte* src, std::in
 }
 
 void store(DType dtype, std::byte* dst, std::int64_t stride, Compute compute, const void* src, std::int64_t n) {
-    visit_compute_type(compute, [&]<class C>(C) {
+    visit_compute(compute, [&]<class C>(C) {
         if (!visit_stored(dtype, [&]<class T>(T) {
                 convert_loop(reinterpret_cast<T*>(dst), stride, static_cast<const C*>(src), 1, n);
             }))

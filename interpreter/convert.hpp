@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "torch_ir/dtype.hpp"
 #include "torch_ir/error.hpp"
@@ -58,10 +59,10 @@ inline Compute compute_for(DType dtype) {
     throw UnsupportedError("arithmetic on dtype '" + std::string(name(dtype)) + "' is not supported");
 }
 
-/// Calls `f` with a value-initialised compute type for `dtype`.
+/// Calls `f` with a value-initialised compute type: `compute`, or the one for `dtype`.
 template <class F>
-decltype(auto) visit_compute(DType dtype, F&& f) {
-    switch (compute_for(dtype)) {
+decltype(auto) visit_compute(Compute compute, F&& f) {
+    switch (compute) {
         case Compute::Int64:
             return f(std::int64_t{});
         case Compute::Float:
@@ -73,20 +74,17 @@ decltype(auto) visit_compute(DType dtype, F&& f) {
     }
     return f(std::complex<double>{});
 }
+template <class F>
+decltype(auto) visit_compute(DType dtype, F&& f) {
+    return visit_compute(compute_for(dtype), std::forward<F>(f));
+}
 
 /// As visit_compute without complex: throws UnsupportedError naming `op` for complex dtypes.
 template <class F>
 decltype(auto) visit_real(DType dtype, const char* op, F&& f) {
-    switch (compute_for(dtype)) {
-        case Compute::Int64:
-            return f(std::int64_t{});
-        case Compute::Float:
-            return f(float{});
-        case Compute::Double:
-            return f(double{});
-        case Compute::Complex:
-            break;
-    }
+    const Compute compute = compute_for(dtype);
+    if (compute == Compute::Int64) return f(std::int64_t{});
+    if (compute != Compute::Complex) return compute == Compute::Double ? f(double{}) : f(float{});
     throw UnsupportedError(std::string(op) + " is not defined for dtype '" + std::string(name(dtype)) + "'");
 }
 
