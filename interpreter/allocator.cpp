@@ -89,16 +89,16 @@ class FreeBlocks {
 class Pool {
   public:
     std::byte* allocate(std::size_t bytes) {
-        const std::size_t size = round_up(std::max<std::size_t>(bytes, 1), alignment);
+        const std::size_t size = round_up(bytes, alignment);
         const std::scoped_lock lock(mutex_);
-        std::byte* data = size < pool_from ? from_malloc(size) : take(size);
+        std::byte* data = size < pool_from ? from_malloc(bytes) : take(size);
         live_ += size;
         peak_ = std::max(peak_, live_);
         return data;
     }
 
     void deallocate(std::byte* data, std::size_t bytes) noexcept {
-        const std::size_t size = round_up(std::max<std::size_t>(bytes, 1), alignment);
+        const std::size_t size = round_up(bytes, alignment);
         const std::scoped_lock lock(mutex_);
         live_ -= size;
         if (size < pool_from) return std::free(data);
@@ -118,9 +118,9 @@ class Pool {
     }
 
   private:
-    static std::byte* from_malloc(std::size_t size) {
+    static std::byte* from_malloc(std::size_t bytes) {
         void* data = nullptr;
-        if (posix_memalign(&data, alignment, size) != 0) throw std::bad_alloc();
+        if (posix_memalign(&data, alignment, std::max<std::size_t>(bytes, 1)) != 0) throw std::bad_alloc();
         return static_cast<std::byte*>(data);
     }
 
