@@ -97,6 +97,8 @@ class Loop {
         std::map<std::uint32_t, ValueRef> names;
         for (const ValueRef input : node.input_values()) names.emplace(input.id, captured_or_inner(input));
         for (NamedArgument& arg : node.args) rename(arg.value, names);
+        // An order in memory is that of the whole batch, which has a dimension more.
+        std::erase_if(node.args, [](const NamedArgument& arg) { return arg.name == "memory_format"; });
         names.clear();
         for (const ValueRef output : node.output_values()) names.emplace(output.id, inner_value(output));
         for (Argument& output : node.outputs) rename(output, names);

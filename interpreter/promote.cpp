@@ -139,10 +139,9 @@ void check_written(bool in_place, bool converts, const Tensor& value, const Tens
         (in_place && is_floating_point(value.dtype()) && is_complex(target.dtype())))
         throw ArgumentError("result type " + std::string(name(value.dtype())) +
                             " can't be cast to the desired output type " + std::string(name(target.dtype())));
-    if (target.shape() != value.shape())
-        throw ArgumentError(std::string(in_place ? "in-place result" : "result") + " of shape " +
-                            to_string(value.shape()) + " does not fit the tensor of shape " +
-                            to_string(target.shape()) + " it is written to");
+    if (in_place && target.shape() != value.shape())
+        throw ArgumentError("in-place result of shape " + to_string(value.shape()) +
+                            " does not fit the tensor of shape " + to_string(target.shape()) + " it is written to");
 }
 
 double largest_finite(DType dtype) {

@@ -22,8 +22,8 @@ DType result_type(const Tensor& a, const Scalar& b);
 /// real, no real one an integer, no number a bool.
 bool can_cast(DType from, DType to);
 
-/// Throws ArgumentError unless `value` may be written to `target`, of the same shape: converted only as can_cast allows
-/// (to any dtype when the op `converts`), and in place never real magnitudes of complex numbers.
+/// Throws ArgumentError unless `value` may be written to `target`: converted only as can_cast allows (to any dtype when
+/// the op `converts`), in place of the same shape only, and never real magnitudes of complex numbers.
 void check_written(bool in_place, bool converts, const Tensor& value, const Tensor& target);
 
 /// The largest finite value of a floating point or complex dtype of 16 bits a number or more.

@@ -6,6 +6,7 @@
 
 #include "generator.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/view.hpp"
 #include "overlap.hpp"
 #include "promote.hpp"
 #include "torch_ir/error.hpp"
@@ -141,6 +142,9 @@ std::optional<std::vector<std::size_t>> correspond(const Schema& twin, const Sch
 constexpr std::array<std::string_view, 7> converting{"_fft_c2c", "_fft_c2r", "_fft_r2c", "bernoulli",
                                                      "cumprod_", "cumsum_",  "im2col"};
 
+/// Ops that compute in the dtype of their out tensor when none is asked for.
+constexpr std::array<std::string_view, 6> in_dtype_of_out{"cumprod", "cumsum", "mean", "nansum", "prod", "sum"};
+
 /// Ops whose out tensor may have any shape of as many elements.
 constexpr std::array<std::string_view, 4> sequences{"arange", "linspace", "logspace", "range"};
 
@@ -179,9 +183,12 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
         const bool converts = std::ranges::find(converting, schema->name) != converting.end();
         const bool sequence = std::ranges::find(sequences, schema->name) != sequences.end();
         // A result in place whose dtype is asked for must have that of the tensor.
-        const SchemaParameter* dtype = in_place ? schema->find("dtype") : nullptr;
+        const SchemaParameter* dtype = writes ? schema->find("dtype") : nullptr;
         const auto dtype_at = dtype ? static_cast<std::size_t>(dtype - schema->parameters.data()) : count;
+        const bool follows_out = !in_place && std::ranges::find(in_dtype_of_out, name) != in_dtype_of_out.end();
         const bool wide = name == "float_power";
+        // These cut numbers off before they ask whether they are zero.
+        const bool cuts = !in_place && (name == "any" || name == "all");
         const bool overlaps = may_overlap_itself(schema->name);
         // An op that can run in place computes each element of its result from the same element of its operands.
         const Schema& base = twin->second.schema;
@@ -196,21 +203,32 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
             takes_dtype.push_back(parameter.name == "dtype");
         }
         KernelFn run = [kernel, sources = *sources, takes_dtype, written, count, in_place, returns_self, converts,
-                        sequence, dtype_at, wide, overlaps,
+                        sequence, dtype_at, follows_out, wide, cuts, overlaps,
                         sharing](Context& context, std::span<const IValue* const> args, std::vector<IValue>& results) {
             const IValue none = None{};
             const IValue dtype_of_out =
                 written.empty() ? none : IValue(std::get<Tensor>(*args[written.front()]).dtype());
             std::vector<const IValue*> given;
-            for (std::size_t i = 0; i < sources.size(); ++i)
-                given.push_back(sources[i] < count ? args[sources[i]] : takes_dtype[i] ? &dtype_of_out : &none);
+            for (const std::size_t source : sources) {
+                const bool asks = source < count &&
+                                  !(follows_out && source == dtype_at && std::holds_alternative<None>(*args[source]));
+                given.push_back(asks ? args[source] : takes_dtype[given.size()] ? &dtype_of_out : &none);
+            }
             if (written.empty()) return kernel(context, given, results);
+            IValue bytes;
+            if (cuts && std::get<DType>(dtype_of_out) == DType::UInt8) {
+                bytes = std::get<Tensor>(*given[0]).to(DType::UInt8);
+                given[0] = &bytes;
+            }
             std::vector<IValue> values;
             kernel(context, given, values);
             for (std::size_t i = 0; i < written.size(); ++i) {
-                const auto& target = std::get<Tensor>(*args[written[i]]);
+                // The variable of the caller, never a constant.
+                auto& target = const_cast<Tensor&>(std::get<Tensor>(*args[written[i]]));
                 Tensor value = std::get<Tensor>(values[i]);
                 if (sequence && value.numel() == target.numel()) value = value.reshape(target.shape());
+                if (!in_place && value.shape() != target.shape())
+                    target = kernels::resized(target, value.is_dense() ? value : value.clone());
                 if (!overlaps && !is_same_view(value, target)) check_overlap(target);
                 for (std::size_t k = in_place ? 1 : 0; k < given.size(); ++k)
                     if (const auto* read = std::get_if<Tensor>(given[k])) check_overlap(target, *read, sharing);

@@ -208,6 +208,19 @@ TEST_CASE("shapes and dtypes must follow from the inputs") {
     CHECK(issues_of_op("aten.view.default", {{huge, 64}}, {huge}, {{"size", ArgumentList{-1}}}) == "");
 }
 
+TEST_CASE("an out tensor has a dtype of its own and takes the shape of the result") {
+    const auto issues_with = [](const Shape& shape) {
+        GraphBuilder b("m");
+        const ValueRef self = b.input("self", {Shape{2, 3}});
+        const ValueRef other = b.input("other", {Shape{3}});
+        const ValueRef out = b.input("out", {Shape{0}, DType::Int16});
+        b.output(b.call("aten.eq.Tensor_out", {self, other}, {shape, DType::Int16}, {{"out", out}}));
+        return issues_of(b.build());
+    };
+    CHECK(issues_with({2, 3}) == "");
+    CHECK(issues_with({3}) == "error: node 'eq' (aten.eq.Tensor_out): 'eq' has shape [3], but the inputs give [2, 3]");
+}
+
 TEST_CASE("joined tensors must fit") {
     const auto cat = [](const std::vector<Shape>& shapes, const Shape& output) {
         GraphBuilder b("m");

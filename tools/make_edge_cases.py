@@ -429,9 +429,36 @@ def roundings_that_decide():
         yield op, torch.cat([z, torch.tensor([1e30, nan, inf, 0.0])]), torch.cat([y, torch.tensor([3e-5, 1.0, 2.0, 0.0])])
 
 
+def out_tensors():
+    """Of other shapes, which PyTorch gives the result's, and of other dtypes, in which it computes."""
+    x, y = torch.tensor([[0.3, -0.4, 0.9], [1.5, 0.2, 0.1]]), ramp(3)
+    for shape in ([0], [4], [3, 3, 3]):
+        for op in (aten.add, aten.eq):
+            out = {"out": torch.zeros(shape, dtype=torch.bool if op is aten.eq else torch.float32)}
+            yield (op.out if op is aten.add else op.Tensor_out), x, y, out
+        yield aten.mm.out, x, x.t(), {"out": torch.zeros(shape)}
+        yield aten.sum.IntList_out, x, [1], True, {"out": torch.zeros(shape)}
+        yield aten.cat.out, [x, x], 1, {"out": torch.zeros(shape)}
+        yield aten.index_select.out, x, 1, torch.tensor([2, 0]), {"out": torch.zeros(shape)}
+        yield aten.exp.out, x.t(), {"out": torch.zeros(shape, dtype=torch.float64)}
+    for dtype in (torch.int16, torch.float16, torch.float64):
+        for op in (aten.cumsum.out, aten.cumprod.out):
+            yield op, 3 * x, 1, {"out": torch.zeros(2, 3, dtype=dtype)}
+        yield aten.sum.IntList_out, 3 * x, [1], {"out": torch.zeros(2, dtype=dtype)}
+        yield aten.prod.int_out, 3 * x, 1, {"out": torch.zeros(2, dtype=dtype)}
+        if dtype.is_floating_point:
+            yield aten.nansum.out, 3 * x, [1], {"out": torch.zeros(2, dtype=dtype)}
+            yield aten.mean.out, 3 * x, [1], {"out": torch.zeros(2, dtype=dtype)}
+    for dtype in (torch.bool, torch.uint8):
+        for op in (aten.any, aten.all):
+            yield op.out, x, 1, {"out": torch.zeros(2, dtype=dtype)}
+            yield op.all_out, x, {"out": torch.zeros([], dtype=dtype)}
+            yield op.dims_out, x, [0], {"out": torch.zeros(3, dtype=dtype)}
+
+
 def main():
     calls = (numbers_that_wrap, contractions, equal_values, special_values, complex_numbers, matrices, empty_tensors, odd_arguments, tensors_that_overlap_themselves,
-             overflowing_powers, numbers_that_do_not_fit, halves_beside_others, losses_of_mixed_dtypes, roundings_that_decide)  # fmt: skip
+             overflowing_powers, numbers_that_do_not_fit, halves_beside_others, losses_of_mixed_dtypes, roundings_that_decide, out_tensors)  # fmt: skip
     write_calls(sys.argv[1], [call for group in calls for call in group()])
 
 

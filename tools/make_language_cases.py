@@ -149,7 +149,7 @@ class Hints(nn.Module):
 
 
 class Vmap(nn.Module):
-    """Over another dimension, nested, with captured tensors, an unbatched result."""
+    """Over another dimension, nested, with captured tensors, an unbatched result, an order in memory."""
 
     def __init__(self):
         super().__init__()
@@ -160,7 +160,8 @@ class Vmap(nn.Module):
         columns = torch.vmap(lambda t, u: (t * u).sum(), in_dims=(1, None))(x.t(), w)
         both = torch.vmap(torch.vmap(lambda a, b: a * b + w.sum(), in_dims=(None, 0)), in_dims=(0, None))(x[:, 0], x[0])
         pair = torch.vmap(lambda t: (t.max(), w * 2))(x)
-        return rows, columns, both, pair
+        image = torch.vmap(lambda t: t.to("cpu", memory_format=torch.channels_last) + 1)(x.view(1, 1, *x.shape))
+        return rows, columns, both, pair, image
 
 
 class Effects(nn.Module):

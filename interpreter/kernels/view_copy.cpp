@@ -110,18 +110,20 @@ Tensor become(In self, Tensor view) {
 }
 
 Tensor resize(In self, const Ints& size, std::optional<MemoryFormat> memory_format) {
-    const MemoryFormat format = memory_format.value_or(MemoryFormat::Contiguous);
     if (self.shape() == size && !memory_format) return self;
-    const Tensor fresh = empty_format(size, self.dtype(), format);
-    const auto capacity = static_cast<std::int64_t>(self.storage()->bytes() / item_size(self.dtype())) - self.offset();
-    if (fresh.numel() <= capacity) return become(self, self.as_strided(size, fresh.strides(), self.offset()));
-    // The storage grows: its old elements stay in front.
-    const Tensor grown = Tensor::zeros({fresh.numel()}, self.dtype());
-    if (capacity > 0) grown.narrow(0, 0, capacity).copy_from(self.as_strided({capacity}, {1}, self.offset()));
-    return become(self, grown.as_strided(size, fresh.strides(), 0));
+    const MemoryFormat format = memory_format.value_or(MemoryFormat::Contiguous);
+    return become(self, resized(self, empty_format(size, self.dtype(), format)));
 }
 
 }  // namespace
+
+Tensor resized(const Tensor& self, const Tensor& layout) {
+    const auto capacity = static_cast<std::int64_t>(self.storage()->bytes() / item_size(self.dtype())) - self.offset();
+    if (layout.numel() <= capacity) return self.as_strided(layout.shape(), layout.strides(), self.offset());
+    const Tensor grown = Tensor::zeros({layout.numel()}, self.dtype());
+    if (capacity > 0) grown.narrow(0, 0, capacity).copy_from(self.as_strided({capacity}, {1}, self.offset()));
+    return grown.as_strided(layout.shape(), layout.strides(), 0);
+}
 
 Tensor clone_preserve_strides(In self) {
     if (is_expanded(self) || self.is_dense()) return self.clone();

@@ -57,11 +57,12 @@ class ShapeInputs {
         return all;
     }
 
-    /// Every tensor among the arguments themselves, not in lists.
+    /// Every tensor that is read among the arguments themselves, not in lists.
     std::vector<const TensorMeta*> all_tensors() const {
         std::vector<const TensorMeta*> all;
         for (const NamedArgument& named : node_.args)
-            if (const auto* ref = named.value.get_if<ValueRef>(); ref && graph_.value(*ref).kind == ValueKind::Tensor)
+            if (const auto* ref = named.value.get_if<ValueRef>();
+                ref && named.name != "out" && graph_.value(*ref).kind == ValueKind::Tensor)
                 all.push_back(&graph_.value(*ref).meta);
         return all;
     }

@@ -188,7 +188,8 @@ class GraphValidator {
             error(issue.what());
         } catch (const CannotTell&) {
         }
-        if (!autocast_) check_dtype(in_place ? DTypeRule::First : rule->dtype, inputs, output);
+        // An out tensor keeps its dtype.
+        if (!autocast_ && !inputs.has("out")) check_dtype(in_place ? DTypeRule::First : rule->dtype, inputs, output);
     }
 
     void check_parts(const ArgumentList& outputs, std::string_view op, std::string_view overload,
