@@ -212,7 +212,8 @@ RoundingVerdict judge_rounding(const Tensor& candidate, const Reference& referen
         std::max({all.max_q / max_allowed, result.rms_q / rms_allowed, has_bias ? result.bias / bias_allowed : 0});
     if (all.other_pattern > 0) {
         result.verdict = Verdict::Wrong;
-        result.reason = std::to_string(all.other_pattern) + " elements are NaN or infinite on one side only";
+        result.reason = std::to_string(all.other_pattern) +
+                        " elements are NaN or infinite where the float64 result is not, or the other way round";
     } else if (all.beyond_bound > 0) {
         result.verdict = Verdict::Wrong;
         result.reason = std::to_string(all.beyond_bound) + " of " + std::to_string(all.count) +
