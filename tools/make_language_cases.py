@@ -192,6 +192,20 @@ class SharedLists(nn.Module):
         return x, y
 
 
+class OutTensors(nn.Module):
+    """Results written to tensors of another shape or dtype, and to part of one."""
+
+    def forward(self, x, y):
+        empty, other, part, count = torch.empty(0), torch.zeros(5), torch.zeros(10), torch.zeros(3, dtype=torch.int16)
+        largest, at = torch.empty(0), torch.empty(0, dtype=torch.int64)
+        torch.add(x, y, out=empty)
+        torch.exp(x, out=other)
+        torch.sub(x[0], y[0], out=part[2:5])
+        torch.gt(x[1], y[1], out=count)
+        torch.max(x, 1, out=(largest, at))
+        return empty, other * 2, part, count, largest, at, torch.cumsum(x, 1, out=torch.zeros(4, 3, dtype=torch.float64))
+
+
 class Generators(nn.Module):
     """Draws from two generators of its own, in turn."""
 
@@ -368,6 +382,7 @@ def cases():
     yield "inputs", "multi_io", Inputs(), [((X, 2, 0.5, True, "twice", None, past, Batch(X, {"m": X})), {"scale": X + 4, "bias": 3})], None
     yield "aliases", "multi_io", Aliases(), [(X, X + 1)], None
     yield "shared_lists", "state", SharedLists(), [(X, X + 1)], None
+    yield "out_tensors", "state", OutTensors(), [(X, X.flip(0) / 3)], None
     yield "mutations", "state", Mutations(), [(X, X + 1)], None
     yield "cache", "state attention", Cache(), [(X.reshape(3, 1, 4)[i : i + 1],) for i in range(3)], None
     yield "generators", "random", Generators(), [(X,), (X + 1,)], None

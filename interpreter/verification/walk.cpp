@@ -228,9 +228,11 @@ void Walk::take_writes(const Step& step, bool region) {
         }
     }
     for (auto& [slot, values] : written) {
-        const Tensor before = value_tensor(known_[slot].variant(0));
+        Tensor before = value_tensor(known_[slot].variant(0));
         const Tensor now = std::get<Tensor>(values[0]);
         if (same_bits(before, now)) continue;
+        // An out tensor of another shape has become the result.
+        if (before.shape() != now.shape()) before = Tensor::full(now.shape(), std::nan(""), wide);
         std::vector<IValue> probes(values.begin() + 1, values.end());
         if (is_floating_point(now.dtype())) {
             const DType dtype = graph_.values[slot].meta.dtype;
