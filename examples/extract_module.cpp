@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The graph of a C++ module, without memory for its weights. The same file built as a library goes to the tool:
 // torch-ir-extract --module libextract_module.so --shapes x=1,16 -o ir.json
-#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/linear.h>  // torch/torch.h takes a third longer to compile
 
 #include <cstdio>
 
