@@ -53,6 +53,19 @@ TEST_CASE("other results lie like one operand") {
     CHECK(strides_of("aten.pixel_unshuffle.default", {channels_last(), std::int64_t{2}}) == Ints{144, 1, 48, 16});
 }
 
+TEST_CASE("a conversion to a memory format copies what PyTorch does not take to be in it already") {
+    const auto converted = [](const Tensor& x, MemoryFormat format) {
+        return strides_of("aten.to.dtype", {x, x.dtype(), false, false, format});
+    };
+    const Tensor one_channel = test::noise({2, 1, 10, 10}, 14);
+    CHECK(converted(one_channel, MemoryFormat::ChannelsLast) == Ints{100, 1, 10, 1});
+    CHECK(strides_of("aten.contiguous.default", {one_channel, MemoryFormat::ChannelsLast}) == one_channel.strides());
+    CHECK(converted(test::noise({2, 4, 1, 1}, 15), MemoryFormat::ChannelsLast) == Ints{4, 1, 4, 4});
+    CHECK(converted(test::noise({2, 1, 5, 6, 7}, 16), MemoryFormat::ChannelsLast3d) == Ints{210, 1, 42, 7, 1});
+    CHECK(converted(channels_last(), MemoryFormat::Contiguous) == Ints{144, 36, 6, 1});
+    CHECK(converted(transposed(), MemoryFormat::Contiguous) == column_major);
+}
+
 TEST_CASE("operands that are converted lie densely first") {
     const Tensor row = test::noise({1, 4}, 11).expand(Ints{3, 4});
     const Tensor doubles = Tensor::zeros({4, 3}, DType::Float64).transpose(0, 1);

@@ -4,6 +4,7 @@
 
 #include "elementwise.hpp"
 #include "kernels/families.hpp"
+#include "kernels/layout.hpp"
 #include "kernels/view.hpp"
 #include "overlap.hpp"
 
@@ -63,7 +64,8 @@ Tensor clone(In self, OptFormat memory_format) {
 /// Itself when nothing changes and no copy is asked for.
 Tensor to(In self, DType dtype, bool copy, OptFormat memory_format) {
     const MemoryFormat format = memory_format.value_or(MemoryFormat::Preserve);
-    if (!copy && dtype == self.dtype() && has_format(self, format)) return self;
+    const bool fits = format == MemoryFormat::Preserve || format == suggested_format(self);
+    if (!copy && dtype == self.dtype() && fits) return self;
     return copy_to(self, dtype, format);
 }
 
