@@ -182,7 +182,6 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
         const bool returns_self = !schema->returns.empty();
         const bool converts = std::ranges::find(converting, schema->name) != converting.end();
         const bool sequence = std::ranges::find(sequences, schema->name) != sequences.end();
-        // A result in place whose dtype is asked for must have that of the tensor.
         const SchemaParameter* dtype = writes ? schema->find("dtype") : nullptr;
         const auto dtype_at = dtype ? static_cast<std::size_t>(dtype - schema->parameters.data()) : count;
         const bool follows_out = !in_place && std::ranges::find(in_dtype_of_out, name) != in_dtype_of_out.end();
@@ -223,16 +222,16 @@ std::optional<Op> Registry::derive(std::string_view op_type) const {
             std::vector<IValue> values;
             kernel(context, given, values);
             for (std::size_t i = 0; i < written.size(); ++i) {
-                // The variable of the caller, never a constant.
-                auto& target = const_cast<Tensor&>(std::get<Tensor>(*args[written[i]]));
+                const auto& target = std::get<Tensor>(*args[written[i]]);
                 Tensor value = std::get<Tensor>(values[i]);
                 if (sequence && value.numel() == target.numel()) value = value.reshape(target.shape());
                 if (!in_place && value.shape() != target.shape())
-                    target = kernels::resized(target, value.is_dense() ? value : value.clone());
+                    kernels::become(target, kernels::resized(target, value.is_dense() ? value : value.clone()));
                 if (!overlaps && !is_same_view(value, target)) check_overlap(target);
                 for (std::size_t k = in_place ? 1 : 0; k < given.size(); ++k)
                     if (const auto* read = std::get_if<Tensor>(given[k])) check_overlap(target, *read, sharing);
                 check_written(in_place, converts, value, target);
+                // A result in place whose dtype is asked for must have that of the tensor.
                 const bool exact =
                     in_place && (wide || (dtype_at < count && std::holds_alternative<DType>(*args[dtype_at])));
                 if (exact && value.dtype() != target.dtype())

@@ -47,15 +47,18 @@ Tensor atleast(const Tensor& self, std::int64_t dims);
 
 /// Uninitialised, of that shape and format; Preserve and Contiguous are row-major here.
 Tensor empty_format(const Ints& shape, DType dtype, MemoryFormat format);
-
-/// A tensor of the shape and the dense strides of `layout` on the storage of `self`, as resize_ makes it; a storage
-/// that is too small is replaced by a larger one, whose first elements are the old ones and whose others are zero.
-Tensor resized(const Tensor& self, const Tensor& layout);
 /// True when the strides are those of the format.
 bool has_format(const Tensor& self, MemoryFormat format);
 /// A copy in another dtype and format; Preserve keeps dense strides.
 Tensor copy_to(const Tensor& self, DType dtype, MemoryFormat format);
 /// A copy with all strides kept, gaps included, where elements do not overlap.
 Tensor clone_preserve_strides(const Tensor& self);
+
+/// A tensor of the shape and the dense strides of `layout` on the storage of `self`, as resize_ makes it; a storage
+/// that is too small is replaced by a larger one, whose first elements are the old ones and whose others are zero.
+Tensor resized(const Tensor& self, const Tensor& layout);
+/// Makes `self`, a kernel's `Tensor(a!)` argument, which is the variable of the caller and never a constant, the tensor
+/// `view`; returns it.
+Tensor become(const Tensor& self, Tensor view);
 
 }  // namespace torch_ir::kernels

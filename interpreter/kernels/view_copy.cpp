@@ -103,12 +103,6 @@ Tensor diagonal_backward(In grad_output, const Ints& input_sizes, std::int64_t o
     return view_gradient(grad_output, input_sizes, [&](In x) { return diagonal(x, offset, dim1, dim2); });
 }
 
-/// Gives the tensor that the caller holds another shape; returns it.
-Tensor become(In self, Tensor view) {
-    // A kernel's `Tensor(a!)` argument is the variable of the caller, never a constant.
-    return const_cast<Tensor&>(self) = std::move(view);
-}
-
 Tensor resize(In self, const Ints& size, std::optional<MemoryFormat> memory_format) {
     if (self.shape() == size && !memory_format) return self;
     const MemoryFormat format = memory_format.value_or(MemoryFormat::Contiguous);
@@ -116,6 +110,8 @@ Tensor resize(In self, const Ints& size, std::optional<MemoryFormat> memory_form
 }
 
 }  // namespace
+
+Tensor become(const Tensor& self, Tensor view) { return const_cast<Tensor&>(self) = std::move(view); }
 
 Tensor resized(const Tensor& self, const Tensor& layout) {
     const auto capacity = static_cast<std::int64_t>(self.storage()->bytes() / item_size(self.dtype())) - self.offset();
