@@ -60,15 +60,22 @@ inline constexpr std::size_t lane_bytes = 32;
 inline constexpr std::size_t lane_bytes = 16;
 #endif
 
-/// The elements of a vector joined, halves first.
+/// `acc` joined with the elements of a vector, which are joined halves first; the last in vectors of 16 bytes, as GCC
+/// joins numbers by way of general registers.
 template <class R, class T, std::size_t lanes>
-T fold(const vmath::Vector<T, lanes>& v) {
+T fold(T acc, const vmath::Vector<T, lanes>& v) {
     if constexpr (lanes == 1) {
-        return v[0];
+        return R::join(acc, v[0]);
+    } else if constexpr (lanes * sizeof(T) == 16 && lanes == 2) {
+        return R::join(vmath::Vector<T, lanes>{acc, acc}, R::join(v, __builtin_shufflevector(v, v, 1, 0)))[0];
+    } else if constexpr (lanes * sizeof(T) == 16 && lanes == 4) {
+        const auto half = R::join(v, __builtin_shufflevector(v, v, 2, 3, 0, 1));
+        return R::join(vmath::Vector<T, lanes>{acc, acc, acc, acc},
+                       R::join(half, __builtin_shufflevector(half, half, 1, 0, 3, 2)))[0];
     } else {
         vmath::Vector<T, lanes / 2> half[2];
         std::memcpy(half, &v, sizeof v);
-        return fold<R, T, lanes / 2>(R::join(half[0], half[1]));
+        return fold<R, T, lanes / 2>(acc, R::join(half[0], half[1]));
     }
 }
 
@@ -110,10 +117,10 @@ template <class C, class R>
                 return R::join(__builtin_convertvector(part[chain], Partial),
                                __builtin_convertvector(part[chain + 1], Partial));
             };
-            acc = R::join(acc, fold<R, Acc, lanes>(R::join(joined(0), joined(2))));
+            acc = fold<R, Acc, lanes>(acc, R::join(joined(0), joined(2)));
         }
         for (; stride == 1 && n - i >= lanes; i += lanes)
-            acc = R::join(acc, fold<R, Acc, lanes>(__builtin_convertvector(load(i), Partial)));
+            acc = fold<R, Acc, lanes>(acc, __builtin_convertvector(load(i), Partial));
     }
     while (i < n) {
         Acc part = R::template init<Acc>();
