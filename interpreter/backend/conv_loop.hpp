@@ -84,6 +84,74 @@ struct Window {
     }
 };
 
+/// An image with its padding, cut into one image for each residue of the positions by the strides: what one tap of the
+/// kernel sees are then neighbours, and one long loop goes over all lines (and over a few numbers between them).
+class Phases {
+  public:
+    explicit Phases(const Window& window) : window_(window) {
+        for (std::size_t d = 0; d < 3; ++d) size_[d] = (w().reach(d) + w().stride[d] - 1) / w().stride[d];
+    }
+
+    /// Of an image.
+    std::int64_t count() const { return w().stride[0] * w().stride[1] * w().stride[2] * phase(); }
+    /// From the first sum of an image to the last.
+    std::int64_t length() const { return index(w().output[0] - 1, w().output[1] - 1, w().output[2]); }
+
+    /// Fills `to`, which is zero but for what an image before has left.
+    template <class X, class T>
+    void fill(const X* x, T* to) const {
+        for (std::int64_t a = 0; a < w().input[0]; ++a)
+            for (std::int64_t b = 0; b < w().input[1]; ++b, x += w().input[2]) {
+                const std::int64_t p = a + w().padding[0];
+                const std::int64_t q = b + w().padding[1];
+                if (p / w().stride[0] >= size_[0] || q / w().stride[1] >= size_[1]) continue;
+                for (std::int64_t residue = 0; residue < w().stride[2]; ++residue) {
+                    const std::int64_t first = (residue - w().padding[2]) % w().stride[2];
+                    const std::int64_t begin = first < 0 ? first + w().stride[2] : first;
+                    T* line = to + place(p, q, begin + w().padding[2]);
+                    const std::int64_t room = size_[2] - (begin + w().padding[2]) / w().stride[2];
+                    const std::int64_t there = (w().input[2] - begin + w().stride[2] - 1) / w().stride[2];
+                    const std::int64_t n = std::min(room, there);
+                    for (std::int64_t i = 0; i < n; ++i) line[i] = static_cast<T>(x[begin + i * w().stride[2]]);
+                }
+            }
+    }
+
+    /// Where the taps of the kernel see the first pixel.
+    std::vector<std::int64_t> taps() const {
+        std::vector<std::int64_t> places;
+        for (std::int64_t a = 0; a < w().kernel[0]; ++a)
+            for (std::int64_t b = 0; b < w().kernel[1]; ++b)
+                for (std::int64_t c = 0; c < w().kernel[2]; ++c)
+                    places.push_back(place(a * w().dilation[0], b * w().dilation[1], c * w().dilation[2]));
+        return places;
+    }
+
+    /// Brings what lies line by line together; `to` may be `values`.
+    template <class T>
+    void pack(const T* values, T* to) const {
+        for (std::int64_t a = 0; a < w().output[0]; ++a)
+            for (std::int64_t b = 0; b < w().output[1]; ++b, to += w().output[2])
+                std::copy_n(values + index(a, b, 0), w().output[2], to);
+    }
+
+  private:
+    const Window& w() const { return window_; }
+    std::int64_t phase() const { return size_[0] * size_[1] * size_[2]; }
+    std::int64_t index(std::int64_t a, std::int64_t b, std::int64_t c) const {
+        return (a * size_[1] + b) * size_[2] + c;
+    }
+    /// Of a position with padding.
+    std::int64_t place(std::int64_t a, std::int64_t b, std::int64_t c) const {
+        const std::int64_t* s = w().stride;
+        const std::int64_t residue = (a % s[0] * s[1] + b % s[1]) * s[2] + c % s[2];
+        return residue * phase() + index(a / s[0], b / s[1], c / s[2]);
+    }
+
+    Window window_;
+    std::int64_t size_[3];
+};
+
 /// Images with their padding around them: what windows are read from.
 struct PaddedInput {
     std::int64_t size[3];
@@ -139,6 +207,42 @@ void depthwise_loop(const ConvGeometry& g, const T* src, const T* weight, T* sum
                 const T* x = src + (i / pixels * window.input_pixels() + source) * channels;
                 for (std::int64_t c = 0; c < channels; ++c) y[c] += x[c] * weight[c * taps + tap];
             });
+        }
+    });
+}
+
+/// dst[n, channels, pixels] of a depthwise convolution of src[n, channels, pixels]; `bias` of each channel, or nullptr.
+/// Weights must be finite: they meet the zeros of the padding.
+template <class T>
+void depthwise_planes(const ConvGeometry& g, const T* src, const T* weight, const T* bias, T* dst) {
+    const detail::Window window(g);
+    const detail::Phases phases(window);
+    const std::vector<std::int64_t> taps = phases.taps();
+    const std::int64_t grain = std::max<std::int64_t>(1, parallel_grain / (window.pixels() * window.taps()));
+    parallel_for(g.batch * g.in_channels, grain, [&](std::int64_t begin, std::int64_t end) {
+        constexpr std::int64_t lanes = 4 * 32 / sizeof(T);  // of which the sums stay in registers
+        using Sums = vmath::Vector<T, 32 / sizeof(T)>;
+        const std::int64_t n = phases.length();
+        const Scratch<T> padded(phases.count() + lanes);
+        const Scratch<T> sums(n + lanes);
+        std::fill_n(padded.data(), phases.count() + lanes, T(0));
+        for (std::int64_t plane = begin; plane < end; ++plane) {
+            const std::int64_t channel = plane % g.in_channels;
+            const T* w = weight + channel * window.taps();
+            phases.fill(src + plane * window.input_pixels(), padded.data());
+            for (std::int64_t i = 0; i < n; i += lanes) {
+                Sums s[4] = {};
+                if (bias)
+                    for (Sums& sum : s) sum += bias[channel];
+                for (std::size_t t = 0; t < taps.size(); ++t) {
+                    const auto* x = reinterpret_cast<const Sums*>(padded.data() + taps[t] + i);
+#pragma GCC unroll 4
+                    for (std::int64_t v = 0; v < 4; ++v) s[v] += w[t] * x[v];
+                }
+#pragma GCC unroll 4
+                for (std::int64_t v = 0; v < 4; ++v) reinterpret_cast<Sums*>(sums.data() + i)[v] = s[v];
+            }
+            phases.pack(sums.data(), dst + plane * window.pixels());
         }
     });
 }

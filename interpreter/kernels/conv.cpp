@@ -160,6 +160,39 @@ Tensor convolve_other(const Tensor& input, const Tensor& weight, const Tensor& b
     return y.to(dtype);
 }
 
+/// A convolution of single pixels, each in its place.
+bool is_pointwise(const backend::ConvGeometry& g) {
+    const auto all = [](const std::vector<std::int64_t>& values, std::int64_t v) {
+        return std::ranges::all_of(values, [v](std::int64_t x) { return x == v; });
+    };
+    return g.groups == 1 && all(g.kernel, 1) && all(g.stride, 1) && all(g.padding, 0);
+}
+
+bool is_finite(const Tensor& dense) {
+    return std::all_of(dense.data<float>(), dense.data<float>() + dense.numel(),
+                       [](float v) { return std::isfinite(v); });
+}
+
+/// Pointwise and depthwise convolutions of x[N, C, pixels…] as it lies: what pays where no form of the weights is kept.
+Tensor convolve_planes(const Tensor& x, const Tensor& weight, const Tensor& bias, const backend::ConvGeometry& g) {
+    Ints shape{g.batch, g.out_channels};
+    shape.insert(shape.end(), g.output.begin(), g.output.end());
+    Tensor y = Tensor::empty(shape, DType::Float32);
+    const float* addend = bias.defined() ? bias.data<float>() : nullptr;
+    if (g.is_depthwise()) {
+        backend::depthwise_planes(g, x.data<float>(), weight.data<float>(), addend, y.data<float>());
+        return y;
+    }
+    const std::int64_t pixels = numel_of(g.output);
+    for (std::int64_t n = 0; n < g.batch; ++n) {
+        float* to = y.data<float>() + n * g.out_channels * pixels;
+        for (std::int64_t c = 0; c < g.out_channels && addend; ++c) std::fill_n(to + c * pixels, pixels, addend[c]);
+        backend::gemm(false, false, g.out_channels, pixels, g.in_channels, weight.data<float>(), g.in_channels,
+                      x.data<float>() + n * g.in_channels * pixels, pixels, addend ? 1.0F : 0.0F, to, pixels);
+    }
+    return y;
+}
+
 }  // namespace
 
 backend::ConvGeometry conv_geometry(const Tensor& input, const Tensor& weight, const Tensor& bias,
@@ -202,9 +235,15 @@ Tensor convolution(Context& context, const Tensor& input, const Tensor& weight, 
             }()));
         return y;
     }
+    const bool constant = all_constant(weight, bias, tail.batch_norm);
+    const bool channels_last = suggests_channels_last(input) || suggests_channels_last(weight);
+    if (input.dtype() == DType::Float32 && !constant && !channels_last && input.is_contiguous() && tail.is_empty()) {
+        const Tensor dense = weight.contiguous();
+        if (is_pointwise(g) || (g.is_depthwise() && is_finite(dense)))
+            return convolve_planes(input, dense, bias.defined() ? bias.contiguous() : bias, g);
+    }
     if (input.dtype() == DType::Float32) {
         with_state(context, weight, [&](ConvState& state) {
-            const bool constant = all_constant(weight, bias, tail.batch_norm);
             if (!constant || (!state.folded.bias.defined() && !state.folded.scale.defined()))
                 state.folded = fold(bias, tail.batch_norm, g.out_channels);
             state.cache.keep_weights = constant;
@@ -229,7 +268,7 @@ Tensor convolution(Context& context, const Tensor& input, const Tensor& weight, 
                           [&]<class C>(C) { return convolve_other<C>(input, weight, bias, g, input.dtype()); });
     }
     const bool any_order = context.state && !context.memory_seen;
-    return any_order || suggests_channels_last(input) || suggests_channels_last(weight) ? y : y.contiguous();
+    return any_order || channels_last ? y : y.contiguous();
 }
 
 namespace {

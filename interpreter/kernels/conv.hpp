@@ -32,6 +32,11 @@ struct ConvTail {
     bool addend_dies = false;  // nothing else reads it, so that its memory may become the result's
     double low = -std::numeric_limits<double>::infinity();
     double high = std::numeric_limits<double>::infinity();
+
+    bool is_empty() const {
+        constexpr double infinity = std::numeric_limits<double>::infinity();
+        return !batch_norm && !addend && low == -infinity && high == infinity;
+    }
 };
 
 /// float32 convolution of input [N, C, spatial…] with weight [O, C / groups, kernel…] and its tail. In a plan

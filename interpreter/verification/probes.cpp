@@ -82,15 +82,21 @@ void shake_probes(Reference& reference, std::vector<IValue>& probes, bool region
     }
     const Tensor kept = reference.blocks ? Tensor::empty(shape, computed) : Tensor{};
     visit_float(computed == DType::Float32 ? computed : wide, "shake_probes", [&]<class X>(X) {
+        std::vector<X*> results;
+        std::vector<Noise> noises;
+        for (const Tensor& tensor : noisy) {
+            noises.emplace_back(stream.number * 64 + stream.first_probe + results.size());
+            results.push_back(real_view(tensor).template data<X>());
+        }
+        X* const values = kept.defined() ? kept.data<X>() : nullptr;
         reference.for_each_block([&](const RoundedBlock& block) {
-            if (kept.defined()) std::copy_n(block.value, block.n, kept.data<X>() + block.at);
-            for (std::size_t p = 0; p < noisy.size(); ++p) {
-                X* to = real_view(noisy[p]).template data<X>() + block.at;
-                const Noise noise(stream.number * 64 + stream.first_probe + p);
+            if (values) std::copy_n(block.value, block.n, values + block.at);
+            for (std::size_t p = 0; p < results.size(); ++p) {
+                X* to = results[p] + block.at;
                 if (region)
-                    shake(to, to, block, noise);
+                    shake(to, to, block, noises[p]);
                 else
-                    shake(to, block.value, block, noise);
+                    shake(to, block.value, block, noises[p]);
             }
         });
     });

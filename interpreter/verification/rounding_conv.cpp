@@ -46,75 +46,6 @@ class Patches {
     backend::detail::Window window_;
 };
 
-/// An image with its padding, cut into one image for each residue of the positions by the strides: what one tap of the
-/// kernel sees are then neighbours, and one long loop goes over all lines (and over a few numbers between them).
-class Phases {
-  public:
-    explicit Phases(const backend::detail::Window& window) : window_(window) {
-        for (std::size_t d = 0; d < 3; ++d) size_[d] = (w().reach(d) + w().stride[d] - 1) / w().stride[d];
-    }
-
-    /// Of an image.
-    std::int64_t count() const { return w().stride[0] * w().stride[1] * w().stride[2] * phase(); }
-    /// From the first sum of an image to the last.
-    std::int64_t length() const { return index(w().output[0] - 1, w().output[1] - 1, w().output[2]); }
-
-    /// Fills `to`, which is zero but for what an image before has left.
-    template <class X>
-    void fill(const X* x, double* to) const {
-        for (std::int64_t a = 0; a < w().input[0]; ++a)
-            for (std::int64_t b = 0; b < w().input[1]; ++b, x += w().input[2]) {
-                const std::int64_t p = a + w().padding[0];
-                const std::int64_t q = b + w().padding[1];
-                if (p / w().stride[0] >= size_[0] || q / w().stride[1] >= size_[1]) continue;
-                for (std::int64_t residue = 0; residue < w().stride[2]; ++residue) {
-                    const std::int64_t first = (residue - w().padding[2]) % w().stride[2];
-                    const std::int64_t begin = first < 0 ? first + w().stride[2] : first;
-                    double* line = to + place(p, q, begin + w().padding[2]);
-                    const std::int64_t room = size_[2] - (begin + w().padding[2]) / w().stride[2];
-                    const std::int64_t there = (w().input[2] - begin + w().stride[2] - 1) / w().stride[2];
-                    const std::int64_t n = std::min(room, there);
-                    for (std::int64_t i = 0; i < n; ++i) line[i] = static_cast<double>(x[begin + i * w().stride[2]]);
-                }
-            }
-    }
-
-    /// Where the taps of the kernel see the first pixel.
-    std::vector<std::int64_t> taps() const {
-        std::vector<std::int64_t> places;
-        for (std::int64_t a = 0; a < w().kernel[0]; ++a)
-            for (std::int64_t b = 0; b < w().kernel[1]; ++b)
-                for (std::int64_t c = 0; c < w().kernel[2]; ++c)
-                    places.push_back(place(a * w().dilation[0], b * w().dilation[1], c * w().dilation[2]));
-        return places;
-    }
-
-    /// Brings what lies line by line together.
-    template <class T>
-    void pack(T* values) const {
-        T* to = values;
-        for (std::int64_t a = 0; a < w().output[0]; ++a)
-            for (std::int64_t b = 0; b < w().output[1]; ++b, to += w().output[2])
-                std::copy_n(values + index(a, b, 0), w().output[2], to);
-    }
-
-  private:
-    const backend::detail::Window& w() const { return window_; }
-    std::int64_t phase() const { return size_[0] * size_[1] * size_[2]; }
-    std::int64_t index(std::int64_t a, std::int64_t b, std::int64_t c) const {
-        return (a * size_[1] + b) * size_[2] + c;
-    }
-    /// Of a position with padding.
-    std::int64_t place(std::int64_t a, std::int64_t b, std::int64_t c) const {
-        const std::int64_t* s = w().stride;
-        const std::int64_t residue = (a % s[0] * s[1] + b % s[1]) * s[2] + c % s[2];
-        return residue * phase() + index(a / s[0], b / s[1], c / s[2]);
-    }
-
-    backend::detail::Window window_;
-    std::int64_t size_[3];
-};
-
 /// Sums, and the sums of the squares times `unit`, of few products each: weight[t] * x[taps[t] + i].
 void add_taps(std::span<const std::int64_t> taps, const double* weight, const double* x, double unit, std::int64_t n,
               double* sum, float* squares) {
@@ -161,7 +92,7 @@ void add_taps(std::span<const std::int64_t> taps, const double* weight, const do
 template <class X>
 void convolve_directly(const backend::ConvGeometry& g, const X* x, const X* weight, double unit, const SumSink& sink) {
     const backend::detail::Window window(g);
-    const Phases phases(window);
+    const backend::detail::Phases phases(window);
     const std::int64_t in = g.in_channels / g.groups;
     const std::int64_t out = g.out_channels / g.groups;
     std::vector<std::int64_t> taps;
@@ -181,8 +112,8 @@ void convolve_directly(const backend::ConvGeometry& g, const X* x, const X* weig
             for (std::int64_t o = 0; o < out; ++o) {
                 std::copy_n(weight + (piece % g.groups * out + o) * terms, terms, w.begin());
                 add_taps(taps, w.data(), padded.data(), 1 / unit, phases.length(), sum.data(), squares.data());
-                phases.pack(sum.data());
-                phases.pack(squares.data());
+                phases.pack(sum.data(), sum.data());
+                phases.pack(squares.data(), squares.data());
                 sink({(piece * out + o) * window.pixels(), window.pixels(), sum.data(), squares.data(), unit, nullptr});
             }
         }
