@@ -16,7 +16,7 @@ using namespace torch_ir;
 namespace {
 
 /// relu(x) is used twice, sigmoid(x) not at all, and x is changed in place.
-Model sample() {
+Model in_place_model() {
     GraphBuilder b("sample");
     const ValueRef x = b.input("x", {{2, 3}});
     const ValueRef relu = b.call("aten.relu.default", {x}, {{2, 3}});
@@ -42,7 +42,7 @@ Model branching() {
 
 TEST_SUITE("traverse") {
     TEST_CASE("values are found by name") {
-        const Model model = sample();
+        const Model model = in_place_model();
         const ValueNames names = value_names(model.graph);
         CHECK(names.size() == 5);
         CHECK(names.at("relu") == ValueRef{1});
@@ -50,14 +50,14 @@ TEST_SUITE("traverse") {
     }
 
     TEST_CASE("users are listed once a node and in order") {
-        const auto users = value_users(sample().graph);
+        const auto users = value_users(in_place_model().graph);
         CHECK(users[0] == std::vector<std::uint32_t>{0, 1, 2});
         CHECK(users[1] == std::vector<std::uint32_t>{2, 3});
         CHECK(users[2].empty());
     }
 
     TEST_CASE("a node before its producer is out of order") {
-        Model model = sample();
+        Model model = in_place_model();
         CHECK(is_topologically_ordered(model.graph));
         std::swap(model.graph.nodes[0], model.graph.nodes[3]);
         model.graph.values[1].producer = 3;
@@ -65,11 +65,11 @@ TEST_SUITE("traverse") {
     }
 
     TEST_CASE("what reaches no output is dead, what has effects is not") {
-        CHECK(dead_nodes(sample().graph) == std::vector<std::uint32_t>{1});
+        CHECK(dead_nodes(in_place_model().graph) == std::vector<std::uint32_t>{1});
     }
 
     TEST_CASE("a reference to no value is named by what takes the graph") {
-        Model model = sample();
+        Model model = in_place_model();
         model.graph.nodes[3].args[1].value = ValueRef{17};
         const char* message =
             "node 'mul' (aten.mul.Tensor): argument 'other': there is no value number 17, the graph has 5";
@@ -82,11 +82,13 @@ TEST_SUITE("traverse") {
         CHECK_THROWS_WITH_AS(to_json(model), message, ArgumentError);
         CHECK_THROWS_WITH_AS(to_dot(model), message, ArgumentError);
         CHECK_THROWS_WITH_AS(collect_info(model), message, ArgumentError);
-        CHECK_THROWS_WITH_AS(diff(model, sample()), ("first model: " + std::string(message)).c_str(), ArgumentError);
-        CHECK_THROWS_WITH_AS(diff(sample(), model), ("second model: " + std::string(message)).c_str(), ArgumentError);
+        CHECK_THROWS_WITH_AS(diff(model, in_place_model()), ("first model: " + std::string(message)).c_str(),
+                             ArgumentError);
+        CHECK_THROWS_WITH_AS(diff(in_place_model(), model), ("second model: " + std::string(message)).c_str(),
+                             ArgumentError);
         CHECK_THROWS_WITH_AS(model.graph.value({17}), "there is no value number 17, the graph has 5", ArgumentError);
 
-        model = sample();
+        model = in_place_model();
         model.graph.outputs = {ValueRef{5}};
         CHECK_THROWS_WITH_AS(to_json(model), "outputs: there is no value number 5, the graph has 5", ArgumentError);
         model.graph.outputs.clear();
@@ -100,9 +102,9 @@ TEST_SUITE("traverse") {
     }
 
     TEST_CASE("a value of a node that is not there is named by diff") {
-        Model model = sample();
+        Model model = in_place_model();
         model.graph.nodes.pop_back();
-        CHECK_THROWS_WITH_AS(diff(model, sample()),
+        CHECK_THROWS_WITH_AS(diff(model, in_place_model()),
                              "value 'mul' is said to come from node number 3, the graph has 3: call relink()",
                              ArgumentError);
     }
@@ -111,7 +113,7 @@ TEST_SUITE("traverse") {
         const Model model = branching();
         const Graph& outer = *model.graph.nodes[0].args[1].value.get<Subgraph>().graph;
         CHECK(subgraph_operands(outer.nodes[0]) == std::vector<Argument>{ValueRef{0}});
-        CHECK(subgraph_operands(sample().graph.nodes[0]).empty());
+        CHECK(subgraph_operands(in_place_model().graph.nodes[0]).empty());
         std::size_t nodes = 0;
         for (const char* name : {"cond", "while_loop", "scan", "map", "autocast", "grad_modes", "invoke_subgraph"}) {
             const Model exported = read_pt2("tests/data/language/" + std::string(name) + "/model.pt2");
