@@ -156,7 +156,7 @@ Statistics judge_elements(const Tensor& candidate, const Reference& reference, b
     std::vector<std::pair<std::int64_t, Statistics>> blocks;
     double max_q = 0;  // of all so far
     const auto judge_all = [&]<class Found>(const Found* found) {
-        reference.for_each_block([&](const RoundedBlock& block) {
+        reference.for_each_block({[&](const RoundedBlock& block) {
             const double least_worst = [&] {
                 const std::scoped_lock lock(mutex);
                 return max_q;
@@ -169,7 +169,7 @@ Statistics judge_elements(const Tensor& candidate, const Reference& reference, b
             const std::scoped_lock lock(mutex);
             max_q = std::max(max_q, one.max_q);
             blocks.emplace_back(block.at, one);
-        });
+        }});
     };
     if (dense.dtype() == DType::Float32)
         judge_all(dense.data<float>());

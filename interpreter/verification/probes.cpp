@@ -89,7 +89,7 @@ void shake_probes(Reference& reference, std::vector<IValue>& probes, bool region
             results.push_back(real_view(tensor).template data<X>());
         }
         X* const values = kept.defined() ? kept.data<X>() : nullptr;
-        reference.for_each_block([&](const RoundedBlock& block) {
+        const auto take = [&](const RoundedBlock& block) {
             if (values) std::copy_n(block.value, block.n, values + block.at);
             for (std::size_t p = 0; p < results.size(); ++p) {
                 X* to = results[p] + block.at;
@@ -98,7 +98,8 @@ void shake_probes(Reference& reference, std::vector<IValue>& probes, bool region
                 else
                     shake(to, block.value, block, noises[p]);
             }
-        });
+        };
+        reference.for_each_block({take, false});
     });
     for (std::size_t p = 0; p < noisy.size(); ++p) probes[p] = noisy[p].to(dtype);
     if (kept.defined()) reference = {kept};

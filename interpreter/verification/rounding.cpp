@@ -421,10 +421,10 @@ void Reference::for_each_block(const BlockSink& sink) const {
 void Reference::compute() {
     if (!blocks) return;
     const Tensor all[] = {Tensor::empty(shape, wide), Tensor::empty(shape, wide), Tensor::empty(shape, wide)};
-    blocks([&](const RoundedBlock& block) {
+    blocks({[&](const RoundedBlock& block) {
         const double* const from[] = {block.value, block.sigma, block.bound};
         for (std::size_t i = 0; i < 3; ++i) std::copy_n(from[i], block.n, all[i].data<double>() + block.at);
-    });
+    }});
     value = all[0];
     sigma = all[1];
     bound = all[2];

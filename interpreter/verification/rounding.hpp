@@ -81,9 +81,16 @@ struct RoundedBlock {
     std::int64_t n;
     const double* value;
     const double* sigma;
-    const double* bound;  // nullptr: there is none
+    const double* bound;  // nullptr: there is none, or nobody asks for it
 };
-using BlockSink = std::function<void(const RoundedBlock&)>;
+
+/// What becomes of blocks. Not all look at the bounds, which take time.
+struct BlockSink {
+    std::function<void(const RoundedBlock&)> take;
+    bool needs_bounds = true;
+
+    void operator()(const RoundedBlock& block) const { take(block); }
+};
 
 /// One result of a call. Where the op rounds, its value, sigma and bound are computed block by block when they are
 /// asked for: most are judged on the spot, and kept nowhere. All but a complex value are float64 then.

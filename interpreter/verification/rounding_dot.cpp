@@ -10,6 +10,7 @@
 
 #include "elementwise.hpp"
 #include "kernels/conv.hpp"
+#include "vmath.hpp"
 
 namespace torch_ir::detail {
 namespace {
@@ -193,7 +194,7 @@ struct DotRounding {
         return c;
     }
 
-    Rounded round(double sum, double squares, double partial, double c) const {
+    TORCH_IR_ALWAYS_INLINE Rounded round(double sum, double squares, double partial, double c) const {
         sum *= alpha;
         squares = std::fabs(squares);
         const double y = sum + c;
@@ -219,20 +220,26 @@ struct DotRounding {
             const double* c = addend.defined() ? addend_at(at) : &nothing;
             double* value = row.sum + first;
             const float* squares = row.squares + first;
-            const auto run = [&, stride = step, rounding = *this](auto order) {
+            const auto run = [&, stride = step, rounding = *this]<bool bounds>(auto order, std::bool_constant<bounds>) {
 #pragma GCC ivdep
                 for (std::int64_t i = 0; i < n; ++i) {
                     const Rounded r = rounding.round(value[i], squares[i] * unit, order(i), c[i * stride]);
                     value[i] = r.value;
                     sigma[i] = r.sigma;
-                    bound[i] = r.bound;
+                    if constexpr (bounds) bound[i] = r.bound;
                 }
             };
+            const auto run_in = [&](auto order) {
+                if (sink.needs_bounds)
+                    run(order, std::true_type());
+                else
+                    run(order, std::false_type());
+            };
             if (row.partial)
-                run([partial = row.partial + first](std::int64_t i) { return partial[i]; });
+                run_in([partial = row.partial + first](std::int64_t i) { return partial[i]; });
             else
-                run([](std::int64_t) { return 0.0; });
-            sink({at, n, value, sigma, bound});
+                run_in([](std::int64_t) { return 0.0; });
+            sink({at, n, value, sigma, sink.needs_bounds ? bound : nullptr});
         }
     }
 };

@@ -46,8 +46,15 @@ void add_pieces(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, st
         const std::int64_t terms = std::min(depth, k - before);
         const X* left_x = a + before;
         const X* right_x = trans_b ? b + before : b + before * ldb;
+        P* product = piece.data();
+        std::int64_t line = n;
+        if constexpr (std::is_same_v<P, double>)
+            if (before == 0) {
+                product = sum;
+                line = ldc;
+            }
         if constexpr (as_it_lies) {
-            backend::gemm(false, trans_b, m, n, terms, left_x, lda, right_x, ldb, 0, piece.data(), n);
+            backend::gemm(false, trans_b, m, n, terms, left_x, lda, right_x, ldb, 0, product, line);
         } else {
             const auto convert = [](P* to, const X* x, std::int64_t step, std::int64_t lines, std::int64_t length) {
                 for (std::int64_t i = 0; i < lines; ++i) std::copy_n(x + i * step, length, to + i * length);
@@ -55,15 +62,15 @@ void add_pieces(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, st
             convert(left.data(), left_x, lda, m, terms);
             convert(right.data(), right_x, ldb, trans_b ? n : terms, trans_b ? terms : n);
             backend::gemm(false, trans_b, m, n, terms, left.data(), terms, right.data(), trans_b ? terms : n, 0,
-                          piece.data(), n);
+                          product, line);
         }
         const double half = static_cast<double>(terms) / 2;
         for (std::int64_t i = 0; i < m; ++i) {
-            const P* more = piece.data() + i * n;
+            const P* more = product + i * line;
             double* s = sum + i * ldc;
             double* squares = partial ? partial + i * ldc : nullptr;
             if (before == 0) {
-                std::copy_n(more, n, s);
+                if constexpr (!std::is_same_v<P, double>) std::copy_n(more, n, s);
                 for (std::int64_t j = 0; j < n && squares; ++j) squares[j] = half * s[j] * s[j];
             } else if (squares) {
 #pragma GCC ivdep
