@@ -112,7 +112,10 @@ class Phases {
                     const std::int64_t room = size_[2] - (begin + w().padding[2]) / w().stride[2];
                     const std::int64_t there = (w().input[2] - begin + w().stride[2] - 1) / w().stride[2];
                     const std::int64_t n = std::min(room, there);
-                    for (std::int64_t i = 0; i < n; ++i) line[i] = static_cast<T>(x[begin + i * w().stride[2]]);
+                    if (w().stride[2] == 1)
+                        std::copy_n(x + begin, n, line);
+                    else
+                        for (std::int64_t i = 0; i < n; ++i) line[i] = static_cast<T>(x[begin + i * w().stride[2]]);
                 }
             }
     }
@@ -231,16 +234,20 @@ void depthwise_planes(const ConvGeometry& g, const T* src, const T* weight, cons
             const T* w = weight + channel * window.taps();
             phases.fill(src + plane * window.input_pixels(), padded.data());
             for (std::int64_t i = 0; i < n; i += lanes) {
-                Sums s[4] = {};
-                if (bias)
-                    for (Sums& sum : s) sum += bias[channel];
+                Sums s0 = Sums{} + (bias ? bias[channel] : T(0));
+                Sums s1 = s0, s2 = s0, s3 = s0;  // in registers, as no array would be
                 for (std::size_t t = 0; t < taps.size(); ++t) {
                     const auto* x = reinterpret_cast<const Sums*>(padded.data() + taps[t] + i);
-#pragma GCC unroll 4
-                    for (std::int64_t v = 0; v < 4; ++v) s[v] += w[t] * x[v];
+                    s0 += w[t] * x[0];
+                    s1 += w[t] * x[1];
+                    s2 += w[t] * x[2];
+                    s3 += w[t] * x[3];
                 }
-#pragma GCC unroll 4
-                for (std::int64_t v = 0; v < 4; ++v) reinterpret_cast<Sums*>(sums.data() + i)[v] = s[v];
+                auto* to = reinterpret_cast<Sums*>(sums.data() + i);
+                to[0] = s0;
+                to[1] = s1;
+                to[2] = s2;
+                to[3] = s3;
             }
             phases.pack(sums.data(), dst + plane * window.pixels());
         }

@@ -113,6 +113,14 @@ template <class C, class R>
 #pragma GCC unroll 4
                 for (std::int64_t chain = 0; chain < chains; ++chain)
                     part[chain] = R::join(part[chain], load(i + chain * lanes));
+            // What is left goes along, so that a row is folded once.
+            if (n - i < step)
+#pragma GCC unroll 4
+                for (std::int64_t chain = 0; chain < chains; ++chain)
+                    if (n - i >= lanes) {
+                        part[chain] = R::join(part[chain], load(i));
+                        i += lanes;
+                    }
             const auto joined = [&](std::int64_t chain) {
                 return R::join(__builtin_convertvector(part[chain], Partial),
                                __builtin_convertvector(part[chain + 1], Partial));
