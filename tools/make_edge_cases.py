@@ -456,9 +456,43 @@ def out_tensors():
             yield op.dims_out, x, [0], {"out": torch.zeros(3, dtype=dtype)}
 
 
+def convolutions_of_planes():
+    """Pointwise and depthwise, in one to three dimensions, at all kinds of steps; weights that are not finite never meet the padding."""
+    generator = torch.Generator().manual_seed(2)
+    for rank in (1, 2, 3):
+        for stride, padding, dilation in ((1, 0, 1), (1, 1, 1), (2, 1, 1), (3, 2, 1), (1, 2, 2), (2, 3, 3), (4, 0, 1)):
+            x = torch.randn(2, 3, *(7, 6, 9)[:rank], generator=generator)
+            weight, bias = torch.randn(3, 1, *(3, 2, 3)[:rank], generator=generator), torch.randn(3, generator=generator)
+            yield aten.convolution.default, x, weight, bias, [stride] * rank, [padding] * rank, [dilation] * rank, False, [0] * rank, 3
+        weight[0], weight[1, 0].view(-1)[0] = inf, nan
+        yield aten.convolution.default, x, weight, None, [1] * rank, [1] * rank, [1] * rank, False, [0] * rank, 3
+        weight = torch.randn(5, 3, *[1] * rank, generator=generator)
+        for bias in (None, torch.randn(10, generator=generator)[::2]):
+            yield aten.convolution.default, x, weight, bias, [1] * rank, [0] * rank, [1] * rank, False, [0] * rank, 1
+        yield aten.convolution.default, x[..., :1], weight, None, [1] * rank, [0] * rank, [1] * rank, False, [0] * rank, 1
+
+
+def rows_of_any_length():
+    """Reductions go in vectors, several at a time: what is left is as good."""
+    generator = torch.Generator().manual_seed(3)
+    for dtype in (torch.float32, torch.float64, torch.int32, torch.uint8, torch.float16):
+        for length in (1, 3, 7, 8, 9, 16, 31, 33, 40, 49, 63, 64, 71, 101):
+            x = (100 * torch.rand(3, length, generator=generator)).to(dtype)
+            yield aten.sum.dim_IntList, x, [1]
+            yield aten.amax.default, x, [1]
+            yield aten.amin.default, x, [1]
+            if not dtype.is_floating_point:
+                continue
+            yield aten.mean.dim, x, [1]
+            x[0, -1], x[1, length // 2] = nan, -inf
+            yield aten.amax.default, x, [1]
+            yield aten.amin.default, x, [1]
+
+
 def main():
     calls = (numbers_that_wrap, contractions, equal_values, special_values, complex_numbers, matrices, empty_tensors, odd_arguments, tensors_that_overlap_themselves,
-             overflowing_powers, numbers_that_do_not_fit, halves_beside_others, losses_of_mixed_dtypes, roundings_that_decide, out_tensors)  # fmt: skip
+             overflowing_powers, numbers_that_do_not_fit, halves_beside_others, losses_of_mixed_dtypes, roundings_that_decide, out_tensors,
+             convolutions_of_planes, rows_of_any_length)  # fmt: skip
     write_calls(sys.argv[1], [call for group in calls for call in group()])
 
 
