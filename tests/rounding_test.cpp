@@ -33,6 +33,7 @@ TEST_CASE("the sums of convolutions are the op's own, however they are taken") {
         {{1, 2, 5, 6, 7}, {2, 1, 2, 3, 3}, {1, 2, 2}, {1, 1, 0}, {1, 1, 2}, 2},
         {{2, 8, 9, 11}, {12, 8, 3, 3}, {2, 1}, {1, 1}, {1, 1}, 1},  // by products of matrices
         {{2, 8, 9, 11}, {12, 4, 1, 1}, {1, 1}, {0, 0}, {1, 1}, 2},
+        {{1, 8, 3, 3}, {12, 8, 1, 1}, {2, 2}, {1, 1}, {1, 1}, 1},  // as many pixels as the input has, but not the same
     };
     for (const Convolution& c : convolutions) {
         GraphBuilder b("Conv");

@@ -3,6 +3,7 @@
 // option `compute`.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -25,6 +26,13 @@ struct ConvGeometry {
     std::vector<std::int64_t> padding;  // in front; behind as much as the output needs
 
     bool operator==(const ConvGeometry&) const = default;
+    /// Every output pixel sees the input pixel in its place, and no other.
+    bool is_pointwise() const {
+        const auto all = [](const std::vector<std::int64_t>& values, std::int64_t v) {
+            return std::all_of(values.begin(), values.end(), [v](std::int64_t x) { return x == v; });
+        };
+        return all(kernel, 1) && all(stride, 1) && all(padding, 0);
+    }
     bool is_depthwise() const { return groups == in_channels && out_channels == in_channels && groups > 1; }
 };
 

@@ -160,14 +160,6 @@ Tensor convolve_other(const Tensor& input, const Tensor& weight, const Tensor& b
     return y.to(dtype);
 }
 
-/// A convolution of single pixels, each in its place.
-bool is_pointwise(const backend::ConvGeometry& g) {
-    const auto all = [](const std::vector<std::int64_t>& values, std::int64_t v) {
-        return std::ranges::all_of(values, [v](std::int64_t x) { return x == v; });
-    };
-    return g.groups == 1 && all(g.kernel, 1) && all(g.stride, 1) && all(g.padding, 0);
-}
-
 bool is_finite(const Tensor& dense) {
     return std::all_of(dense.data<float>(), dense.data<float>() + dense.numel(),
                        [](float v) { return std::isfinite(v); });
@@ -237,9 +229,11 @@ Tensor convolution(Context& context, const Tensor& input, const Tensor& weight, 
     }
     const bool constant = all_constant(weight, bias, tail.batch_norm);
     const bool channels_last = suggests_channels_last(input) || suggests_channels_last(weight);
-    if (input.dtype() == DType::Float32 && !constant && !channels_last && input.is_contiguous() && tail.is_empty()) {
+    const bool in_planes = (g.is_pointwise() && g.groups == 1) || g.is_depthwise();
+    if (in_planes && input.dtype() == DType::Float32 && !constant && !channels_last && input.is_contiguous() &&
+        tail.is_empty()) {
         const Tensor dense = weight.contiguous();
-        if (is_pointwise(g) || (g.is_depthwise() && is_finite(dense)))
+        if (!g.is_depthwise() || is_finite(dense))
             return convolve_planes(input, dense, bias.defined() ? bias.contiguous() : bias, g);
     }
     if (input.dtype() == DType::Float32) {

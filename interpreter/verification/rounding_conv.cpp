@@ -132,8 +132,7 @@ void convolve_patches(const backend::ConvGeometry& g, const X* x, const X* weigh
     const std::int64_t groups = group_count(terms);
     const std::int64_t lines = patches.lines_at_once();
     const std::int64_t blocks = (window.lines() + lines - 1) / lines;
-    // A 1 x 1 kernel multiplies the image as it lies.
-    const bool as_it_lies = window.taps() == 1 && window.input_pixels() == window.pixels();
+    const bool as_it_lies = g.is_pointwise();
     const Scratch<float> weight_squares(g.out_channels * groups);
     square_rows(weight_squares.data(), weight, g.out_channels, terms, scale_w, Grouped::Mean);
     parallel_for(g.batch * g.groups * blocks, 1, [&](std::int64_t first, std::int64_t last) {

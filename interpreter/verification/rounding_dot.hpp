@@ -37,9 +37,8 @@ template <class P, class X>
 void add_pieces(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t depth, const X* a,
                 std::int64_t lda, const X* b, std::int64_t ldb, double* sum, double* partial, std::int64_t ldc) {
     constexpr bool as_it_lies = std::is_same_v<P, X>;
-    if constexpr (as_it_lies && std::is_same_v<P, double>)
-        if (!partial && depth >= k) return backend::gemm(false, trans_b, m, n, k, a, lda, b, ldb, 0, sum, ldc);
-    const Scratch<P> piece(m * n);
+    constexpr bool in_place = std::is_same_v<P, double>;  // the first products are the sums
+    const Scratch<P> piece(in_place && depth >= k ? 0 : m * n);
     const Scratch<P> left(as_it_lies ? 0 : m * depth);
     const Scratch<P> right(as_it_lies ? 0 : n * depth);
     for (std::int64_t before = 0; before < k; before += depth) {
@@ -48,7 +47,7 @@ void add_pieces(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, st
         const X* right_x = trans_b ? b + before : b + before * ldb;
         P* product = piece.data();
         std::int64_t line = n;
-        if constexpr (std::is_same_v<P, double>)
+        if constexpr (in_place)
             if (before == 0) {
                 product = sum;
                 line = ldc;
@@ -70,7 +69,7 @@ void add_pieces(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, st
             double* s = sum + i * ldc;
             double* squares = partial ? partial + i * ldc : nullptr;
             if (before == 0) {
-                if constexpr (!std::is_same_v<P, double>) std::copy_n(more, n, s);
+                if constexpr (!in_place) std::copy_n(more, n, s);
                 for (std::int64_t j = 0; j < n && squares; ++j) squares[j] = half * s[j] * s[j];
             } else if (squares) {
 #pragma GCC ivdep
