@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <numeric>
 
 namespace torch_ir {
 
@@ -43,18 +44,24 @@ void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
     if (failure) std::rethrow_exception(failure);
 }
 
-/// Calls `f(i0, rows, j0, columns)` for the tiles of an m × n matrix, of at most `most_rows` and `most_columns`, tiles
-/// below each other first; in parallel unless `work`, the multiplications in all, is little.
+/// Calls `f(i0, rows, j0, columns)` for the tiles of an m × n matrix, of at most `most_rows` and about `most_columns`,
+/// tiles below each other first; in parallel unless `work`, the multiplications in all, is little. Columns are cut at
+/// multiples of `unit`, so that every thread has as many as the others.
 template <class F>
 void parallel_for_tiles(std::int64_t m, std::int64_t n, std::int64_t most_rows, std::int64_t most_columns,
-                        std::int64_t work, F&& f) {
+                        std::int64_t unit, std::int64_t work, F&& f) {
     const std::int64_t below = (m + most_rows - 1) / most_rows;
-    const std::int64_t tiles = below * ((n + most_columns - 1) / most_columns);
-    parallel_for(tiles, work < 65536 ? tiles : 1, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t units = (n + unit - 1) / unit;
+    const std::int64_t threads = work < 65536 ? 1 : get_threads();
+    const std::int64_t step = threads / std::gcd(threads, below);
+    const std::int64_t strips = (n + most_columns - 1) / most_columns;
+    const std::int64_t beside = std::min(units, (strips + step - 1) / step * step);
+    parallel_for(below * beside, threads == 1 ? below * beside : 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t tile = begin; tile < end; ++tile) {
             const std::int64_t i = tile % below * most_rows;
-            const std::int64_t j = tile / below * most_columns;
-            f(i, std::min(most_rows, m - i), j, std::min(most_columns, n - j));
+            const std::int64_t j = tile / below * units / beside * unit;
+            const std::int64_t next_j = std::min(n, (tile / below + 1) * units / beside * unit);
+            f(i, std::min(most_rows, m - i), j, next_j - j);
         }
     });
 }

@@ -26,12 +26,17 @@ inline constexpr std::int64_t block_columns = std::is_floating_point_v<T> ? 2 * 
 /// Blocks of columns that are packed together, so that a row of B is read by more than a cache line at a time.
 inline constexpr std::int64_t group_blocks = 4;
 
-/// Packed columns of one block stay in the first-level cache, the rows of A that meet a group in the second.
+/// Numbers of a row of A that are multiplied at a time: sums are read and written again only after so many, while the
+/// rows that meet a block of columns stay in the second-level cache.
 template <class T>
-inline constexpr std::int64_t panel_depth = 24576 / (block_columns<T> * static_cast<std::int64_t>(sizeof(T)));
-/// Rows of packed columns that are fetched ahead: what the rows of A displace comes back in time.
+inline constexpr std::int64_t panel_depth = 3072 / static_cast<std::int64_t>(sizeof(T));
+/// Rows of packed columns that are fetched ahead of the products.
 inline constexpr std::int64_t rows_ahead = 8;
-inline constexpr std::int64_t most_rows = 42 * block_rows;
+/// Rows of packed columns, a kilobyte of them, between which some of the next columns are fetched: all at once, they
+/// would be in the way of the rows of A.
+template <class T>
+inline constexpr std::int64_t rows_between = 1024 / (block_columns<T> * static_cast<std::int64_t>(sizeof(T)));
+inline constexpr std::int64_t most_rows = 22 * block_rows;
 
 /// Rows of a panel when `rows` are cut into as few equal ones as most_rows allows.
 inline std::int64_t panel_rows(std::int64_t rows) {
@@ -135,32 +140,45 @@ X finished(X sum, X bias, const Finish<T>& finish) {
     return sum > high ? high : sum;
 }
 
+/// Memory to bring into the second-level cache while a product computes.
+struct Ahead {
+    const char* from;
+    std::int64_t bytes;
+};
+
 /// C = the products of `rows` rows at `lines` (of Rows at most) and packed columns, of which there are `columns`, +
 /// beta * C, finished if `finish` is given.
 template <std::size_t Rows, class T>
 void multiply_rows(const T* const* lines, std::int64_t rows, const RowParts& parts, const T* b, std::int64_t columns,
-                   T beta, T* c, std::int64_t ldc, const Finish<T>* finish) {
+                   T beta, T* c, std::int64_t ldc, const Finish<T>* finish, Ahead ahead) {
     constexpr std::int64_t whole = block_columns<T>;
     T sum[Rows][whole];
     if constexpr (std::is_floating_point_v<T>) {
         constexpr std::int64_t lanes = vector_bytes / sizeof(T);
+        constexpr std::int64_t between = rows_between<T>;
         using Vector = vmath::Vector<T, lanes>;
         Vector acc[Rows][2] = {};
         for (std::int64_t i = 0; i < std::min<std::int64_t>(Rows, rows); ++i) __builtin_prefetch(c + i * ldc, 1);
+        const std::int64_t bytes_between = (ahead.bytes * between / parts.depth() + 63) / 64 * 64;
         for (std::int64_t s = 0; s < parts.segments; ++s) {
             const T* a[Rows];  // beyond the edge the last row once more
 #pragma GCC unroll 6
             for (std::size_t i = 0; i < Rows; ++i) a[i] = lines[std::min<std::int64_t>(i, rows - 1)] + parts.offsets[s];
-            const std::int64_t run = parts.run;
-#pragma GCC unroll 4
-            for (std::int64_t p = 0; p < run; ++p, b += whole) {
-                __builtin_prefetch(b + rows_ahead * whole);
-                const Vector left = *reinterpret_cast<const Vector*>(b);
-                const Vector right = *reinterpret_cast<const Vector*>(b + lanes);
+            for (std::int64_t p = 0; p < parts.run; p += between) {
+                const std::int64_t fetched = std::min(ahead.bytes, bytes_between);
+                for (std::int64_t line = 0; line < fetched; line += 64) __builtin_prefetch(ahead.from + line, 0, 2);
+                ahead = {ahead.from + fetched, ahead.bytes - fetched};
+#pragma GCC unroll 8
+                for (std::int64_t i = p; i < std::min(p + between, parts.run); ++i, b += whole) {
+                    for (std::int64_t line = 0; line < whole; line += 64 / sizeof(T))
+                        __builtin_prefetch(b + rows_ahead * whole + line);
+                    const Vector left = *reinterpret_cast<const Vector*>(b);
+                    const Vector right = *reinterpret_cast<const Vector*>(b + lanes);
 #pragma GCC unroll 6
-                for (std::size_t i = 0; i < Rows; ++i) {
-                    acc[i][0] += a[i][p] * left;
-                    acc[i][1] += a[i][p] * right;
+                    for (std::size_t row = 0; row < Rows; ++row) {
+                        acc[row][0] += a[row][i] * left;
+                        acc[row][1] += a[row][i] * right;
+                    }
                 }
             }
         }
@@ -208,12 +226,8 @@ void multiply_rows(const T* const* lines, std::int64_t rows, const RowParts& par
 template <class T>
 void multiply_panel(const T* const* lines, std::int64_t rows, const RowParts& parts, const T* b, std::int64_t columns,
                     T beta, T* c, std::int64_t ldc, const Finish<T>* finish, const T* next) {
-    const std::int64_t next_bytes = parts.depth() * block_columns<T> * static_cast<std::int64_t>(sizeof(T));
-    const std::int64_t step = (next_bytes * block_rows / std::max(rows, block_rows) + 63) / 64 * 64;
-    std::int64_t fetched = next ? 0 : next_bytes;
+    const std::int64_t next_bytes = next ? parts.depth() * block_columns<T> * static_cast<std::int64_t>(sizeof(T)) : 0;
     for (std::int64_t i = 0; i < rows;) {
-        for (const std::int64_t stop = std::min(next_bytes, fetched + step); fetched < stop; fetched += 64)
-            __builtin_prefetch(reinterpret_cast<const char*>(next) + fetched, 0, 2);
         const std::int64_t left = rows - i;
         const std::int64_t blocks = (left + block_rows - 1) / block_rows;
         const std::int64_t count = (left + blocks - 1) / blocks;  // 7 is 4 and 3: fewer rows leave the adders waiting
@@ -221,7 +235,9 @@ void multiply_panel(const T* const* lines, std::int64_t rows, const RowParts& pa
                               : count <= 4 ? multiply_rows<4, T>
                               : count == 5 ? multiply_rows<5, T>
                                            : multiply_rows<block_rows, T>;
-        multiply(lines + i, count, parts, b, columns, beta, c + i * ldc, ldc, finish);
+        const std::int64_t begin = next_bytes * i / rows, end = next_bytes * (i + count) / rows;
+        multiply(lines + i, count, parts, b, columns, beta, c + i * ldc, ldc, finish,
+                 {reinterpret_cast<const char*>(next) + begin, end - begin});
         i += count;
     }
 }

@@ -47,7 +47,7 @@ void gemm_loop(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::
     constexpr std::int64_t width = block_columns<T>;
     constexpr std::int64_t group = group_blocks * width;
     const std::int64_t most_depth = std::min(panel_depth<T>, k);
-    parallel_for_tiles(m, n, panel_rows(m), panel_columns<T>(trans_a, m), m * n * k,
+    parallel_for_tiles(m, n, panel_rows(m), panel_columns<T>(trans_a, m), width, m * n * k,
                        [&](std::int64_t i0, std::int64_t rows, std::int64_t first, std::int64_t all_columns) {
                            const Scratch<T> packed_a(trans_a ? rows * most_depth : 0);
                            const Scratch<T> packed_b((std::min(group, n) + width - 1) / width * width * most_depth);
@@ -109,7 +109,7 @@ void multiply_packed(std::int64_t m, std::int64_t n, const detail::RowParts& par
     const std::int64_t most_columns =
         std::clamp(n / (std::int64_t{4} * get_threads()) / group * group, group, 3 * group);
     parallel_for_tiles(
-        m, n, panel_rows(m), most_columns, m * n * k,
+        m, n, panel_rows(m), most_columns, width, m * n * k,
         [&](std::int64_t i0, std::int64_t rows, std::int64_t first, std::int64_t columns) {
             const T* lines[most_rows];
             const auto packed_at = [&](std::int64_t j, std::int64_t term) { return packed + j * k + term * width; };
@@ -151,8 +151,7 @@ inline float start_with(const float* bias, std::int64_t m, std::int64_t n, float
 inline bool gemm_loop_packed(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
                              std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc,
                              PackCache& constant_b, const float* bias) {
-    const auto packed =
-        constant_b.get<Scratch<float>>({b, trans_b, n, k, ldb}, [&] { return pack_matrix(trans_b, n, k, b, ldb); });
+    const auto packed = constant_b.get({b, trans_b, n, k, ldb}, [&] { return pack_matrix(trans_b, n, k, b, ldb); });
     if (!packed) return false;
     constexpr std::int64_t start = 0;
     constexpr float infinity = std::numeric_limits<float>::infinity();

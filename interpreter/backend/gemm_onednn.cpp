@@ -6,7 +6,6 @@
 #include "backend/gemm.hpp"
 #include "backend/gemm_loop.hpp"
 #include "backend/onednn.hpp"
-#include "memory.hpp"
 #include "torch_ir/error.hpp"
 
 namespace torch_ir::backend {
@@ -97,38 +96,6 @@ void multiply_transposed(std::int64_t m, std::int64_t n, std::int64_t k, const f
     }
 }
 
-/// A · B with B in the layout that the matmul primitive asks for; false at the first product with B, where that layout
-/// is no other than B's, and for large B: while it is packed, both forms are in memory.
-bool multiply_in_its_layout(bool trans_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
-                            std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc,
-                            PackCache& constant_b) {
-    constexpr auto f32 = memory::data_type::f32;
-    const memory::desc plain({k, n}, f32, trans_b ? memory::dims{1, ldb} : memory::dims{ldb, 1});
-    try {
-        const auto packed = constant_b.get<memory>({b, trans_b, n, k, ldb}, [&]() -> std::shared_ptr<const memory> {
-            const std::size_t bytes =
-                static_cast<std::size_t>(((trans_b ? n : k) - 1) * ldb + (trans_b ? k : n)) * sizeof(float);
-            if (bytes > std::size_t{32} << 20) return nullptr;
-            const memory::desc any({k, n}, f32, memory::format_tag::any);
-            const auto description = describe(m, n, k, lda, any, beta, ldc);
-            if (!std::string_view(description.impl_info_str()).starts_with("brg")) return nullptr;
-            auto made = std::make_shared<memory>(description.weights_desc(), engine());
-            memory from(plain, engine(), const_cast<float*>(b));
-            dnnl::reorder(from, *made).execute(stream(), from, *made);
-            stream().wait();
-            release_mapped_pages(b, bytes);
-            return made;
-        });
-        if (!packed) return false;
-        const auto description = describe(m, n, k, lda, packed->get_desc(), beta, ldc);
-        if (!std::string_view(description.impl_info_str()).starts_with("brg")) return false;
-        execute(description, dnnl::matmul(description), a, packed->get_data_handle(), c);
-        return true;
-    } catch (const dnnl::error& error) {
-        throw Error("oneDNN refused a matrix product: " + std::string(error.what()));
-    }
-}
-
 }  // namespace
 
 std::string gemm_name() {
@@ -143,14 +110,11 @@ void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64
     if (m == 0 || n == 0) return;
     const bool large = m * n * k >= large_product && m >= 16 && !omp_in_parallel();
     const bool packs = !trans_a && constant_b && !deterministic;
-    if (packs && without_avx512 && m > 1 && n * k >= packing_pays &&
+    if (packs && m > 1 && n * k >= packing_pays &&
         gemm_loop_packed(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b, bias))
         return;
     beta = start_with(bias, m, n, beta, c, ldc);
     if (k == 0) return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
-    if (packs && !without_avx512 && large &&
-        multiply_in_its_layout(trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc, *constant_b))
-        return;
     if (large && !trans_a && loop_is_faster(trans_b, m, ldb))
         return gemm_loop(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     if (deterministic && !omp_in_parallel()) {

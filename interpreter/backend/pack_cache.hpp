@@ -8,6 +8,8 @@
 #include <memory>
 #include <mutex>
 
+#include "scratch.hpp"
+
 namespace torch_ir::backend {
 
 /// A right operand of a product as it lies in memory: op(B)[k, n], row stride `ld`.
@@ -27,10 +29,9 @@ class PackCache {
     /// The most that the packed forms may occupy together.
     explicit PackCache(std::size_t bytes) : free_(bytes) {}
 
-    /// The packed form of a matrix, made by `pack()`, which returns a shared_ptr (nullptr: not worth it); nullptr at
-    /// the first product and where there is no room.
-    template <class Packed, class Pack>
-    std::shared_ptr<const Packed> get(const MatrixPlace& matrix, Pack pack) {
+    /// The packed form of a matrix, made by `pack()`; nullptr at the first product and where there is no room.
+    template <class Pack>
+    std::shared_ptr<const Scratch<float>> get(const MatrixPlace& matrix, Pack pack) {
         const std::scoped_lock lock(mutex_);
         const auto [found, first] = entries_.try_emplace(matrix);
         Entry& entry = found->second;
@@ -38,16 +39,16 @@ class PackCache {
         const auto bytes = static_cast<std::size_t>(matrix.n * matrix.k) * sizeof(float);
         if (!entry.tried && bytes <= free_) {
             entry.packed = pack();
-            if (entry.packed) free_ -= bytes;
+            free_ -= bytes;
         }
         entry.tried = true;
-        return std::static_pointer_cast<const Packed>(entry.packed);
+        return entry.packed;
     }
 
   private:
     struct Entry {
         bool tried = false;
-        std::shared_ptr<const void> packed;
+        std::shared_ptr<const Scratch<float>> packed;
     };
     std::mutex mutex_;
     std::map<MatrixPlace, Entry> entries_;

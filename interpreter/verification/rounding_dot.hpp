@@ -26,9 +26,9 @@ inline constexpr std::int64_t narrow_from = 256;
 /// little work. What belongs to a tile stays in the cache.
 template <class F>
 void for_each_tile(std::int64_t m, std::int64_t n, std::int64_t k, F f) {
-    constexpr std::int64_t most_rows = 192;
+    constexpr std::int64_t most_rows = 192, unit = 16;
     const std::int64_t most_columns = std::clamp<std::int64_t>(65536 / m, 256, 2048);
-    parallel_for_tiles(m, n, most_rows, most_columns, m * n * k, f);
+    parallel_for_tiles(m, n, most_rows, most_columns, unit, m * n * k, f);
 }
 
 /// A tile of sums of A[m, k] · B[k, n] and of the squares of their partial sums (unless nullptr), of products made in
