@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "scratch.hpp"
+
 namespace torch_ir::backend {
 
 /// Sizes of a convolution; the vectors have one entry per spatial dimension (1 to 3).
@@ -49,11 +51,14 @@ struct ConvEpilogue {
     }
 };
 
-/// What one convolution may keep between calls (a primitive, packed weights). Opaque.
+/// What one convolution keeps between calls.
 struct ConvCache {
-    std::shared_ptr<void> value;
     /// The weights and the scale will be the same at every later call, so that their packed form may be kept.
     bool keep_weights = false;
+    /// One forward alone is faster without keeping them: it pays from the second call on.
+    bool called = false;
+    std::shared_ptr<const Scratch<float>> packed;  // by pack_conv_weights
+    std::shared_ptr<void> prepared;                // of the library that computes
 };
 
 /// Which library computes, for `--version`.

@@ -262,19 +262,22 @@ std::shared_ptr<const Scratch<T>> pack_conv_weights(const ConvGeometry& g, const
     const std::int64_t in = g.in_channels / g.groups;
     const std::int64_t out = g.out_channels / g.groups;
     const std::int64_t blocks = (out + width - 1) / width;
-    auto packed = std::make_shared<Scratch<T>>(g.groups * blocks * width * taps * in);
+    const std::int64_t depth = taps * in;
+    auto packed = std::make_shared<Scratch<T>>(g.groups * blocks * width * depth);
+    std::vector<std::int64_t> rows;  // channels of a tap are neighbours
+    for (std::int64_t c = 0; c < in; ++c)
+        for (std::int64_t tap = 0; tap < taps; ++tap) rows.push_back(tap * in + c);
     parallel_for(g.groups * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t block = begin; block < end; ++block) {
-            T* to = packed->data() + block * width * taps * in;
+            T* to = packed->data() + block * width * depth;
             const std::int64_t first = block % blocks * width;
-            for (std::int64_t j = 0; j < width; ++j) {
-                const std::int64_t channel = block / blocks * out + first + j;
-                const T factor = scale && first + j < out ? scale[channel] : T(1);
-                for (std::int64_t c = 0; c < in; ++c)
-                    for (std::int64_t tap = 0; tap < taps; ++tap)
-                        to[(tap * in + c) * width + j] =
-                            first + j < out ? weight[(channel * in + c) * taps + tap] * factor : T(0);
-            }
+            const std::int64_t channel = block / blocks * out + first;
+            const std::int64_t columns = std::min(width, out - first);
+            detail::pack_transposed(to, weight + channel * depth, depth, columns, depth,
+                                    [&](std::int64_t p) { return rows[p]; });
+            if (!scale) continue;
+            for (std::int64_t p = 0; p < depth; ++p)
+                for (std::int64_t j = 0; j < columns; ++j) to[p * width + j] *= scale[channel + j];
         }
     });
     return packed;

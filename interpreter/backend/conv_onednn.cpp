@@ -29,8 +29,7 @@ struct Prepared {
     dnnl::convolution_forward::primitive_desc description;
     dnnl::convolution_forward primitive;
     dnnl::reorder reorder;
-    memory packed;                                          // empty until the weights are kept
-    std::shared_ptr<const Scratch<float>> packed_for_loop;  // the same
+    memory packed;  // empty until the weights are kept
     std::unordered_map<int, memory> args;
 };
 
@@ -102,10 +101,11 @@ std::shared_ptr<Prepared> prepare(const Key& key, const float* scale) {
     return prepared;
 }
 
-/// Without AVX-512, our own loop is faster for windows of more than a pixel and a few channels, once the weights are
-/// packed.
-bool loop_is_faster(const ConvGeometry& g) {
-    return without_avx512 && g.groups == 1 && g.in_channels >= 16 && detail::Window(g).taps() > 1;
+/// Our own loop packs weights faster than oneDNN and needs no code generated: it is faster where they are not kept.
+/// Without AVX-512, it is where they are, too, for windows of more than a pixel and a few channels.
+bool loop_is_faster(const ConvGeometry& g, bool keep) {
+    const bool large = g.in_channels >= 16 && detail::Window(g).taps() > 1;
+    return g.groups == 1 && (!keep || (without_avx512 && large));
 }
 
 /// Only the direct kernels add up in an order that the number of threads has no part in. Those by matrix products
@@ -129,6 +129,10 @@ std::string conv_name() { return gemm_name(); }
 
 void conv(const ConvGeometry& g, const float* src, const float* weight, const ConvEpilogue& epilogue, float* dst,
           ConvCache* cache) {
+    const bool keep = cache && cache->keep_weights && cache->called;
+    if (cache) cache->called = true;
+    if (!deterministic && loop_is_faster(g, keep))
+        return conv_by_loop(g, src, weight, epilogue, dst, keep ? &cache->packed : nullptr);
     const Key key{g,
                   epilogue.scale != nullptr,
                   epilogue.bias != nullptr,
@@ -137,23 +141,18 @@ void conv(const ConvGeometry& g, const float* src, const float* weight, const Co
                   epilogue.high,
                   get_threads()};
     try {
-        auto prepared = cache ? std::static_pointer_cast<Prepared>(cache->value) : nullptr;
-        const bool first_call = !prepared;
+        auto prepared = cache ? std::static_pointer_cast<Prepared>(cache->prepared) : nullptr;
         bool first = false;  // with this key
         if (!prepared || !(prepared->key == key) || (epilogue.scale && !cache->keep_weights)) {
             first = true;
             prepared = prepare(key, epilogue.scale);
-            if (cache) cache->value = prepared;
+            if (cache) cache->prepared = prepared;
         }
         const OneThread alone(deterministic && depends_on_threads(*prepared));
         if (deterministic && depends_on_threads(*prepared) && first) {
             prepared = prepare(key, epilogue.scale);
-            if (cache) cache->value = prepared;
+            if (cache) cache->prepared = prepared;
         }
-        // One forward alone is faster through scratch memory; from the second on, keeping pays.
-        const bool keep = cache && cache->keep_weights && !first_call;
-        if (keep && !deterministic && loop_is_faster(g))
-            return conv_by_loop(g, src, weight, epilogue, dst, &prepared->packed_for_loop);
         memory packed = prepared->packed;
         if (!packed.get(true)) {
             const memory plain(plain_weights_desc(g), engine(), const_cast<float*>(weight));

@@ -8,12 +8,9 @@ std::string conv_name() { return "own loops"; }
 void conv(const ConvGeometry& g, const float* src, const float* weight, const ConvEpilogue& epilogue, float* dst,
           ConvCache* cache) {
     if (!g.is_depthwise()) {
-        struct Kept {
-            std::shared_ptr<const Scratch<float>> weights;
-        };
-        auto kept = cache && cache->keep_weights ? std::static_pointer_cast<Kept>(cache->value) : nullptr;
-        conv_by_loop(g, src, weight, epilogue, dst, kept ? &kept->weights : nullptr);
-        if (cache && !cache->value) cache->value = std::make_shared<Kept>();  // from the second call on
+        const bool keep = cache && cache->keep_weights && cache->called;
+        conv_by_loop(g, src, weight, epilogue, dst, keep ? &cache->packed : nullptr);
+        if (cache) cache->called = true;
         return;
     }
     const std::int64_t channels = g.out_channels;

@@ -67,9 +67,9 @@ void transpose_parts(vmath::Vector<T, lanes> (&row)[lanes]) {
     if constexpr (half > 1) transpose_parts<half / 2, T, lanes>(row);
 }
 
-/// The transpose of a square of one vector's lanes: to[p * to_line + i] = x[i * line + p].
-template <class T>
-void transpose_square(T* to, std::int64_t to_line, const T* x, std::int64_t line) {
+/// Calls `store(p, column)` for the columns of a square of one vector's lanes, whose rows are at x + i * line.
+template <class T, class Store>
+void transpose_square(const T* x, std::int64_t line, Store store) {
     constexpr std::int64_t lanes = 32 / sizeof(T);
     using Vector = vmath::Vector<T, lanes>;
     Vector row[lanes];
@@ -77,40 +77,50 @@ void transpose_square(T* to, std::int64_t to_line, const T* x, std::int64_t line
     for (std::int64_t i = 0; i < lanes; ++i) row[i] = *reinterpret_cast<const Vector*>(x + i * line);
     transpose_parts<lanes / 2, T, lanes>(row);
 #pragma GCC unroll 8
-    for (std::int64_t p = 0; p < lanes; ++p) *reinterpret_cast<Vector*>(to + p * to_line) = row[p];
+    for (std::int64_t p = 0; p < lanes; ++p) store(p, row[p]);
+}
+
+/// packed[j / block][row(p)][j % block] = b[j * ldb + p] for p < depth and j < n, zero beyond the edge.
+template <class T, class Row>
+void pack_transposed(T* packed, const T* b, std::int64_t ldb, std::int64_t n, std::int64_t depth, Row row) {
+    constexpr std::int64_t block = block_columns<T>;
+    const std::int64_t whole = n / block * block;
+    const auto place = [&](std::int64_t p, std::int64_t j) {
+        return packed + j / block * block * depth + row(p) * block + j % block;
+    };
+    std::int64_t squares = 0;
+    if constexpr (std::is_floating_point_v<T>) {
+        constexpr std::int64_t lanes = 32 / sizeof(T);
+        squares = depth / lanes * lanes;
+        for (std::int64_t j = 0; j < whole; j += lanes)
+            for (std::int64_t p = 0; p < squares; p += lanes)
+                transpose_square(b + j * ldb + p, ldb, [&](std::int64_t i, auto column) {
+                    *reinterpret_cast<decltype(column)*>(place(p + i, j)) = column;
+                });
+    }
+    for (std::int64_t j = 0; j < whole; ++j)
+        for (std::int64_t p = squares; p < depth; ++p) *place(p, j) = b[j * ldb + p];
+    if (whole == n) return;
+    std::fill_n(packed + whole * depth, block * depth, T(0));
+    for (std::int64_t j = whole; j < n; ++j)
+        for (std::int64_t p = 0; p < depth; ++p) *place(p, j) = b[j * ldb + p];
 }
 
 /// packed[j / block][p][j % block] = op(B)(p, j) for p < depth and j < n, zero beyond the edge.
 template <class T>
 void pack_columns(T* packed, bool trans_b, const T* b, std::int64_t ldb, std::int64_t n, std::int64_t depth) {
+    if (trans_b) return pack_transposed(packed, b, ldb, n, depth, [](std::int64_t p) { return p; });
     constexpr std::int64_t block = block_columns<T>;
     const std::int64_t whole = n / block * block;
-    const auto place = [&](std::int64_t p, std::int64_t j) -> T& {
-        return packed[j / block * block * depth + p * block + j % block];
-    };
-    if (!trans_b) {
-        for (std::int64_t p = 0; p < depth; ++p) {
-            const T* row = b + p * ldb;
-            for (std::int64_t line = 0; line < n * static_cast<std::int64_t>(sizeof(T)); line += 64)
-                __builtin_prefetch(reinterpret_cast<const char*>(row + 4 * ldb) + line);
-            for (std::int64_t j = 0; j < whole; j += block) std::copy_n(row + j, block, &place(p, j));
-        }
-    } else {
-        std::int64_t squares = 0;
-        if constexpr (std::is_floating_point_v<T>) {
-            constexpr std::int64_t lanes = 32 / sizeof(T);
-            squares = depth / lanes * lanes;
-            for (std::int64_t j = 0; j < whole; j += lanes)
-                for (std::int64_t p = 0; p < squares; p += lanes)
-                    transpose_square(&place(p, j), block, b + j * ldb + p, ldb);
-        }
-        for (std::int64_t j = 0; j < whole; ++j)
-            for (std::int64_t p = squares; p < depth; ++p) place(p, j) = b[j * ldb + p];
+    T* const edge = packed + whole * depth;
+    if (whole < n) std::fill_n(edge, block * depth, T(0));
+    for (std::int64_t p = 0; p < depth; ++p) {
+        const T* row = b + p * ldb;
+        for (std::int64_t line = 0; line < n * static_cast<std::int64_t>(sizeof(T)); line += 64)
+            __builtin_prefetch(reinterpret_cast<const char*>(row + 4 * ldb) + line);
+        for (std::int64_t j = 0; j < whole; j += block) std::copy_n(row + j, block, packed + j * depth + p * block);
+        std::copy_n(row + whole, n - whole, edge + p * block);
     }
-    if (whole == n) return;
-    std::fill_n(&place(0, whole), block * depth, T(0));
-    for (std::int64_t j = whole; j < n; ++j)
-        for (std::int64_t p = 0; p < depth; ++p) place(p, j) = trans_b ? b[j * ldb + p] : b[p * ldb + j];
 }
 
 /// Where a row of A has its numbers: `segments` runs of `run` numbers, that many numbers behind its first as `offsets`
