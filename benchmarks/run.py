@@ -11,7 +11,6 @@ pytorch-ir; an engine that does not run a model is left out of its row.
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -79,7 +78,9 @@ def measure(run, repeat):
         start = time.perf_counter()
         run()
         times.append(1000 * (time.perf_counter() - start))
-    return {"times": times, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
+    # getrusage would count what the process was before exec, too.
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return {"times": times, "peak_mb": int(peak.split()[1]) * 1.024e-3}
 
 
 def in_process(engine, name, case, threads, repeat):
