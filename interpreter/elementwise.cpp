@@ -515,6 +515,11 @@ void copy_transposed(const Loops& loops, std::size_t s_inner, T* destination, co
             }
             for (std::int64_t column = 0; column < columns; column += tile) {
                 const std::int64_t column_end = std::min(columns, column + tile);
+                if (column_end - column < 8) {  // the few channels of an image
+                    for (std::int64_t c = column; c < column_end; ++c)
+                        for (std::int64_t r = row; r < row_end; ++r) to[r * d[s_inner] + c] = from[r + c * s[d_inner]];
+                    continue;
+                }
                 for (std::int64_t r = row; r < row_end; ++r)
                     for (std::int64_t c = column; c < column_end; ++c)
                         to[r * d[s_inner] + c] = from[r + c * s[d_inner]];
