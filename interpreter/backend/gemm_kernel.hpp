@@ -26,21 +26,27 @@ inline constexpr std::int64_t block_columns = std::is_floating_point_v<T> ? 2 * 
 /// Blocks of columns that are packed together, so that a row of B is read by more than a cache line at a time.
 inline constexpr std::int64_t group_blocks = 4;
 
-/// Numbers of a row of A that are multiplied at a time: sums are read and written again only after so many, while the
-/// rows that meet a block of columns stay in the second-level cache.
+/// Rows of A, and numbers of each, that meet all columns of a tile while they stay in the second-level cache. Sums are
+/// read and written again for every panel, so it is deep.
 template <class T>
 inline constexpr std::int64_t panel_depth = 3072 / static_cast<std::int64_t>(sizeof(T));
+inline constexpr std::int64_t panel_rows = 22 * block_rows;
+/// The same where columns are packed once more for every panel below another: so many rows that there are few of them,
+/// in a cache that is larger where vectors are.
+template <class T>
+inline constexpr std::int64_t packing_panel_depth = 48 * vector_bytes / static_cast<std::int64_t>(sizeof(T));
+inline constexpr std::int64_t packing_panel_rows = 42 * block_rows;
+
 /// Rows of packed columns that are fetched ahead of the products.
 inline constexpr std::int64_t rows_ahead = 8;
 /// Rows of packed columns, a kilobyte of them, between which some of the next columns are fetched: all at once, they
 /// would be in the way of the rows of A.
 template <class T>
 inline constexpr std::int64_t rows_between = 1024 / (block_columns<T> * static_cast<std::int64_t>(sizeof(T)));
-inline constexpr std::int64_t most_rows = 22 * block_rows;
 
-/// Rows of a panel when `rows` are cut into as few equal ones as most_rows allows.
-inline std::int64_t panel_rows(std::int64_t rows) {
-    const std::int64_t panels = (rows + most_rows - 1) / most_rows;
+/// Rows of a panel when `rows` are cut into as few equal ones as `most` allows.
+inline std::int64_t even_rows(std::int64_t rows, std::int64_t most) {
+    const std::int64_t panels = (rows + most - 1) / most;
     return ((rows + panels - 1) / std::max<std::int64_t>(panels, 1) + block_rows - 1) / block_rows * block_rows;
 }
 
@@ -85,25 +91,25 @@ template <class T, class Row>
 void pack_transposed(T* packed, const T* b, std::int64_t ldb, std::int64_t n, std::int64_t depth, Row row) {
     constexpr std::int64_t block = block_columns<T>;
     const std::int64_t whole = n / block * block;
-    const auto place = [&](std::int64_t p, std::int64_t j) {
-        return packed + j / block * block * depth + row(p) * block + j % block;
-    };
+    const auto column = [&](std::int64_t j) { return packed + j / block * block * depth + j % block; };
     std::int64_t squares = 0;
     if constexpr (std::is_floating_point_v<T>) {
         constexpr std::int64_t lanes = 32 / sizeof(T);
         squares = depth / lanes * lanes;
-        for (std::int64_t j = 0; j < whole; j += lanes)
+        for (std::int64_t j = 0; j < whole; j += lanes) {
+            T* const to = column(j);
             for (std::int64_t p = 0; p < squares; p += lanes)
-                transpose_square(b + j * ldb + p, ldb, [&](std::int64_t i, auto column) {
-                    *reinterpret_cast<decltype(column)*>(place(p + i, j)) = column;
+                transpose_square(b + j * ldb + p, ldb, [&](std::int64_t i, auto values) {
+                    *reinterpret_cast<decltype(values)*>(to + row(p + i) * block) = values;
                 });
+        }
     }
     for (std::int64_t j = 0; j < whole; ++j)
-        for (std::int64_t p = squares; p < depth; ++p) *place(p, j) = b[j * ldb + p];
+        for (std::int64_t p = squares; p < depth; ++p) column(j)[row(p) * block] = b[j * ldb + p];
     if (whole == n) return;
     std::fill_n(packed + whole * depth, block * depth, T(0));
     for (std::int64_t j = whole; j < n; ++j)
-        for (std::int64_t p = 0; p < depth; ++p) *place(p, j) = b[j * ldb + p];
+        for (std::int64_t p = 0; p < depth; ++p) column(j)[row(p) * block] = b[j * ldb + p];
 }
 
 /// packed[j / block][p][j % block] = op(B)(p, j) for p < depth and j < n, zero beyond the edge.

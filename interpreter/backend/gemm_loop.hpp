@@ -46,12 +46,12 @@ void gemm_loop(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::
     if (m == 0) return;
     constexpr std::int64_t width = block_columns<T>;
     constexpr std::int64_t group = group_blocks * width;
-    const std::int64_t most_depth = std::min(panel_depth<T>, k);
-    parallel_for_tiles(m, n, panel_rows(m), panel_columns<T>(trans_a, m), width, m * n * k,
+    const std::int64_t most_depth = std::min(packing_panel_depth<T>, k);
+    parallel_for_tiles(m, n, even_rows(m, packing_panel_rows), panel_columns<T>(trans_a, m), width, m * n * k,
                        [&](std::int64_t i0, std::int64_t rows, std::int64_t first, std::int64_t all_columns) {
                            const Scratch<T> packed_a(trans_a ? rows * most_depth : 0);
                            const Scratch<T> packed_b((std::min(group, n) + width - 1) / width * width * most_depth);
-                           const T* lines[most_rows];
+                           const T* lines[packing_panel_rows];
                            for (std::int64_t p = 0; p < k; p += most_depth) {
                                const std::int64_t depth = std::min(most_depth, k - p);
                                if (trans_a) transpose(packed_a.data(), a + i0 + p * lda, lda, rows, depth);
@@ -109,9 +109,9 @@ void multiply_packed(std::int64_t m, std::int64_t n, const detail::RowParts& par
     const std::int64_t most_columns =
         std::clamp(n / (std::int64_t{4} * get_threads()) / group * group, group, 3 * group);
     parallel_for_tiles(
-        m, n, panel_rows(m), most_columns, width, m * n * k,
+        m, n, even_rows(m, panel_rows), most_columns, width, m * n * k,
         [&](std::int64_t i0, std::int64_t rows, std::int64_t first, std::int64_t columns) {
-            const T* lines[most_rows];
+            const T* lines[panel_rows];
             const auto packed_at = [&](std::int64_t j, std::int64_t term) { return packed + j * k + term * width; };
             for (std::int64_t s = 0; s < parts.segments; s += segments_at_once)
                 for (std::int64_t p = 0; p < parts.run; p += cut) {
