@@ -88,8 +88,7 @@ template <class C, class R>
     std::int64_t i = 0;
     if constexpr (std::is_arithmetic_v<C> && std::is_arithmetic_v<L>) {
         constexpr std::int64_t lanes = lane_bytes / sizeof(L);
-        constexpr std::int64_t chains = 4;  // as a join takes longer than a load
-        constexpr std::int64_t step = chains * lanes;
+        constexpr std::int64_t step = 4 * lanes;  // as a join takes longer than a load
         constexpr std::int64_t run = 64 * step;
         using Lanes = vmath::Vector<L, lanes>;
         using Partial = vmath::Vector<Acc, lanes>;
@@ -105,27 +104,26 @@ template <class C, class R>
             }
         };
         while (stride == 1 && n - i >= step) {
-            Lanes part[chains];
-#pragma GCC unroll 4
-            for (std::int64_t chain = 0; chain < chains; ++chain) part[chain] = load(i + chain * lanes);
+            // In registers, as no array would be.
+            Lanes part0 = load(i), part1 = load(i + lanes), part2 = load(i + 2 * lanes), part3 = load(i + 3 * lanes);
             const std::int64_t end = std::min(n, i + run);
-            for (i += step; i + step <= end; i += step)
-#pragma GCC unroll 4
-                for (std::int64_t chain = 0; chain < chains; ++chain)
-                    part[chain] = R::join(part[chain], load(i + chain * lanes));
+            for (i += step; i + step <= end; i += step) {
+                part0 = R::join(part0, load(i));
+                part1 = R::join(part1, load(i + lanes));
+                part2 = R::join(part2, load(i + 2 * lanes));
+                part3 = R::join(part3, load(i + 3 * lanes));
+            }
             // What is left goes along, so that a row is folded once.
-            if (n - i < step)
-#pragma GCC unroll 4
-                for (std::int64_t chain = 0; chain < chains; ++chain)
-                    if (n - i >= lanes) {
-                        part[chain] = R::join(part[chain], load(i));
-                        i += lanes;
-                    }
-            const auto joined = [&](std::int64_t chain) {
-                return R::join(__builtin_convertvector(part[chain], Partial),
-                               __builtin_convertvector(part[chain + 1], Partial));
+            if (n - i < step) {
+                if (n - i >= 1 * lanes) part0 = R::join(part0, load(i));
+                if (n - i >= 2 * lanes) part1 = R::join(part1, load(i + lanes));
+                if (n - i >= 3 * lanes) part2 = R::join(part2, load(i + 2 * lanes));
+                i += (n - i) / lanes * lanes;
+            }
+            const auto joined = [](const Lanes& one, const Lanes& other) {
+                return R::join(__builtin_convertvector(one, Partial), __builtin_convertvector(other, Partial));
             };
-            acc = fold<R, Acc, lanes>(acc, R::join(joined(0), joined(2)));
+            acc = fold<R, Acc, lanes>(acc, R::join(joined(part0, part1), joined(part2, part3)));
         }
         for (; stride == 1 && n - i >= lanes; i += lanes)
             acc = fold<R, Acc, lanes>(acc, __builtin_convertvector(load(i), Partial));
