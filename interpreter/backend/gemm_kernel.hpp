@@ -184,8 +184,9 @@ void multiply_rows(const T* const* lines, std::int64_t rows, const RowParts& par
                 const std::int64_t fetched = std::min(ahead.bytes, bytes_between);
                 for (std::int64_t line = 0; line < fetched; line += 64) __builtin_prefetch(ahead.from + line, 0, 2);
                 ahead = {ahead.from + fetched, ahead.bytes - fetched};
+                const std::int64_t stop = std::min(p + between, parts.run);
 #pragma GCC unroll 8
-                for (std::int64_t i = p; i < std::min(p + between, parts.run); ++i, b += whole) {
+                for (std::int64_t i = p; i < stop; ++i, b += whole) {
                     for (std::int64_t line = 0; line < whole; line += 64 / sizeof(T))
                         __builtin_prefetch(b + rows_ahead * whole + line);
                     const Vector left = *reinterpret_cast<const Vector*>(b);
