@@ -277,7 +277,7 @@ TEST_CASE("tensors of several dtypes are taken where a run takes them") {
             bool is_taken = true;
             try {
                 function(x, y);
-            } catch (const c10::Error&) {
+            } catch (const std::exception&) {  // oneDNN throws errors of its own
                 is_taken = false;
             }
             std::string error;
