@@ -212,6 +212,11 @@ TEST_CASE("conv agrees with its definition, with and without its epilogue") {
     check_conv(geometry(1, 130, 37, {6, 5}, {3, 3}, 1, 1, 1));
     check_conv(geometry(1, 40, 64, {9, 8}, {5, 3}, 2, 2, 1));
     check_conv(geometry(1, 4, 6, {20}, {5}, 3, 2, 1));
+    // Windows that see nothing but padding.
+    check_conv(geometry(1, 40, 24, {5, 7}, {1, 3}, 1, 1, 1));
+    check_conv(geometry(2, 10, 12, {9, 5}, {1, 3}, 2, 1, 1));
+    check_conv(geometry(1, 2, 29, {6, 1, 4}, {3, 2, 3}, 1, 1, 2));
+    check_conv(geometry(3, 3, 3, {5, 7}, {1, 3}, 1, 1, 1));
     check_conv(geometry(1, 2, 3, {4, 5, 6}, {3, 2, 3}, 1, 1, 1));
 }
 

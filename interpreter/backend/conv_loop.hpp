@@ -43,6 +43,19 @@ struct Window {
     std::int64_t reach(std::size_t d) const { return (output[d] - 1) * stride[d] + (kernel[d] - 1) * dilation[d] + 1; }
     std::int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
 
+    /// Some output pixel sees nothing but padding.
+    bool has_empty() const {
+        for (std::size_t d = 0; d < 3; ++d) {
+            if ((output[d] - 1) * stride[d] - padding[d] >= input[d]) return true;
+            for (std::int64_t i = 0; i < output[d] && i * stride[d] < padding[d]; ++i) {
+                const std::int64_t before = padding[d] - i * stride[d];
+                const std::int64_t first = (before + dilation[d] - 1) / dilation[d];  // tap not before the input
+                if (first >= kernel[d] || first * dilation[d] - before >= input[d]) return true;
+            }
+        }
+        return false;
+    }
+
     /// Calls `f(tap, source pixel)` for every kernel tap of an output pixel; the source is -1 in the padding.
     template <class F>
     void for_each_tap(std::int64_t pixel, F&& f) const {
