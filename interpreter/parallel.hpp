@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <exception>
-#include <mutex>
+#include <memory>
 #include <numeric>
+#include <type_traits>
 
 namespace torch_ir {
 
@@ -19,29 +19,21 @@ inline constexpr int most_threads = 1024;
 inline void set_threads(int count) { omp_set_num_threads(std::max(1, count)); }
 inline int get_threads() { return omp_get_max_threads(); }
 
+namespace detail {
+/// parallel_for of a body that is `run(context, begin, end)`.
+void run_pieces(std::int64_t count, std::int64_t grain, void (*run)(void*, std::int64_t, std::int64_t), void* context);
+}  // namespace detail
+
 /// Calls `f(begin, end)` over [0, count) in pieces of `grain`, in parallel when there is more than one piece.
 /// An exception in a piece is rethrown here; nested calls run serially.
 template <class F>
 void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
-    if (count <= 0) return;
-    grain = std::max<std::int64_t>(1, grain);
-    const std::int64_t pieces = (count + grain - 1) / grain;
-    if (pieces == 1 || get_threads() == 1 || omp_in_parallel()) {
-        for (std::int64_t i = 0; i < count; i += grain) f(i, std::min(count, i + grain));
-        return;
-    }
-    std::exception_ptr failure;
-    std::mutex mutex;
-#pragma omp parallel for schedule(static)
-    for (std::int64_t piece = 0; piece < pieces; ++piece) {
-        try {
-            f(piece * grain, std::min(count, (piece + 1) * grain));
-        } catch (...) {
-            const std::scoped_lock lock(mutex);
-            failure = std::current_exception();
-        }
-    }
-    if (failure) std::rethrow_exception(failure);
+    using Body = std::remove_reference_t<F>;
+    const void* body = std::addressof(f);
+    detail::run_pieces(
+        count, grain,
+        [](void* context, std::int64_t begin, std::int64_t end) { (*static_cast<Body*>(context))(begin, end); },
+        const_cast<void*>(body));
 }
 
 /// Calls `f(i0, rows, j0, columns)` for the tiles of an m × n matrix, of at most `most_rows` and about `most_columns`,
