@@ -14,18 +14,23 @@
 #include <utility>
 
 namespace torch_ir {
+
+#ifdef __SANITIZE_ADDRESS__
+const bool pools_memory = false;
+#elif defined(__clang__)
+const bool pools_memory = !__has_feature(address_sanitizer);
+#else
+const bool pools_memory = true;
+#endif
+
 namespace {
 
 constexpr std::size_t alignment = 64;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 constexpr std::size_t slack = std::size_t{16} << 20;
 
-// Blocks from this size on come from the pool, smaller ones from malloc. Sanitizers see the bounds of malloc's only.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t pool_from = SIZE_MAX;
-#else
-constexpr std::size_t pool_from = std::size_t{64} << 10;
-#endif
+// Blocks from this size on come from the pool, smaller ones from malloc.
+constexpr std::size_t pool_from = pools_memory ? std::size_t{64} << 10 : SIZE_MAX;
 
 std::size_t round_up(std::size_t bytes, std::size_t to) { return (bytes + to - 1) / to * to; }
 

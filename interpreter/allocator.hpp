@@ -7,6 +7,10 @@
 
 namespace torch_ir {
 
+/// Whether freed memory goes to other tensors. Not under AddressSanitizer, which knows the bounds of malloc's blocks
+/// only.
+extern const bool pools_memory;
+
 /// 64-byte aligned memory of at least `bytes`, uninitialised. Thread-safe. Throws std::bad_alloc.
 std::byte* allocate(std::size_t bytes);
 
